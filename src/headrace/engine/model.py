@@ -1,0 +1,376 @@
+"""The engine's values: what a run is, what can happen to it, what it can want.
+
+Nothing here does I/O, reads a clock or rolls a die. Times are seconds since the
+Unix epoch (UTC, float), handed in with each event.
+"""
+
+from __future__ import annotations
+
+import uuid
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import msgspec
+from immutables import Map
+
+#: Any JSON value: None, bool, int, float, str, list, dict.
+Json: TypeAlias = Any
+
+_EXECUTIONS = uuid.UUID("5c0a4f0e-6f0c-4c55-8a0e-5d2d8a4a9d10")
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the engine's values: frozen, keyword-only, JSON-serialisable by msgspec."""
+
+
+class State(StrEnum):
+    """KFP v2beta1's eight states; runs and executions share them."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    PAUSED = "PAUSED"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will happen to what is in this state."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({State.SUCCEEDED, State.SKIPPED, State.FAILED, State.CANCELED})
+
+
+class Kind(StrEnum):
+    """What an execution is."""
+
+    ROOT = "ROOT"  #: the run's own DAG; path ""
+    TASK = "TASK"  #: a container or Python component: has attempts
+    IMPORTER = "IMPORTER"  #: registers an existing artifact: has attempts, done by the server itself
+    DAG = "DAG"  #: nested pipeline, condition group, exit-handler body, or one iteration of those
+    LOOP = "LOOP"  #: an iterator; its children are iterations `name[i]`
+
+
+class Reason(Value, kw_only=True):
+    """Why something waits, failed or was skipped: a stable code and a sentence."""
+
+    #: UPPER_SNAKE, stable, documented in docs/reference/error-codes.md.
+    code: str
+    #: One or more sentences for a person: what, where, how to fix it.
+    message: str
+    #: Typed facts behind the sentence, JSON.
+    details: dict[str, Json] = {}
+
+
+class ArtifactType(Value, kw_only=True):
+    """`artifactType` of the document."""
+
+    schema_title: str = "system.Artifact"
+    schema_version: str = "0.0.1"
+
+
+class Artifact(Value, kw_only=True):
+    """One artifact as tasks hand it on. `artifact_id` is minted by the service, never by the engine."""
+
+    artifact_id: str
+    name: str
+    type: ArtifactType
+    #: `file:///…` for the local store, else `s3://…`, `gs://…`.
+    uri: str
+    metadata: dict[str, Json] = {}
+    #: Lower-hex sha256 of the content (a directory: of its manifest); "" when not ours to know.
+    digest: str = ""
+    size_bytes: int = 0
+
+
+class Bundle(Value, kw_only=True):
+    """Resolved inputs, or outputs: parameters by name, artifacts by name (lists keep their order)."""
+
+    parameters: dict[str, Json] = {}
+    artifacts: dict[str, tuple[Artifact, ...]] = {}
+
+
+class AttemptId(Value, kw_only=True):
+    """One launch of one execution."""
+
+    run_id: str
+    #: Execution path, e.g. `train/for-loop-1[3]/evaluate`.
+    path: str
+    #: From 1.
+    number: int
+
+    @property
+    def execution_id(self) -> str:
+        """The id the API and the file system know this attempt's execution by."""
+        return execution_id(self.run_id, self.path)
+
+
+def execution_id(run_id: str, path: str) -> str:
+    """The execution's public id: a UUID that follows from run and path, so that nothing needs to remember it."""
+    return str(uuid.uuid5(_EXECUTIONS, f"{run_id}/{path}"))
+
+
+class AttemptRecord(Value, kw_only=True):
+    """What is known of one attempt, kept on its execution."""
+
+    number: int
+    state: State
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: Reason | None = None
+    #: What it waits for while PENDING (a free slot, an environment being built, an image pull).
+    waiting: Reason | None = None
+
+
+class Execution(Value, kw_only=True):
+    """One task of one run, at one place in its loops."""
+
+    path: str
+    #: Name in the enclosing DAG, without an iteration suffix.
+    task: str
+    kind: Kind
+    state: State
+    #: Path of the enclosing execution; None for the root.
+    parent: str | None = None
+    #: Place in the enclosing loop, from 0; None when not an iteration.
+    iteration: int | None = None
+    #: For a loop: how many iterations it has, once known.
+    iteration_count: int | None = None
+    inputs: Bundle = Bundle()
+    outputs: Bundle = Bundle()
+    attempts: tuple[AttemptRecord, ...] = ()
+    #: When the next attempt is due, while a retry waits.
+    retry_at: float | None = None
+    #: Attempts lost to infrastructure; not counted against the retry policy.
+    lost_count: int = 0
+    #: Execution id whose outputs were reused.
+    cached_from: str | None = None
+    #: Why it waits, failed, was skipped or cancelled.
+    reason: Reason | None = None
+    #: True while the cache is being asked.
+    looking_up: bool = False
+    created_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+class RunState(Value, kw_only=True):
+    """A run, whole: all that `advance` needs beside the document."""
+
+    run_id: str
+    state: State
+    #: Resolved root inputs (arguments over defaults).
+    inputs: Bundle
+    #: By path; the root's path is "".
+    executions: Map[str, Execution]
+    created_at: float
+    #: Display name of the run: placeholder `{{$.pipeline_job_name}}`.
+    display_name: str = ""
+    scheduled_at: float | None = None
+    #: Whether caching may be used at all in this run (None: as each task says).
+    caching: bool | None = None
+    cancel_requested: bool = False
+    paused: bool = False
+    error: Reason | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+# --- events: what happened -------------------------------------------------------------------
+
+
+class Event(Value, kw_only=True, tag=True, tag_field="event"):
+    """Base of all events: a recorded fact about a run."""
+
+    at: float
+
+
+class RunStarted(Event, kw_only=True):
+    """The run may begin."""
+
+
+class CacheHit(Event, kw_only=True):
+    """The cache had an entry for this execution."""
+
+    path: str
+    outputs: Bundle
+    cached_from: str
+
+
+class CacheMissed(Event, kw_only=True):
+    """The cache had nothing, or could not be asked."""
+
+    path: str
+
+
+class AttemptWaiting(Event, kw_only=True):
+    """The executor holds the attempt back; `reason` says for what."""
+
+    attempt: AttemptId
+    reason: Reason
+
+
+class AttemptStarted(Event, kw_only=True):
+    """The user's code is running."""
+
+    attempt: AttemptId
+
+
+class AttemptSucceeded(Event, kw_only=True):
+    """The attempt ended well and its outputs are stored."""
+
+    attempt: AttemptId
+    outputs: Bundle
+
+
+class AttemptFailed(Event, kw_only=True):
+    """The attempt ended badly, by the user's code or by its own limits."""
+
+    attempt: AttemptId
+    error: Reason
+    #: False when trying again cannot help (no container engine, bad document).
+    retryable: bool = True
+
+
+class AttemptLost(Event, kw_only=True):
+    """The attempt is gone and nobody knows how it ended (host restart, evicted pod)."""
+
+    attempt: AttemptId
+    error: Reason
+
+
+class AttemptStopped(Event, kw_only=True):
+    """The attempt was stopped on request and has left nothing running."""
+
+    attempt: AttemptId
+
+
+class CancelRequested(Event, kw_only=True):
+    """Somebody wants the run to end."""
+
+
+class RetryRequested(Event, kw_only=True):
+    """Somebody wants the failed parts of a finished run to be tried again."""
+
+
+class PauseRequested(Event, kw_only=True):
+    """Start nothing more until resumed."""
+
+
+class ResumeRequested(Event, kw_only=True):
+    """Go on."""
+
+
+class Tick(Event, kw_only=True):
+    """Time has passed; sent when `wake_at` said so."""
+
+
+AnyEvent: TypeAlias = (
+    RunStarted
+    | CacheHit
+    | CacheMissed
+    | AttemptWaiting
+    | AttemptStarted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptLost
+    | AttemptStopped
+    | CancelRequested
+    | RetryRequested
+    | PauseRequested
+    | ResumeRequested
+    | Tick
+)
+
+
+# --- commands: what the engine wants ---------------------------------------------------------
+
+
+class LookUpCache(Value, kw_only=True, tag=True, tag_field="command"):
+    """Ask the cache; answer with CacheHit or CacheMissed."""
+
+    path: str
+
+
+class Launch(Value, kw_only=True, tag=True, tag_field="command"):
+    """Make this attempt run; if it already does, that is success."""
+
+    attempt: AttemptId
+
+
+class Stop(Value, kw_only=True, tag=True, tag_field="command"):
+    """Make this attempt not run; answer with any terminal attempt event."""
+
+    attempt: AttemptId
+
+
+Command: TypeAlias = LookUpCache | Launch | Stop
+
+
+class Step(Value, kw_only=True):
+    """What one call of `advance` decided."""
+
+    state: RunState
+    commands: tuple[Command, ...]
+    #: Paths of the executions that are new or differ, in the order they were touched.
+    changed: tuple[str, ...]
+
+
+# --- what a launch needs to know -------------------------------------------------------------
+
+
+class OutputSpec(Value, kw_only=True):
+    """What a component declares it produces."""
+
+    #: name -> ParameterType word of the document (STRING, NUMBER_INTEGER, …).
+    parameters: dict[str, str] = {}
+    artifacts: dict[str, ArtifactType] = {}
+    #: Artifact outputs that are lists.
+    artifact_lists: frozenset[str] = frozenset()
+
+
+class ContainerSpec(Value, kw_only=True):
+    """`executors.<label>.container`, placeholders not yet replaced in command, args and env."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    #: Kubernetes quantities: keys `cpu_request, cpu_limit, memory_request, memory_limit,
+    #: accelerator_type, accelerator_count`; absent when not set.
+    resources: dict[str, str] = {}
+
+
+class ImporterSpec(Value, kw_only=True):
+    """`executors.<label>.importer` with its URI and metadata resolved."""
+
+    uri: str
+    type: ArtifactType
+    metadata: dict[str, Json] = {}
+    reimport: bool = False
+    download_to_workspace: bool = False
+
+
+class LaunchOrder(Value, kw_only=True):
+    """All an executor needs to make an attempt happen, resolved from the document and the state."""
+
+    attempt: AttemptId
+    #: Task name in its DAG, and the component's name in the document (`comp-…`).
+    task: str
+    component: str
+    #: Exactly one of the two is set.
+    container: ContainerSpec | None = None
+    importer: ImporterSpec | None = None
+    inputs: Bundle = Bundle()
+    #: Names of artifact inputs that are lists.
+    artifact_lists: frozenset[str] = frozenset()
+    outputs: OutputSpec = OutputSpec()
+    #: Seconds of running after which the attempt is ended as TIMEOUT; None: no limit.
+    timeout_s: float | None = None
+    #: `platforms.kubernetes.deploymentSpec.executors.<label>`, as in the document.
+    kubernetes: dict[str, Json] = {}
+    #: Whole-value placeholders: `{{$.pipeline_job_name}}` and so on -> text.
+    facts: dict[str, str] = {}

@@ -1,0 +1,104 @@
+"""The port every executor implements: make attempts happen and report what they did.
+
+Three implementations: process, container, kubernetes. One conformance suite
+(`tests/conformance/executor`) shows the same behaviour of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Set
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from headrace.engine.model import ArtifactType, AttemptId, Json, LaunchOrder, Reason
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all reports: each names its attempt and when it happened (seconds since the epoch)."""
+
+    attempt: AttemptId
+    at: float
+
+
+class Waiting(Report, kw_only=True):
+    """Accepted, not started yet; says for what it waits (slot, environment, image)."""
+
+    reason: Reason
+
+
+class Started(Report, kw_only=True):
+    """The user's process exists."""
+
+
+class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
+    """An output artifact whose content is already in the artifact store."""
+
+    name: str
+    type: ArtifactType
+    uri: str
+    metadata: dict[str, Json] = {}
+    digest: str = ""
+    size_bytes: int = 0
+
+
+class Succeeded(Report, kw_only=True):
+    """Ended well; outputs are read, checked against the declared types, and stored."""
+
+    parameters: dict[str, Json] = {}
+    artifacts: dict[str, tuple[ProducedArtifact, ...]] = {}
+
+
+class Failed(Report, kw_only=True):
+    """Ended badly."""
+
+    error: Reason
+    retryable: bool = True
+
+
+class Lost(Report, kw_only=True):
+    """Gone without a trace of how it ended."""
+
+    error: Reason
+
+
+class Stopped(Report, kw_only=True):
+    """Stopped on request; no process of it is left."""
+
+
+AnyReport: TypeAlias = Waiting | Started | Succeeded | Failed | Lost | Stopped
+
+
+class Executor(Protocol):
+    """Makes attempts happen. Every method is idempotent; none raises for what the user's code does."""
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """Make the attempt run and return at once.
+
+        If it already exists (also from before a restart of the server) that is success: its truth
+        (Started, Succeeded, Failed, Lost) is reported again. What cannot be started is reported as Failed.
+        """
+
+    async def stop(self, attempt: AttemptId) -> None:
+        """Make it not run and return at once; report Stopped (or how it ended, if it was quicker).
+
+        If nothing is known of it, report Stopped.
+        """
+
+    async def settle(self, attempt: AttemptId) -> None:
+        """Its outcome is recorded: free what it holds but keep its log. Unknown attempts are ignored."""
+
+    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+        """Stop and free every attempt that is not in the set: orphans of an earlier life."""
+
+    def reports(self) -> AsyncIterator[AnyReport]:
+        """What attempts did, as it happens; one reader. Begins with the truth about every live attempt."""
+
+    def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        """The attempt's combined stdout and stderr from byte `offset`, in chunks.
+
+        With `follow`, goes on until the attempt has ended. An attempt without a log yields nothing.
+        """
+
+    async def close(self) -> None:
+        """Let go without stopping anything: attempts go on, and a later executor over the same place adopts them."""

@@ -1,0 +1,32 @@
+"""Settings of one server: where it keeps its data and how much it may do at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+def default_home() -> Path:
+    """`$HEADRACE_HOME`, else `~/.headrace`."""
+    return Path(os.environ.get("HEADRACE_HOME") or Path.home() / ".headrace").expanduser().absolute()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one server."""
+
+    #: Data directory: database, artifacts, attempts, environments, token.
+    home: Path
+    #: Attempts running at once on this machine; further ones wait for a slot.
+    max_parallel: int = max(2, os.cpu_count() or 2)
+    #: Seconds between SIGTERM and SIGKILL when an attempt is stopped.
+    stop_grace_s: float = 5.0
+    #: `podman`, `docker`, or "" to look for one.
+    container_engine: str = ""
+    #: Bytes of log after which an attempt is ended as LOG_LIMIT.
+    max_log_bytes: int = 1 << 30
+    #: Largest parameter value a task may hand on, in bytes of JSON.
+    max_parameter_bytes: int = 1 << 20
+    #: Whether the cache is used at all.
+    caching: bool = True

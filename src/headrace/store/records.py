@@ -1,0 +1,133 @@
+"""Rows as values: what the store hands to the service, and the service to the server.
+
+Times are seconds since the Unix epoch (UTC, float). Ids are UUID texts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from headrace.engine.model import Artifact, Json, Reason, State
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records."""
+
+
+class ExperimentRecord(Record, kw_only=True):
+    """A folder of runs."""
+
+    experiment_id: str
+    display_name: str
+    description: str = ""
+    namespace: str = ""
+    created_at: float
+    last_run_created_at: float | None = None
+    archived: bool = False
+
+
+class PipelineRecord(Record, kw_only=True):
+    """A named pipeline."""
+
+    pipeline_id: str
+    name: str
+    display_name: str
+    description: str = ""
+    namespace: str = ""
+    tags: dict[str, str] = {}
+    created_at: float
+
+
+class VersionRecord(Record, kw_only=True):
+    """One immutable uploaded document of a pipeline."""
+
+    pipeline_version_id: str
+    pipeline_id: str
+    name: str
+    display_name: str
+    description: str = ""
+    code_source_url: str = ""
+    tags: dict[str, str] = {}
+    created_at: float
+    #: The document: PipelineSpec, and PlatformSpec or None, as plain JSON objects.
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None = None
+
+
+class RunRecord(Record, kw_only=True):
+    """One submission of a document with arguments, without its executions."""
+
+    run_id: str
+    display_name: str
+    description: str = ""
+    experiment_id: str
+    experiment_name: str
+    namespace: str = ""
+    pipeline_name: str
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    recurring_run_id: str | None = None
+    service_account: str = ""
+    pipeline_root: str = ""
+    state: State
+    archived: bool = False
+    #: Arguments as given (not merged with defaults).
+    parameters: dict[str, Json] = {}
+    created_at: float
+    scheduled_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    error: Reason | None = None
+    #: [(at, state, error)] in order, beginning with PENDING.
+    state_history: tuple[tuple[float, State, Reason | None], ...] = ()
+    #: Executions of kind TASK and IMPORTER by state.
+    task_counts: dict[State, int] = {}
+    #: Optimistic lock; grows by one with each committed change.
+    version: int = 0
+
+
+class ArtifactRecord(Record, kw_only=True):
+    """A committed artifact and the execution that made it."""
+
+    artifact: Artifact
+    run_id: str | None
+    execution_id: str | None
+    created_at: float
+    is_directory: bool = False
+
+
+class Predicate(Record, kw_only=True):
+    """One clause of a list filter, already checked: key is one of the noun's keys, value has the right type."""
+
+    key: str
+    #: EQUALS, NOT_EQUALS, GREATER_THAN, GREATER_THAN_EQUALS, LESS_THAN, LESS_THAN_EQUALS, IN, IS_SUBSTRING.
+    operation: str
+    value: Any
+
+
+class ListQuery(Record, kw_only=True):
+    """What a list call asks for. `page_token` alone is enough to go on; a bad one raises Invalid."""
+
+    page_size: int = 20
+    page_token: str = ""
+    #: Key to sort by (KFP's names, see store.queries), then by id.
+    sort_by: str = "created_at"
+    descending: bool = False
+    predicates: tuple[Predicate, ...] = ()
+    namespace: str | None = None
+    experiment_id: str | None = None
+
+
+class Page(Record, Generic[T], kw_only=True):
+    """One page of a list."""
+
+    items: tuple[T, ...]
+    total_size: int
+    next_page_token: str = ""
+
+
+Parameters: TypeAlias = dict[str, Json]

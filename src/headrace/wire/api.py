@@ -1,0 +1,237 @@
+"""The shapes of Headrace's own HTTP API, below `/api`. KFP's shapes are in `wire.v2beta1`.
+
+Field names are snake_case; times are RFC 3339 strings with milliseconds and `Z`, or null;
+states are KFP's eight words. Ids only: no path of the server's disk, no store key crosses the API.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Json: TypeAlias = Any
+StateWord: TypeAlias = Literal[
+    "PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED"
+]
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all shapes."""
+
+
+class ErrorBody(Shape, kw_only=True):
+    """Every error of `/api`, with its HTTP status."""
+
+    #: Stable UPPER_SNAKE code, documented in docs/reference/error-codes.md.
+    code: str
+    message: str
+    details: dict[str, Json] = {}
+
+
+class ReasonView(Shape, kw_only=True):
+    """Why something waits, failed or was skipped."""
+
+    code: str
+    message: str
+    details: dict[str, Json] = {}
+
+
+class SessionView(Shape, kw_only=True):
+    """`GET /api/session`: who is asking, and what this server is."""
+
+    user: str
+    version: str
+    #: Origin that serves artifact content, without cookies: `http://localhost:PORT`.
+    content_origin: str
+
+
+class RunSummary(Shape, kw_only=True):
+    """A run as lists show it."""
+
+    run_id: str
+    display_name: str
+    state: StateWord
+    storage_state: Literal["AVAILABLE", "ARCHIVED"]
+    experiment_id: str
+    experiment_name: str
+    #: `pipelineInfo.name` of the document.
+    pipeline_name: str
+    #: Null when the run was made from a document that was not uploaded.
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: ReasonView | None = None
+    #: Number of executions with attempts (tasks) by state.
+    task_counts: dict[StateWord, int] = {}
+    #: Grows with each change of the run.
+    version: int = 0
+
+
+class RunList(Shape, kw_only=True):
+    """`GET /api/runs?page_size=&page_token=&state=&experiment_id=&storage_state=&search=`."""
+
+    runs: list[RunSummary]
+    total_size: int
+    next_page_token: str = ""
+
+
+class GraphNode(Shape, kw_only=True):
+    """One task of the document, with the DAG below it: the run's plan, before anything has run."""
+
+    #: Task name in its DAG.
+    name: str
+    display_name: str
+    kind: Literal["TASK", "IMPORTER", "DAG", "LOOP"]
+    #: What the author wrote, where it can be told from the document.
+    group: Literal["", "condition", "condition-branches", "for-loop", "exit-handler", "pipeline"] = ""
+    component: str
+    #: Sibling names this one waits for.
+    depends_on: list[str] = []
+    #: CEL text of the trigger condition.
+    condition: str | None = None
+    #: True for exit tasks and `ignore_upstream_failure`.
+    runs_after_failure: bool = False
+    image: str | None = None
+    children: list[GraphNode] = []
+
+
+class AttemptView(Shape, kw_only=True):
+    """One launch of an execution."""
+
+    number: int
+    state: StateWord
+    started_at: str | None = None
+    ended_at: str | None = None
+    error: ReasonView | None = None
+    waiting: ReasonView | None = None
+
+
+class ExecutionView(Shape, kw_only=True):
+    """One task of one run, at one place in its loops, without its inputs and outputs."""
+
+    execution_id: str
+    #: `train/for-loop-1[3]/evaluate`; "" for the root.
+    path: str
+    #: The same without iterations: `train/for-loop-1/evaluate`: where it is in the graph.
+    node: str
+    task: str
+    kind: Literal["ROOT", "TASK", "IMPORTER", "DAG", "LOOP"]
+    state: StateWord
+    parent: str | None = None
+    iteration: int | None = None
+    iteration_count: int | None = None
+    #: For an iteration: the loop item it got.
+    item: Json = None
+    attempts: list[AttemptView] = []
+    retry_at: str | None = None
+    cached_from: str | None = None
+    reason: ReasonView | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+
+
+class RunView(Shape, kw_only=True):
+    """`GET /api/runs/{run_id}`: a run, its plan and all its executions."""
+
+    run: RunSummary
+    parameters: dict[str, Json]
+    graph: list[GraphNode]
+    executions: list[ExecutionView]
+    #: Outputs of the root DAG, once SUCCEEDED.
+    outputs: BundleView
+
+
+class ArtifactView(Shape, kw_only=True):
+    """An artifact, without its content."""
+
+    artifact_id: str
+    name: str
+    #: `system.Metrics`, `system.HTML`, …
+    type: str
+    #: Shown, never accepted back.
+    uri: str
+    metadata: dict[str, Json]
+    digest: str
+    size_bytes: int
+    created_at: str | None = None
+    #: The execution that made it.
+    execution_id: str | None = None
+    run_id: str | None = None
+    is_directory: bool = False
+
+
+class BundleView(Shape, kw_only=True):
+    """Inputs or outputs."""
+
+    parameters: dict[str, Json] = {}
+    artifacts: dict[str, list[ArtifactView]] = {}
+
+
+class ExecutionDetail(Shape, kw_only=True):
+    """`GET /api/executions/{execution_id}`: all there is to know of one execution."""
+
+    execution: ExecutionView
+    run_id: str
+    inputs: BundleView
+    outputs: BundleView
+    image: str | None = None
+    command: list[str] = []
+    args: list[str] = []
+    #: Source text of a Python component, from the document.
+    source: str | None = None
+
+
+class RunChange(Shape, kw_only=True):
+    """One server-sent event of `GET /api/runs/{run_id}/events` (event name `change`, id = version).
+
+    The first one after connecting holds everything; `Last-Event-ID` is honoured by sending what
+    changed since. The stream ends (event `end`) when the run is final.
+    """
+
+    version: int
+    run: RunSummary
+    executions: list[ExecutionView]
+
+
+class ListChange(Shape, kw_only=True):
+    """One server-sent event of `GET /api/events` (event name `runs`): these runs changed."""
+
+    runs: list[RunSummary]
+
+
+class LogChunk(Shape, kw_only=True):
+    """One server-sent event of `GET /api/executions/{id}/logs/stream?attempt=N&offset=B` (event `log`).
+
+    `offset` is the byte after this chunk, also sent as the event's id; invalid UTF-8 is shown as U+FFFD.
+    The plain `GET /api/executions/{id}/logs?attempt=N&offset=B&limit=L` answers text/plain with the
+    headers `X-Log-Offset` (byte after what was sent) and `X-Log-Size`.
+    """
+
+    offset: int
+    text: str
+
+
+class ContentLink(Shape, kw_only=True):
+    """`POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes."""
+
+    url: str
+    expires_at: str
+
+
+class CreateRun(Shape, kw_only=True):
+    """`POST /api/runs`: a run from a document's text or an uploaded version."""
+
+    display_name: str = ""
+    #: Text of the pipeline document (YAML or JSON, one or two documents).
+    document: str | None = None
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    experiment_id: str | None = None
+    #: Used when `experiment_id` is not given: found or made.
+    experiment_name: str | None = None
+    parameters: dict[str, Json] = {}
+    #: None: as each task says; False: no cache is read.
+    caching: bool | None = None
