@@ -18,7 +18,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all records."""
 
 
-class ExperimentRecord(Record, kw_only=True):
+class ExperimentRecord(Record, frozen=True, kw_only=True):
     """A folder of runs."""
 
     experiment_id: str
@@ -30,7 +30,7 @@ class ExperimentRecord(Record, kw_only=True):
     archived: bool = False
 
 
-class PipelineRecord(Record, kw_only=True):
+class PipelineRecord(Record, frozen=True, kw_only=True):
     """A named pipeline."""
 
     pipeline_id: str
@@ -42,7 +42,7 @@ class PipelineRecord(Record, kw_only=True):
     created_at: float
 
 
-class VersionRecord(Record, kw_only=True):
+class VersionRecord(Record, frozen=True, kw_only=True):
     """One immutable uploaded document of a pipeline."""
 
     pipeline_version_id: str
@@ -58,7 +58,7 @@ class VersionRecord(Record, kw_only=True):
     platform_spec: dict[str, Json] | None = None
 
 
-class RunRecord(Record, kw_only=True):
+class RunRecord(Record, frozen=True, kw_only=True):
     """One submission of a document with arguments, without its executions."""
 
     run_id: str
@@ -90,7 +90,7 @@ class RunRecord(Record, kw_only=True):
     version: int = 0
 
 
-class ArtifactRecord(Record, kw_only=True):
+class ArtifactRecord(Record, frozen=True, kw_only=True):
     """A committed artifact and the execution that made it."""
 
     artifact: Artifact
@@ -100,7 +100,7 @@ class ArtifactRecord(Record, kw_only=True):
     is_directory: bool = False
 
 
-class Predicate(Record, kw_only=True):
+class Predicate(Record, frozen=True, kw_only=True):
     """One clause of a list filter, already checked: key is one of the noun's keys, value has the right type."""
 
     key: str
@@ -109,7 +109,7 @@ class Predicate(Record, kw_only=True):
     value: Any
 
 
-class ListQuery(Record, kw_only=True):
+class ListQuery(Record, frozen=True, kw_only=True):
     """What a list call asks for. `page_token` alone is enough to go on; a bad one raises Invalid."""
 
     page_size: int = 20
@@ -122,7 +122,7 @@ class ListQuery(Record, kw_only=True):
     experiment_id: str | None = None
 
 
-class Page(Record, Generic[T], kw_only=True):
+class Page(Record, Generic[T], frozen=True, kw_only=True):
     """One page of a list."""
 
     items: tuple[T, ...]

@@ -1,0 +1,128 @@
+"""Artifacts and lineage: which execution made or read which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, select
+
+from headrace.engine.model import Artifact, ArtifactType
+from headrace.store import codec
+from headrace.store.dialect import upsert
+from headrace.store.records import ArtifactRecord, Record
+from headrace.store.tables import artifacts, execution_artifacts
+
+_a = artifacts.c
+_x = execution_artifacts.c
+
+
+class ArtifactEdge(Record, frozen=True, kw_only=True):
+    """One execution read or made one artifact."""
+
+    run_id: str
+    execution_id: str
+    direction: Literal["INPUT", "OUTPUT"]
+    name: str
+    position: int
+    artifact_id: str
+
+
+def insert_artifacts(conn: Connection, records: Sequence[ArtifactRecord]) -> None:
+    """The same artifact twice is once."""
+    upsert(conn, artifacts, [_row(record) for record in records])
+
+
+def insert_edges(conn: Connection, edges: Sequence[ArtifactEdge]) -> None:
+    """A later attempt's edge takes the place of an earlier one's."""
+    rows = [{name: getattr(edge, name) for name in ArtifactEdge.__struct_fields__} for edge in edges]
+    upsert(conn, execution_artifacts, rows, update=("artifact_id",))
+
+
+def _row(record: ArtifactRecord) -> dict[str, Any]:
+    artifact = record.artifact
+    return {
+        "artifact_id": artifact.artifact_id,
+        "name": artifact.name,
+        "schema_title": artifact.type.schema_title,
+        "schema_version": artifact.type.schema_version,
+        "uri": artifact.uri,
+        "metadata": codec.encode(artifact.metadata),
+        "digest": artifact.digest,
+        "size_bytes": artifact.size_bytes,
+        "run_id": record.run_id,
+        "execution_id": record.execution_id,
+        "created_at": record.created_at,
+        "is_directory": record.is_directory,
+    }
+
+
+def _record(row: Row[Any]) -> ArtifactRecord:
+    # By name in the mapping: `Row` has methods of its own that would hide a column.
+    cells = row._mapping
+    artifact = Artifact(
+        artifact_id=cells["artifact_id"],
+        name=cells["name"],
+        type=ArtifactType(schema_title=cells["schema_title"], schema_version=cells["schema_version"]),
+        uri=cells["uri"],
+        metadata=codec.decode_object(cells["metadata"]),
+        digest=cells["digest"],
+        size_bytes=cells["size_bytes"],
+    )
+    return ArtifactRecord(
+        artifact=artifact,
+        run_id=cells["run_id"],
+        execution_id=cells["execution_id"],
+        created_at=cells["created_at"],
+        is_directory=cells["is_directory"],
+    )
+
+
+def get_artifact(conn: Connection, artifact_id: str) -> ArtifactRecord | None:
+    """By id."""
+    row = conn.execute(select(artifacts).where(_a.artifact_id == artifact_id)).first()
+    return _record(row) if row else None
+
+
+def get_artifacts(conn: Connection, artifact_ids: Sequence[str]) -> dict[str, ArtifactRecord]:
+    """By ids; the ones that exist."""
+    found = (_record(row) for row in conn.execute(select(artifacts).where(_a.artifact_id.in_(artifact_ids))))
+    return {record.artifact.artifact_id: record for record in found}
+
+
+def find_equal_artifact(conn: Connection, wanted: Artifact) -> Artifact | None:
+    """The newest artifact of the same type, place and metadata: what an importer without re-import takes."""
+    rows = select(artifacts).where(
+        _a.uri == wanted.uri,
+        _a.schema_title == wanted.type.schema_title,
+        _a.schema_version == wanted.type.schema_version,
+    )
+    for row in conn.execute(rows.order_by(_a.created_at.desc())):
+        if (artifact := _record(row).artifact).metadata == wanted.metadata:
+            return artifact
+    return None
+
+
+def drop_artifacts_of(conn: Connection, run_id: str) -> list[ArtifactRecord]:
+    """Forget a run's artifacts that no other run reads or shows; answers them, so that their content can go too.
+
+    Those still in use stay, without a run.
+    """
+    mine = [_record(row) for row in conn.execute(select(artifacts).where(_a.run_id == run_id))]
+    used = select(_x.artifact_id).where(
+        _x.run_id != run_id, _x.artifact_id.in_(select(_a.artifact_id).where(_a.run_id == run_id))
+    )
+    kept = set(conn.execute(used).scalars())
+    conn.execute(delete(execution_artifacts).where(_x.run_id == run_id))
+    conn.execute(artifacts.update().where(_a.run_id == run_id, _a.artifact_id.in_(kept)).values(run_id=None))
+    conn.execute(delete(artifacts).where(_a.run_id == run_id))
+    return [record for record in mine if record.artifact.artifact_id not in kept]
+
+
+def get_edges(conn: Connection, execution_id: str) -> tuple[ArtifactEdge, ...]:
+    """What an execution read and made."""
+    rows = select(execution_artifacts).where(_x.execution_id == execution_id)
+    return tuple(
+        ArtifactEdge(**{name: getattr(row, name) for name in ArtifactEdge.__struct_fields__})
+        for row in conn.execute(rows.order_by(_x.direction, _x.name, _x.position))
+    )

@@ -1,0 +1,92 @@
+"""Values to JSON text and back, for the columns that hold values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from immutables import Map
+
+from headrace.engine.model import AnyEvent, Execution, Json, Reason, RunState, State
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+
+#: `RunState` without its executions, which have rows of their own.
+_Head = msgspec.defstruct(
+    "Head",
+    [
+        (field.name, field.type, field.default) if field.default is not msgspec.NODEFAULT else (field.name, field.type)
+        for field in msgspec.structs.fields(RunState)
+        if field.name != "executions"
+    ],
+    kw_only=True,
+    omit_defaults=True,
+)
+_HEAD_FIELDS: tuple[str, ...] = _Head.__struct_fields__
+
+_history = msgspec.json.Decoder(tuple[tuple[float, State, Reason | None], ...])
+_counts = msgspec.json.Decoder(dict[State, int])
+_execution = msgspec.json.Decoder(Execution)
+_event: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_reason = msgspec.json.Decoder(Reason)
+_head = msgspec.json.Decoder(_Head)
+
+
+def encode(value: Any) -> str:
+    """Any value as JSON text."""
+    return _encoder.encode(value).decode()
+
+
+def decode(text: str) -> Any:
+    """Plain JSON."""
+    return msgspec.json.decode(text)
+
+
+def decode_as(text: str, kind: type[T]) -> T:
+    """JSON text as a value of this type."""
+    return msgspec.json.decode(text, type=kind)
+
+
+def decode_object(text: str) -> dict[str, Json]:
+    """A JSON object."""
+    return msgspec.json.decode(text, type=dict[str, Any])
+
+
+def decode_reason(text: str | None) -> Reason | None:
+    """A reason, or none."""
+    return None if text is None else _reason.decode(text)
+
+
+def decode_history(text: str) -> tuple[tuple[float, State, Reason | None], ...]:
+    """A run's state history."""
+    return _history.decode(text)
+
+
+def decode_counts(text: str) -> dict[State, int]:
+    """Tasks by state."""
+    return _counts.decode(text)
+
+
+def decode_execution(text: str) -> Execution:
+    """One execution."""
+    return _execution.decode(text)
+
+
+def decode_event(text: str) -> AnyEvent:
+    """One event of the log."""
+    return _event.decode(text)
+
+
+def encode_head(state: RunState) -> str:
+    """A run's state without its executions."""
+    return encode(_Head(**{name: getattr(state, name) for name in _HEAD_FIELDS}))
+
+
+def decode_state(head: str, executions: Mapping[str, Execution]) -> RunState:
+    """The whole state again."""
+    decoded = _head.decode(head)
+    fields = {name: getattr(decoded, name) for name in _HEAD_FIELDS}
+    return RunState(executions=Map(executions), **fields)

@@ -1,0 +1,102 @@
+"""The database as the service sees it: hand in `op(conn, …)`, get its result when it is on disk.
+
+SQLite has one writer at a time, so one thread writes and another reads; each unit of work is one hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from headrace.store import migrations
+from headrace.store.dialect import DRIVER_ERRORS, open_sqlite, peek_version, translate
+from headrace.store.errors import Broken
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Lane:
+    """One thread with one connection."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._conn: Connection | None = None
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        try:
+            if self._conn is None:
+                self._conn = self._engine.connect()
+            with self._conn.begin():
+                return work(self._conn)
+        except DRIVER_ERRORS as error:
+            meaning = translate(error)
+            if isinstance(meaning, Broken):
+                self._reconnect()
+            raise meaning from error
+
+    def _reconnect(self) -> None:
+        # After a failed fsync nothing cached can be trusted: begin anew from what is on disk.
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.invalidate()
+            conn.close()
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+        self._engine.dispose()
+
+
+class Database:
+    """An open database."""
+
+    def __init__(self, writer: _Lane, reader: _Lane) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    async def open(cls, path: Path | None) -> Database:
+        """Open or make the file, and bring its schema up to date; None: in memory, gone when closed.
+
+        Raises Newer (before touching anything), Full, ReadOnly, Busy, Broken.
+        """
+        if path is not None:
+            migrations.check_version(await asyncio.to_thread(peek_version, path))
+        writer = _Lane(open_sqlite(path, writer=True), "headrace-write")
+        # A database in memory belongs to its one connection.
+        reader = _Lane(open_sqlite(path, writer=False), "headrace-read") if path else writer
+        database = cls(writer, reader)
+        try:
+            await database.write(migrations.upgrade)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def write(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `op` in a transaction of its own; it is durable when this returns."""
+        return await self._writer.run(lambda conn: op(conn, *args, **kwargs))
+
+    async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `op` on one consistent state of the database."""
+        return await self._reader.run(lambda conn: op(conn, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of the file."""
+        if self._reader is not self._writer:
+            await self._reader.close()
+        await self._writer.close()

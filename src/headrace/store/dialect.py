@@ -1,0 +1,114 @@
+"""All that is peculiar to one database: opening it, beginning a transaction, reading its errors, upserts.
+
+Everything else in this room is SQL that both databases understand.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool
+
+from headrace.store.errors import Broken, Busy, Duplicate, Full, ReadOnly, StoreError
+
+#: What the drivers raise; `translate` says what it means.
+DRIVER_ERRORS = (DBAPIError, sqlite3.Error)
+
+#: How long a statement waits for another process that holds the file (a backup, a person with `sqlite3`).
+BUSY_TIMEOUT_MS = 10_000
+
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    # FULL, not NORMAL: what was acknowledged survives a power loss.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA trusted_schema = OFF",
+)
+
+
+def open_sqlite(path: Path | None, *, writer: bool) -> Engine:
+    """An engine whose connections see this file, or (None) a database of their own in memory."""
+    # NullPool: the thread that uses the one connection keeps it.
+    engine = create_engine("sqlite://", creator=lambda: _connect(path, writer=writer), poolclass=NullPool)
+    # BEGIN IMMEDIATE takes the write lock at once, so no transaction fails half-way by wanting it later.
+    begin = "BEGIN IMMEDIATE" if writer else "BEGIN"
+
+    @event.listens_for(engine, "begin")
+    def _begin(conn: Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    return engine
+
+
+def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
+    # isolation_level None: sqlite3 begins no transactions of its own; the "begin" listener does.
+    conn = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, check_same_thread=True)
+    for pragma in _PRAGMAS:
+        conn.execute(pragma)
+    if path is None:
+        return conn
+    if writer:
+        conn.execute("PRAGMA journal_mode = WAL")
+    else:
+        conn.execute("PRAGMA query_only = ON")
+    return conn
+
+
+def peek_version(path: Path) -> int:
+    """The schema version of a database file, without changing a byte of it; 0 when there is none."""
+    if not path.exists() or path.stat().st_size == 0:
+        return 0
+    # Without a log beside it the file is the whole truth; `immutable` then leaves no -shm file behind.
+    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "immutable=1"
+    conn = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+    try:
+        found = conn.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone()
+        return int(conn.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]) if found else 0
+    except sqlite3.DatabaseError as error:
+        raise Broken(f"{path.name} cannot be read as a database: {error}") from error
+    finally:
+        conn.close()
+
+
+def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], *, update: Sequence[str] = ()) -> None:
+    """Insert rows; where the primary key is taken, set the `update` columns (none: leave the row as it is)."""
+    if not rows:
+        return
+    insert: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    keys = [column.name for column in table.primary_key]
+    if update:
+        statement = insert.on_conflict_do_update(
+            index_elements=keys, set_={name: insert.excluded[name] for name in update}
+        )
+    else:
+        statement = insert.on_conflict_do_nothing(index_elements=keys)
+    conn.execute(statement, list(rows))
+
+
+def translate(error: DBAPIError | sqlite3.Error) -> StoreError:
+    """What a driver's error means to us."""
+    if isinstance(error, IntegrityError):
+        return Duplicate(str(error.orig))
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    name = str(getattr(cause, "sqlite_errorname", ""))
+    for prefix, kind in _KINDS:
+        if name.startswith(prefix):
+            return kind(f"{name}: {cause}")
+    return Broken(f"{name or type(cause).__name__}: {cause}")
+
+
+_KINDS: tuple[tuple[str, type[StoreError]], ...] = (
+    ("SQLITE_FULL", Full),
+    # The shared-memory file could not grow: the disk is full.
+    ("SQLITE_IOERR_SHMSIZE", Full),
+    ("SQLITE_READONLY", ReadOnly),
+    ("SQLITE_BUSY", Busy),
+    ("SQLITE_LOCKED", Busy),
+)

@@ -1,0 +1,201 @@
+"""The schema's history: one list for both databases, each step plain SQL that is never edited once released.
+
+A database is always made by walking this list; `store.tables` says where the walk ends, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from sqlalchemy import Connection, inspect, text
+
+from headrace.store.errors import Newer
+
+Migration: TypeAlias = Callable[[Connection], None]
+
+_FIRST = """
+CREATE TABLE documents (digest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (digest));
+CREATE TABLE tags (
+    owner_id TEXT NOT NULL, "key" TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (owner_id, "key")
+);
+CREATE TABLE pipelines (
+    pipeline_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    namespace TEXT DEFAULT '' NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (pipeline_id),
+    CONSTRAINT pipelines_name UNIQUE (namespace, name)
+);
+CREATE TABLE pipeline_versions (
+    pipeline_version_id TEXT NOT NULL,
+    pipeline_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    code_source_url TEXT DEFAULT '' NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (pipeline_version_id),
+    CONSTRAINT pipeline_versions_name UNIQUE (pipeline_id, name),
+    FOREIGN KEY (pipeline_id) REFERENCES pipelines (pipeline_id) ON DELETE CASCADE,
+    FOREIGN KEY (document) REFERENCES documents (digest)
+);
+CREATE INDEX pipeline_versions_document ON pipeline_versions (document);
+CREATE TABLE experiments (
+    experiment_id TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    namespace TEXT DEFAULT '' NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    last_run_created_at DOUBLE PRECISION,
+    archived BOOLEAN NOT NULL,
+    PRIMARY KEY (experiment_id),
+    CONSTRAINT experiments_name UNIQUE (namespace, display_name)
+);
+CREATE TABLE runs (
+    run_id TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    experiment_id TEXT NOT NULL,
+    namespace TEXT DEFAULT '' NOT NULL,
+    pipeline_name TEXT NOT NULL,
+    pipeline_id TEXT,
+    pipeline_version_id TEXT,
+    recurring_run_id TEXT,
+    service_account TEXT DEFAULT '' NOT NULL,
+    pipeline_root TEXT DEFAULT '' NOT NULL,
+    state TEXT NOT NULL,
+    archived BOOLEAN NOT NULL,
+    parameters TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    scheduled_at DOUBLE PRECISION NOT NULL,
+    started_at DOUBLE PRECISION,
+    finished_at DOUBLE PRECISION,
+    error TEXT,
+    state_history TEXT NOT NULL,
+    task_counts TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    event_count BIGINT NOT NULL,
+    document TEXT NOT NULL,
+    head TEXT NOT NULL,
+    lease_owner TEXT,
+    lease_until DOUBLE PRECISION,
+    PRIMARY KEY (run_id),
+    FOREIGN KEY (document) REFERENCES documents (digest)
+);
+CREATE INDEX runs_created ON runs (created_at, run_id);
+CREATE INDEX runs_experiment ON runs (experiment_id, created_at);
+CREATE INDEX runs_state ON runs (state);
+CREATE INDEX runs_document ON runs (document);
+CREATE TABLE executions (
+    run_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    position INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, path),
+    CONSTRAINT executions_id UNIQUE (execution_id),
+    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE
+);
+CREATE INDEX executions_version ON executions (run_id, version);
+CREATE TABLE run_events (
+    run_id TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run_id, seq),
+    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE
+);
+CREATE TABLE artifacts (
+    artifact_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    schema_title TEXT NOT NULL,
+    schema_version TEXT NOT NULL,
+    uri TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    digest TEXT DEFAULT '' NOT NULL,
+    size_bytes BIGINT NOT NULL,
+    run_id TEXT,
+    execution_id TEXT,
+    created_at DOUBLE PRECISION NOT NULL,
+    is_directory BOOLEAN NOT NULL,
+    PRIMARY KEY (artifact_id)
+);
+CREATE INDEX artifacts_uri ON artifacts (uri);
+CREATE INDEX artifacts_run ON artifacts (run_id);
+CREATE TABLE execution_artifacts (
+    execution_id TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    artifact_id TEXT NOT NULL,
+    PRIMARY KEY (execution_id, direction, name, position),
+    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE,
+    FOREIGN KEY (artifact_id) REFERENCES artifacts (artifact_id) ON DELETE CASCADE
+);
+CREATE INDEX execution_artifacts_artifact ON execution_artifacts (artifact_id);
+CREATE INDEX execution_artifacts_run ON execution_artifacts (run_id);
+CREATE TABLE cache_entries (
+    namespace TEXT NOT NULL,
+    pipeline_name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    outputs TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (namespace, pipeline_name, fingerprint)
+);
+CREATE INDEX cache_entries_run ON cache_entries (run_id)
+"""
+
+
+def _script(sql: str) -> Migration:
+    def run(conn: Connection) -> None:
+        for statement in sql.split(";"):
+            conn.execute(text(statement.strip()))
+
+    return run
+
+
+#: Version n is reached by the n-th step. Append only.
+MIGRATIONS: Sequence[Migration] = (_script(_FIRST),)
+
+LATEST = len(MIGRATIONS)
+
+_VERSIONS = """
+CREATE TABLE schema_version (version INTEGER NOT NULL, applied_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (version))
+"""
+
+
+def current_version(conn: Connection) -> int:
+    """The schema's version; 0 for an empty database. Reads only."""
+    if not inspect(conn).has_table("schema_version"):
+        return 0
+    return conn.execute(text("SELECT max(version) FROM schema_version")).scalar_one() or 0
+
+
+def check_version(found: int, known: int = LATEST) -> None:
+    """Raise Newer when the schema is from the future."""
+    if found > known:
+        raise Newer(found=found, known=known)
+
+
+def upgrade(conn: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:
+    """Bring the schema to the newest version, in the caller's transaction; answers the version it had."""
+    found = current_version(conn)
+    check_version(found, len(migrations))
+    if found == 0:
+        conn.execute(text(_VERSIONS))
+    for version, migration in enumerate(migrations[found:], start=found + 1):
+        migration(conn)
+        statement = text("INSERT INTO schema_version (version, applied_at) VALUES (:version, :at)")
+        conn.execute(statement, {"version": version, "at": time.time()})
+    return found

@@ -1,0 +1,324 @@
+"""Runs: their rows, their executions and their event log, always changed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, update
+
+from headrace.engine.model import AnyEvent, Execution, Json, Reason, RunState, State, execution_id
+from headrace.store import codec
+from headrace.store.artifacts import ArtifactEdge, insert_artifacts, insert_edges
+from headrace.store.cache import CacheEntry, put_entries
+from headrace.store.dialect import upsert
+from headrace.store.documents import decode_document, drop_unused, put_document
+from headrace.store.errors import Stale
+from headrace.store.experiments import STORAGE_WORDS
+from headrace.store.queries import Key, Noun, fetch_page
+from headrace.store.records import ArtifactRecord, ListQuery, Page, Record, RunRecord
+from headrace.store.tables import (
+    cache_entries,
+    documents,
+    execution_artifacts,
+    executions,
+    experiments,
+    run_events,
+    runs,
+)
+
+_r = runs.c
+_e = executions.c
+
+#: KFP's v1 words for a run's state, upper-cased.
+_STATUS_WORDS = {
+    **{state.value: state.value for state in State},
+    "ERROR": State.FAILED.value,
+    "OMITTED": State.SKIPPED.value,
+    "TERMINATING": State.CANCELING.value,
+    "TERMINATED": State.CANCELED.value,
+}
+
+_NOUN = Noun(
+    name="run",
+    id=_r.run_id,
+    namespace=_r.namespace,
+    experiment=_r.experiment_id,
+    keys={
+        "id": Key(column=_r.run_id),
+        "run_id": Key(column=_r.run_id),
+        "name": Key(column=_r.display_name),
+        "display_name": Key(column=_r.display_name),
+        "created_at": Key(column=_r.created_at, time=True),
+        "finished_at": Key(column=_r.finished_at, time=True),
+        "scheduled_at": Key(column=_r.scheduled_at, time=True),
+        "description": Key(column=_r.description),
+        "storage_state": Key(column=_r.archived, words=STORAGE_WORDS),
+        "state": Key(column=_r.state),
+        "status": Key(column=_r.state, words=_STATUS_WORDS),
+        "state_history": Key(column=_r.state_history),
+        # KFP keeps its run graph as text in a column of this name; ours is in rows.
+        "runtime_details": Key(column=literal("")),
+        "namespace": Key(column=_r.namespace),
+        "experiment_id": Key(column=_r.experiment_id),
+        "recurring_run_id": Key(column=_r.recurring_run_id),
+        "pipeline_name": Key(column=_r.pipeline_name),
+    },
+)
+
+
+class RunChangeSet(Record, frozen=True, kw_only=True):
+    """What one batch of events did to one run: everything that is committed together."""
+
+    run_id: str
+    #: The version this change was worked out from; the row must still have it.
+    base_version: int
+    #: The run as it is now; its executions are only looked at through `changed`.
+    state: RunState
+    #: Executions that are new or differ, with their place in the order of creation.
+    changed: tuple[tuple[int, Execution], ...] = ()
+    #: Sequence number of the first event, and the events.
+    first_seq: int
+    events: tuple[AnyEvent, ...] = ()
+    state_history: tuple[tuple[float, State, Reason | None], ...] = ()
+    task_counts: dict[State, int] = {}
+    artifacts: tuple[ArtifactRecord, ...] = ()
+    edges: tuple[ArtifactEdge, ...] = ()
+    cache_entries: tuple[CacheEntry, ...] = ()
+
+
+class StoredRun(Record, frozen=True, kw_only=True):
+    """A run as the loop needs it to go on."""
+
+    record: RunRecord
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None
+    state: RunState
+    event_count: int
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def insert_run(
+    conn: Connection,
+    record: RunRecord,
+    change: RunChangeSet,
+    *,
+    pipeline_spec: dict[str, Json],
+    platform_spec: dict[str, Json] | None,
+) -> None:
+    """A new run with all that its first events did to it."""
+    values = {name: getattr(record, name) for name in _PLAIN}
+    values |= {"parameters": codec.encode(record.parameters), "version": change.base_version, "event_count": 0}
+    values["document"] = put_document(conn, pipeline_spec, platform_spec)
+    conn.execute(insert(runs).values(values | _moving(change)))
+    mine = experiments.c.experiment_id == record.experiment_id
+    conn.execute(update(experiments).where(mine).values(last_run_created_at=record.created_at))
+    commit_changes(conn, (change,))
+
+
+_PLAIN = (
+    "run_id",
+    "display_name",
+    "description",
+    "experiment_id",
+    "namespace",
+    "pipeline_name",
+    "pipeline_id",
+    "pipeline_version_id",
+    "recurring_run_id",
+    "service_account",
+    "pipeline_root",
+    "archived",
+    "created_at",
+    "scheduled_at",
+)
+
+
+def _moving(change: RunChangeSet) -> dict[str, Any]:
+    """The columns of a run that change while it runs."""
+    state = change.state
+    return {
+        "state": state.state.value,
+        "started_at": state.started_at,
+        "finished_at": state.ended_at,
+        "error": None if state.error is None else codec.encode(state.error),
+        "state_history": codec.encode(change.state_history),
+        "task_counts": codec.encode(change.task_counts),
+        "head": codec.encode_head(state),
+    }
+
+
+_UPDATE_RUN = (
+    update(runs)
+    .where(_r.run_id == bindparam("its_id"), _r.version == bindparam("its_base"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "state", "started_at", "finished_at", "error", "state_history", "task_counts", "head", "version",
+                "event_count",
+            )
+        }
+    )
+)  # fmt: skip
+
+
+def commit_changes(conn: Connection, changes: Sequence[RunChangeSet]) -> None:
+    """Write all these changes or, by raising, none. Raises Stale when a run has another version by now."""
+    updated = conn.execute(_UPDATE_RUN, [_run_row(change) for change in changes]).rowcount
+    if updated != len(changes):
+        raise Stale(f"{len(changes) - updated} of {len(changes)} runs changed behind the loop's back.")
+    upsert(conn, executions, [row for change in changes for row in _execution_rows(change)], update=_MOVING_EXECUTION)
+    _insert_all(conn, run_events, [row for change in changes for row in _event_rows(change)])
+    insert_artifacts(conn, [artifact for change in changes for artifact in change.artifacts])
+    insert_edges(conn, [edge for change in changes for edge in change.edges])
+    put_entries(conn, [entry for change in changes for entry in change.cache_entries])
+
+
+_MOVING_EXECUTION = ("state", "version", "body")
+
+
+def _insert_all(conn: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(insert(table), rows)
+
+
+def _run_row(change: RunChangeSet) -> dict[str, Any]:
+    row = {f"new_{name}": value for name, value in _moving(change).items()}
+    row["new_version"] = change.base_version + 1
+    row["new_event_count"] = change.first_seq + len(change.events)
+    return row | {"its_id": change.run_id, "its_base": change.base_version}
+
+
+def _execution_rows(change: RunChangeSet) -> Iterable[dict[str, Any]]:
+    for position, execution in change.changed:
+        yield {
+            "run_id": change.run_id,
+            "path": execution.path,
+            "execution_id": execution_id(change.run_id, execution.path),
+            "kind": execution.kind.value,
+            "state": execution.state.value,
+            "version": change.base_version + 1,
+            "position": position,
+            "body": codec.encode(execution),
+        }
+
+
+def _event_rows(change: RunChangeSet) -> Iterable[dict[str, Any]]:
+    for seq, event in enumerate(change.events, start=change.first_seq):
+        yield {"run_id": change.run_id, "seq": seq, "at": event.at, "body": codec.encode(event)}
+
+
+def quarantine_run(conn: Connection, run_id: str, error: Reason, at: float) -> None:
+    """End a run whose rows cannot even be read."""
+    history = codec.encode(((at, State.FAILED, error),))
+    conn.execute(
+        update(runs)
+        .where(_r.run_id == run_id)
+        .values(
+            state=State.FAILED.value, error=codec.encode(error), finished_at=at, state_history=history,
+            version=_r.version + 1,
+        )
+    )  # fmt: skip
+
+
+def set_archived(conn: Connection, run_id: str, archived: bool) -> None:
+    """Out of, or back into, the usual lists."""
+    conn.execute(update(runs).where(_r.run_id == run_id).values(archived=archived))
+
+
+def delete_run(conn: Connection, run_id: str) -> None:
+    """The run with its executions, events, edges and cache entries; its artifacts are the caller's to drop."""
+    digest = conn.execute(select(_r.document).where(_r.run_id == run_id)).scalar()
+    conn.execute(delete(cache_entries).where(cache_entries.c.run_id == run_id))
+    for table in (execution_artifacts, run_events, executions, runs):
+        conn.execute(delete(table).where(table.c.run_id == run_id))
+    if digest is not None:
+        drop_unused(conn, digest)
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "lease_until"}]
+_ROWS: Select[Any] = select(*_SHOWN, func.coalesce(experiments.c.display_name, "").label("experiment_name")).join_from(
+    runs, experiments, experiments.c.experiment_id == _r.experiment_id, isouter=True
+)
+
+
+def _record(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        **{name: getattr(row, name) for name in _PLAIN},
+        experiment_name=row.experiment_name,
+        state=State(row.state),
+        parameters=codec.decode_object(row.parameters),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=codec.decode_reason(row.error),
+        state_history=codec.decode_history(row.state_history),
+        task_counts=codec.decode_counts(row.task_counts),
+        version=row.version,
+    )
+
+
+def get_run(conn: Connection, run_id: str) -> RunRecord | None:
+    """By id."""
+    row = conn.execute(_ROWS.where(_r.run_id == run_id)).first()
+    return _record(row) if row else None
+
+
+def get_runs(conn: Connection, run_ids: Sequence[str]) -> list[RunRecord]:
+    """By ids; the ones that exist."""
+    return [_record(row) for row in conn.execute(_ROWS.where(_r.run_id.in_(run_ids)))]
+
+
+def list_runs(conn: Connection, query: ListQuery, secret: bytes) -> Page[RunRecord]:
+    """One page."""
+    return fetch_page(conn, _NOUN, _ROWS, query, secret=secret, make=_record)
+
+
+def get_document(conn: Connection, run_id: str) -> tuple[dict[str, Json], dict[str, Json] | None] | None:
+    """`(pipeline_spec, platform_spec)`."""
+    body = conn.execute(select(documents.c.body).join_from(runs, documents).where(_r.run_id == run_id)).scalar()
+    return None if body is None else decode_document(body)
+
+
+def unfinished_runs(conn: Connection) -> list[str]:
+    """Ids of the runs that are not final, oldest first."""
+    final = [state.value for state in State if state.final]
+    return list(conn.execute(select(_r.run_id).where(_r.state.not_in(final)).order_by(_r.created_at)).scalars())
+
+
+def load_run(conn: Connection, run_id: str) -> StoredRun | None:
+    """All the loop needs."""
+    row = conn.execute(_ROWS.add_columns(_r.head).where(_r.run_id == run_id)).first()
+    document = get_document(conn, run_id)
+    if row is None or document is None:
+        return None
+    found = {execution.path: execution for execution in get_executions(conn, run_id)}
+    return StoredRun(
+        record=_record(row),
+        pipeline_spec=document[0],
+        platform_spec=document[1],
+        state=codec.decode_state(row.head, found),
+        event_count=row.event_count,
+    )
+
+
+def get_executions(conn: Connection, run_id: str, *, after_version: int = 0) -> tuple[Execution, ...]:
+    """Executions that changed after a version of the run (0: all), parents before children."""
+    rows = select(_e.body).where(_e.run_id == run_id, _e.version > after_version).order_by(_e.position)
+    return tuple(codec.decode_execution(body) for body in conn.execute(rows).scalars())
+
+
+def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution] | None:
+    """`(run_id, execution)` by its id."""
+    row = conn.execute(select(_e.run_id, _e.body).where(_e.execution_id == execution_id)).first()
+    return (row.run_id, codec.decode_execution(row.body)) if row else None
+
+
+def get_events(conn: Connection, run_id: str, *, after_seq: int = -1) -> tuple[AnyEvent, ...]:
+    """The log, in order."""
+    rows = select(run_events.c.body).where(run_events.c.run_id == run_id, run_events.c.seq > after_seq)
+    return tuple(codec.decode_event(body) for body in conn.execute(rows.order_by(run_events.c.seq)).scalars())

@@ -1,0 +1,199 @@
+"""The tables, one definition for SQLite and PostgreSQL. What changes here needs a migration in `store.migrations`.
+
+JSON is kept as text that `msgspec` wrote: both databases treat it alike, and nothing queries inside it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DOUBLE_PRECISION,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+
+def _text(name: str, *, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=None if default is None else text(f"'{default}'"))
+
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("applied_at", DOUBLE_PRECISION, nullable=False),
+)
+
+#: Pipeline documents by the sha256 of their text: versions and runs share them.
+documents = Table("documents", metadata, Column("digest", Text, primary_key=True), _text("body"))
+
+#: Tags of pipelines and of versions.
+tags = Table(
+    "tags",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("value"),
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("pipeline_id", Text, primary_key=True),
+    _text("name"),
+    _text("display_name"),
+    _text("description", default=""),
+    _text("namespace", default=""),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    UniqueConstraint("namespace", "name", name="pipelines_name"),
+)
+
+pipeline_versions = Table(
+    "pipeline_versions",
+    metadata,
+    Column("pipeline_version_id", Text, primary_key=True),
+    Column("pipeline_id", Text, ForeignKey("pipelines.pipeline_id", ondelete="CASCADE"), nullable=False),
+    _text("name"),
+    _text("display_name"),
+    _text("description", default=""),
+    _text("code_source_url", default=""),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("document", Text, ForeignKey("documents.digest"), nullable=False),
+    UniqueConstraint("pipeline_id", "name", name="pipeline_versions_name"),
+)
+Index("pipeline_versions_document", pipeline_versions.c.document)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("experiment_id", Text, primary_key=True),
+    _text("display_name"),
+    _text("description", default=""),
+    _text("namespace", default=""),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("last_run_created_at", DOUBLE_PRECISION),
+    Column("archived", Boolean, nullable=False),
+    UniqueConstraint("namespace", "display_name", name="experiments_name"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    _text("display_name"),
+    _text("description", default=""),
+    # No foreign key: a run outlives its experiment, as in KFP.
+    _text("experiment_id"),
+    _text("namespace", default=""),
+    _text("pipeline_name"),
+    Column("pipeline_id", Text),
+    Column("pipeline_version_id", Text),
+    Column("recurring_run_id", Text),
+    _text("service_account", default=""),
+    _text("pipeline_root", default=""),
+    _text("state"),
+    Column("archived", Boolean, nullable=False),
+    _text("parameters"),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("scheduled_at", DOUBLE_PRECISION, nullable=False),
+    Column("started_at", DOUBLE_PRECISION),
+    Column("finished_at", DOUBLE_PRECISION),
+    Column("error", Text),
+    _text("state_history"),
+    _text("task_counts"),
+    Column("version", BigInteger, nullable=False),
+    Column("event_count", BigInteger, nullable=False),
+    Column("document", Text, ForeignKey("documents.digest"), nullable=False),
+    # The engine's RunState without its executions.
+    _text("head"),
+    # Which server drives it, and until when; one server needs neither.
+    Column("lease_owner", Text),
+    Column("lease_until", DOUBLE_PRECISION),
+)
+Index("runs_created", runs.c.created_at, runs.c.run_id)
+Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
+Index("runs_state", runs.c.state)
+Index("runs_document", runs.c.document)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    _text("execution_id"),
+    _text("kind"),
+    _text("state"),
+    # The run's version with which it last changed: what a watcher has not seen yet.
+    Column("version", BigInteger, nullable=False),
+    # In the order they came to be, so parents come before children.
+    Column("position", Integer, nullable=False),
+    _text("body"),
+    UniqueConstraint("execution_id", name="executions_id"),
+)
+Index("executions_version", executions.c.run_id, executions.c.version)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", DOUBLE_PRECISION, nullable=False),
+    _text("body"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("artifact_id", Text, primary_key=True),
+    _text("name"),
+    _text("schema_title"),
+    _text("schema_version"),
+    _text("uri"),
+    _text("metadata"),
+    _text("digest", default=""),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("run_id", Text),
+    Column("execution_id", Text),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("is_directory", Boolean, nullable=False),
+)
+Index("artifacts_uri", artifacts.c.uri)
+Index("artifacts_run", artifacts.c.run_id)
+
+#: Lineage: which execution read or made which artifact, under which name.
+execution_artifacts = Table(
+    "execution_artifacts",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    # INPUT or OUTPUT.
+    Column("direction", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    Column("artifact_id", Text, ForeignKey("artifacts.artifact_id", ondelete="CASCADE"), nullable=False),
+)
+Index("execution_artifacts_artifact", execution_artifacts.c.artifact_id)
+Index("execution_artifacts_run", execution_artifacts.c.run_id)
+
+cache_entries = Table(
+    "cache_entries",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("pipeline_name", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    _text("execution_id"),
+    _text("run_id"),
+    _text("outputs"),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+)
+Index("cache_entries_run", cache_entries.c.run_id)
