@@ -361,7 +361,7 @@ class _Builder:
         elif type(container) is list:
             container.append(value)
         else:
-            container[self._key] = value  # type: ignore[call-overload]
+            container[self._key] = value
             self._key = _NO_KEY
 
 
