@@ -1,1 +1,35 @@
-"""engine."""
+"""The pure brain: which tasks of a run happen, when and with what; it never knows of disks, clocks or processes."""
+
+from headrace.engine.advance import MAX_LOST, advance
+from headrace.engine.arguments import ArgumentFault, InvalidArguments
+from headrace.engine.commands import outstanding, wake_at
+from headrace.engine.fingerprint import fingerprint, fingerprint_parts, uses_cache
+from headrace.engine.graph import graph
+from headrace.engine.orders import launch_order
+from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
+from headrace.engine.run import decode_header, encode_header, header, new_run, restore
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_EXECUTIONS",
+    "MAX_LOOP_ITEMS",
+    "MAX_LOST",
+    "ArgumentFault",
+    "InvalidArguments",
+    "Plan",
+    "advance",
+    "decode_header",
+    "encode_header",
+    "fingerprint",
+    "fingerprint_parts",
+    "graph",
+    "header",
+    "launch_order",
+    "new_run",
+    "node_path",
+    "outstanding",
+    "plan",
+    "restore",
+    "uses_cache",
+    "wake_at",
+]

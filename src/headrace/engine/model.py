@@ -54,7 +54,7 @@ class Kind(StrEnum):
     LOOP = "LOOP"  #: an iterator; its children are iterations `name[i]`
 
 
-class Reason(Value, kw_only=True):
+class Reason(Value, frozen=True, kw_only=True):
     """Why something waits, failed or was skipped: a stable code and a sentence."""
 
     #: UPPER_SNAKE, stable, documented in docs/reference/error-codes.md.
@@ -65,14 +65,14 @@ class Reason(Value, kw_only=True):
     details: dict[str, Json] = {}
 
 
-class ArtifactType(Value, kw_only=True):
+class ArtifactType(Value, frozen=True, kw_only=True):
     """`artifactType` of the document."""
 
     schema_title: str = "system.Artifact"
     schema_version: str = "0.0.1"
 
 
-class Artifact(Value, kw_only=True):
+class Artifact(Value, frozen=True, kw_only=True):
     """One artifact as tasks hand it on. `artifact_id` is minted by the service, never by the engine."""
 
     artifact_id: str
@@ -86,14 +86,14 @@ class Artifact(Value, kw_only=True):
     size_bytes: int = 0
 
 
-class Bundle(Value, kw_only=True):
+class Bundle(Value, frozen=True, kw_only=True):
     """Resolved inputs, or outputs: parameters by name, artifacts by name (lists keep their order)."""
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[Artifact, ...]] = {}
 
 
-class AttemptId(Value, kw_only=True):
+class AttemptId(Value, frozen=True, kw_only=True):
     """One launch of one execution."""
 
     run_id: str
@@ -113,7 +113,7 @@ def execution_id(run_id: str, path: str) -> str:
     return str(uuid.uuid5(_EXECUTIONS, f"{run_id}/{path}"))
 
 
-class AttemptRecord(Value, kw_only=True):
+class AttemptRecord(Value, frozen=True, kw_only=True):
     """What is known of one attempt, kept on its execution."""
 
     number: int
@@ -125,7 +125,7 @@ class AttemptRecord(Value, kw_only=True):
     waiting: Reason | None = None
 
 
-class Execution(Value, kw_only=True):
+class Execution(Value, frozen=True, kw_only=True):
     """One task of one run, at one place in its loops."""
 
     path: str
@@ -152,12 +152,40 @@ class Execution(Value, kw_only=True):
     reason: Reason | None = None
     #: True while the cache is being asked.
     looking_up: bool = False
+    #: Inputs are resolved and the condition held: it is under way, though perhaps waiting for a retry or a slot.
+    begun: bool = False
+    #: For a DAG: how often its retry policy has begun it again.
+    retries: int = 0
+    #: Attempts made before the last reset (a retried run or DAG); they count against no retry policy.
+    earlier_attempts: int = 0
     created_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
 
 
-class RunState(Value, kw_only=True):
+class Family(Value, frozen=True, kw_only=True):
+    """Counts about the children of a DAG or loop that is under way."""
+
+    #: Children that are not final.
+    open: int
+    #: For a loop: iterations begun and not final.
+    active: int = 0
+    #: For a loop: no iteration before this one waits to be begun.
+    next: int = 0
+
+
+class Index(Value, frozen=True, kw_only=True):
+    """What makes `advance` cheap. Follows from the executions (see `engine.index`); never stored."""
+
+    #: By path of a DAG or loop that has been begun and is not final.
+    families: Map[str, Family] = Map()
+    #: By path of a task whose DAG is under way: upstream tasks that are not final; absent when none.
+    unmet: Map[str, int] = Map()
+    #: Retries that wait, by path.
+    due: Map[str, float] = Map()
+
+
+class RunState(Value, frozen=True, kw_only=True):
     """A run, whole: all that `advance` needs beside the document."""
 
     run_id: str
@@ -177,22 +205,24 @@ class RunState(Value, kw_only=True):
     error: Reason | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    #: Derived, never stored: `engine.restore` makes it.
+    index: Index = Index()
 
 
 # --- events: what happened -------------------------------------------------------------------
 
 
-class Event(Value, kw_only=True, tag=True, tag_field="event"):
+class Event(Value, frozen=True, kw_only=True, tag=True, tag_field="event"):
     """Base of all events: a recorded fact about a run."""
 
     at: float
 
 
-class RunStarted(Event, kw_only=True):
+class RunStarted(Event, frozen=True, kw_only=True):
     """The run may begin."""
 
 
-class CacheHit(Event, kw_only=True):
+class CacheHit(Event, frozen=True, kw_only=True):
     """The cache had an entry for this execution."""
 
     path: str
@@ -200,33 +230,33 @@ class CacheHit(Event, kw_only=True):
     cached_from: str
 
 
-class CacheMissed(Event, kw_only=True):
+class CacheMissed(Event, frozen=True, kw_only=True):
     """The cache had nothing, or could not be asked."""
 
     path: str
 
 
-class AttemptWaiting(Event, kw_only=True):
+class AttemptWaiting(Event, frozen=True, kw_only=True):
     """The executor holds the attempt back; `reason` says for what."""
 
     attempt: AttemptId
     reason: Reason
 
 
-class AttemptStarted(Event, kw_only=True):
+class AttemptStarted(Event, frozen=True, kw_only=True):
     """The user's code is running."""
 
     attempt: AttemptId
 
 
-class AttemptSucceeded(Event, kw_only=True):
+class AttemptSucceeded(Event, frozen=True, kw_only=True):
     """The attempt ended well and its outputs are stored."""
 
     attempt: AttemptId
     outputs: Bundle
 
 
-class AttemptFailed(Event, kw_only=True):
+class AttemptFailed(Event, frozen=True, kw_only=True):
     """The attempt ended badly, by the user's code or by its own limits."""
 
     attempt: AttemptId
@@ -235,36 +265,36 @@ class AttemptFailed(Event, kw_only=True):
     retryable: bool = True
 
 
-class AttemptLost(Event, kw_only=True):
+class AttemptLost(Event, frozen=True, kw_only=True):
     """The attempt is gone and nobody knows how it ended (host restart, evicted pod)."""
 
     attempt: AttemptId
     error: Reason
 
 
-class AttemptStopped(Event, kw_only=True):
+class AttemptStopped(Event, frozen=True, kw_only=True):
     """The attempt was stopped on request and has left nothing running."""
 
     attempt: AttemptId
 
 
-class CancelRequested(Event, kw_only=True):
+class CancelRequested(Event, frozen=True, kw_only=True):
     """Somebody wants the run to end."""
 
 
-class RetryRequested(Event, kw_only=True):
+class RetryRequested(Event, frozen=True, kw_only=True):
     """Somebody wants the failed parts of a finished run to be tried again."""
 
 
-class PauseRequested(Event, kw_only=True):
+class PauseRequested(Event, frozen=True, kw_only=True):
     """Start nothing more until resumed."""
 
 
-class ResumeRequested(Event, kw_only=True):
+class ResumeRequested(Event, frozen=True, kw_only=True):
     """Go on."""
 
 
-class Tick(Event, kw_only=True):
+class Tick(Event, frozen=True, kw_only=True):
     """Time has passed; sent when `wake_at` said so."""
 
 
@@ -289,19 +319,19 @@ AnyEvent: TypeAlias = (
 # --- commands: what the engine wants ---------------------------------------------------------
 
 
-class LookUpCache(Value, kw_only=True, tag=True, tag_field="command"):
+class LookUpCache(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
     """Ask the cache; answer with CacheHit or CacheMissed."""
 
     path: str
 
 
-class Launch(Value, kw_only=True, tag=True, tag_field="command"):
+class Launch(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
     """Make this attempt run; if it already does, that is success."""
 
     attempt: AttemptId
 
 
-class Stop(Value, kw_only=True, tag=True, tag_field="command"):
+class Stop(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
     """Make this attempt not run; answer with any terminal attempt event."""
 
     attempt: AttemptId
@@ -310,7 +340,7 @@ class Stop(Value, kw_only=True, tag=True, tag_field="command"):
 Command: TypeAlias = LookUpCache | Launch | Stop
 
 
-class Step(Value, kw_only=True):
+class Step(Value, frozen=True, kw_only=True):
     """What one call of `advance` decided."""
 
     state: RunState
@@ -322,7 +352,7 @@ class Step(Value, kw_only=True):
 # --- what a launch needs to know -------------------------------------------------------------
 
 
-class OutputSpec(Value, kw_only=True):
+class OutputSpec(Value, frozen=True, kw_only=True):
     """What a component declares it produces."""
 
     #: name -> ParameterType word of the document (STRING, NUMBER_INTEGER, …).
@@ -332,7 +362,7 @@ class OutputSpec(Value, kw_only=True):
     artifact_lists: frozenset[str] = frozenset()
 
 
-class ContainerSpec(Value, kw_only=True):
+class ContainerSpec(Value, frozen=True, kw_only=True):
     """`executors.<label>.container`, placeholders not yet replaced in command, args and env."""
 
     image: str
@@ -344,7 +374,7 @@ class ContainerSpec(Value, kw_only=True):
     resources: dict[str, str] = {}
 
 
-class ImporterSpec(Value, kw_only=True):
+class ImporterSpec(Value, frozen=True, kw_only=True):
     """`executors.<label>.importer` with its URI and metadata resolved."""
 
     uri: str
@@ -354,7 +384,7 @@ class ImporterSpec(Value, kw_only=True):
     download_to_workspace: bool = False
 
 
-class LaunchOrder(Value, kw_only=True):
+class LaunchOrder(Value, frozen=True, kw_only=True):
     """All an executor needs to make an attempt happen, resolved from the document and the state."""
 
     attempt: AttemptId

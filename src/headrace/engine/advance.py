@@ -1,0 +1,719 @@
+"""Advance: one event in, the new state and what to do out. Pure; the same inputs give the same outputs.
+
+How it works: an event touches one execution; each touch queues what may follow from it (a task whose last
+upstream has become final, a DAG whose last child has) until nothing more follows. The commands are not
+written by the branches: they are what the changed executions want now and did not want before.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, assert_never
+
+import msgspec
+from immutables import MapMutation
+
+from headrace.engine import inputs
+from headrace.engine.commands import wish
+from headrace.engine.conditions import ExpressionError, holds, referenced
+from headrace.engine.index import dag_family, loop_family, unmet_below
+from headrace.engine.inputs import Fault, Scope
+from headrace.engine.loops import items_of, iteration_inputs
+from headrace.engine.model import (
+    AnyEvent,
+    AttemptFailed,
+    AttemptId,
+    AttemptLost,
+    AttemptRecord,
+    AttemptStarted,
+    AttemptStopped,
+    AttemptSucceeded,
+    AttemptWaiting,
+    Bundle,
+    CacheHit,
+    CacheMissed,
+    CancelRequested,
+    Execution,
+    Family,
+    Index,
+    Kind,
+    PauseRequested,
+    Reason,
+    ResumeRequested,
+    RetryRequested,
+    RunStarted,
+    RunState,
+    State,
+    Step,
+    Tick,
+)
+from headrace.engine.outputs import dag_outputs, dag_state, first_cause, loop_outputs
+from headrace.engine.plan import MAX_EXECUTIONS, DagPlan, Plan, TaskPlan, child_path, iteration_path
+from headrace.engine.values import shown
+from headrace.spec.document import RetryPolicy
+
+#: How often an attempt may be lost to infrastructure before its execution fails.
+MAX_LOST = 3
+
+_CANCELED = Reason(code="RUN_CANCELED", message="The run was cancelled.")
+_LIVE_DAG = (State.RUNNING, State.CANCELING)
+
+
+def advance(plan: Plan, state: RunState, event: AnyEvent) -> Step:
+    """What follows from one event. Late, repeated and unknown reports change nothing and raise nothing."""
+    turn = Turn(plan, state, event.at)
+    turn.take(event)
+    turn.work()
+    return turn.step()
+
+
+class Turn:
+    """One call of `advance` under way: the only mutable thing in the engine."""
+
+    def __init__(self, plan: Plan, state: RunState, at: float) -> None:
+        self.plan = plan
+        self.state = state
+        self.at = at
+        self.executions: MapMutation[str, Execution] = state.executions.mutate()
+        self.families: MapMutation[str, Family] = state.index.families.mutate()
+        self.unmet: MapMutation[str, int] = state.index.unmet.mutate()
+        self.due: MapMutation[str, float] = state.index.due.mutate()
+        self.before: dict[str, Execution | None] = {}
+        self.queue: deque[tuple[Any, str]] = deque()
+
+    # --- the frame ---------------------------------------------------------------------------
+
+    def work(self) -> None:
+        while self.queue:
+            follow, path = self.queue.popleft()
+            follow(path)
+
+    def step(self) -> Step:
+        changed = [path for path, old in self.before.items() if self.executions[path] is not old]
+        changed = [path for path in changed if self.executions[path] != self.before[path]]
+        commands = []
+        for path in changed:
+            wanted = wish(self.state.run_id, self.executions[path])
+            if wanted is not None and wanted != wish(self.state.run_id, self.before[path]):
+                commands.append(wanted)
+        index = Index(families=self.families.finish(), unmet=self.unmet.finish(), due=self.due.finish())
+        state = _replace(self.state, executions=self.executions.finish(), index=index)
+        return Step(state=state, commands=tuple(commands), changed=tuple(changed))
+
+    def set(self, old: Execution, **fields: Any) -> Execution:
+        """Record a change of an execution, and queue what follows when it became final."""
+        new: Execution = _replace(old, **fields)
+        self.put(new)
+        if new.state.final and not old.state.final:
+            self._settled(new)
+        return new
+
+    def put(self, new: Execution) -> None:
+        """Record an execution without consequences for others."""
+        path = new.path
+        old = self.executions.get(path)
+        if path not in self.before:
+            self.before[path] = old
+        self.executions[path] = new
+        if new.retry_at is not None:
+            self.due[path] = new.retry_at
+        elif old is not None and old.retry_at is not None:
+            self.due.pop(path, None)
+
+    def _settled(self, execution: Execution) -> None:
+        """A child became final: count it, and queue siblings and the parent that waited for it."""
+        path, parent = execution.path, execution.parent
+        self.families.pop(path, None)
+        self.unmet.pop(path, None)
+        family = self.families.get(parent) if parent is not None else None
+        if family is None or parent is None:
+            return
+        if execution.iteration is None:
+            self._release(parent, self.plan.task_at(path))
+            family = _replace(family, open=family.open - 1)
+        else:
+            family = _replace(family, open=family.open - 1, active=family.active - int(execution.begun))
+            self.queue.append((self.fill, parent))
+        self.families[parent] = family
+        if family.open == 0:
+            self.queue.append((self.finish, parent))
+
+    def _release(self, parent: str, task: TaskPlan) -> None:
+        for name in task.dependents:
+            path = child_path(parent, name)
+            count = self.unmet.get(path, 0)
+            if count == 1:
+                del self.unmet[path]
+                self.queue.append((self.consider, path))
+            elif count > 1:
+                self.unmet[path] = count - 1
+
+    # --- events ------------------------------------------------------------------------------
+
+    def take(self, event: AnyEvent) -> None:
+        match event:
+            case RunStarted():
+                self._start_run()
+            case CacheHit():
+                self._cache_hit(event)
+            case CacheMissed():
+                self._cache_missed(event)
+            case AttemptWaiting():
+                self._waiting(event)
+            case AttemptStarted():
+                self._started(event)
+            case AttemptSucceeded():
+                self._succeeded(event)
+            case AttemptFailed():
+                self._failed(event)
+            case AttemptLost():
+                self._lost(event.attempt, event.error)
+            case AttemptStopped():
+                self._lost(event.attempt, Reason(code="STOPPED", message="The attempt was stopped by somebody else."))
+            case CancelRequested():
+                self._cancel()
+            case RetryRequested():
+                self._retry_run()
+            case PauseRequested():
+                self._pause()
+            case ResumeRequested():
+                self._resume()
+            case Tick():
+                self._tick()
+            case _:
+                assert_never(event)
+
+    def _change_run(self, **fields: Any) -> None:
+        self.state = _replace(self.state, **fields)
+
+    def _start_run(self) -> None:
+        root = self.executions[""]
+        if root.begun or self.state.state.final:
+            return
+        word = State.PAUSED if self.state.paused else State.RUNNING
+        self._change_run(state=word, started_at=self.at)
+        root = self.set(root, state=State.RUNNING, begun=True, started_at=self.at)
+        self._open_dag(root, self.plan.root)
+
+    def _looking_up(self, path: str) -> Execution | None:
+        execution = self.executions.get(path)
+        return execution if execution is not None and execution.looking_up and not execution.state.final else None
+
+    def _cache_hit(self, event: CacheHit) -> None:
+        execution = self._looking_up(event.path)
+        if execution is not None:
+            self.set(
+                execution, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs,
+                cached_from=event.cached_from, started_at=self.at, ended_at=self.at,
+            )  # fmt: skip
+
+    def _cache_missed(self, event: CacheMissed) -> None:
+        execution = self._looking_up(event.path)
+        if execution is not None:
+            self.set(execution, looking_up=False)
+            self.queue.append((self.launch, event.path))
+
+    def _live(self, attempt: AttemptId) -> tuple[Execution, AttemptRecord] | None:
+        """The execution whose present attempt this is; None for what is over or was never ours."""
+        execution = self.executions.get(attempt.path)
+        if execution is None or attempt.run_id != self.state.run_id or not execution.attempts:
+            return None
+        record = execution.attempts[-1]
+        if record.number != attempt.number or record.state.final or execution.state.final:
+            return None
+        return execution, record
+
+    def _waiting(self, event: AttemptWaiting) -> None:
+        live = self._live(event.attempt)
+        if live is not None and live[1].state is State.PENDING:
+            self._record(live[0], _replace(live[1], waiting=event.reason))
+
+    def _started(self, event: AttemptStarted) -> None:
+        live = self._live(event.attempt)
+        if live is None or live[1].state is not State.PENDING:
+            return
+        execution, record = live
+        record = _replace(record, state=State.RUNNING, started_at=self.at, waiting=None)
+        word = State.CANCELING if execution.state is State.CANCELING else State.RUNNING
+        since = self.at if execution.started_at is None else execution.started_at
+        self._record(execution, record, state=word, started_at=since)
+
+    def _succeeded(self, event: AttemptSucceeded) -> None:
+        live = self._live(event.attempt)
+        if live is not None:
+            record = _replace(live[1], state=State.SUCCEEDED, ended_at=self.at, waiting=None)
+            self._record(
+                live[0], record, state=State.SUCCEEDED, outputs=event.outputs, ended_at=self.at, reason=None
+            )  # fmt: skip
+
+    def _record(self, execution: Execution, record: AttemptRecord, **fields: Any) -> Execution:
+        return self.set(execution, attempts=(*execution.attempts[:-1], record), **fields)
+
+    def _failed(self, event: AttemptFailed) -> None:
+        live = self._live(event.attempt)
+        if live is None:
+            return
+        execution, record = live
+        record = _replace(record, state=State.FAILED, ended_at=self.at, error=event.error, waiting=None)
+        if execution.state is State.CANCELING:
+            self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=_CANCELED)
+            return
+        policy = self.plan.task_at(execution.path).task.retry
+        failures = len(execution.attempts) - execution.earlier_attempts - execution.lost_count
+        if not event.retryable or policy is None or failures > policy.max_count or self._cancels(execution.path):
+            self._record(execution, record, state=State.FAILED, ended_at=self.at, reason=event.error)
+            return
+        self._try_again(execution, record, backoff(policy, failures))
+
+    def _try_again(self, execution: Execution, record: AttemptRecord, delay: float) -> None:
+        retry_at = self.at + delay if delay > 0 else None
+        self._record(execution, record, state=State.PENDING, retry_at=retry_at)
+        if retry_at is None:
+            self.queue.append((self.launch, execution.path))
+
+    def _lost(self, attempt: AttemptId, error: Reason) -> None:
+        live = self._live(attempt)
+        if live is None:
+            return
+        execution, record = live
+        if execution.state is State.CANCELING:
+            record = _replace(record, state=State.CANCELED, ended_at=self.at, waiting=None)
+            self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=_CANCELED)
+            return
+        record = _replace(record, state=State.FAILED, ended_at=self.at, error=error, waiting=None)
+        lost = execution.lost_count + 1
+        execution = _replace(execution, lost_count=lost)
+        if lost > MAX_LOST:
+            reason = Reason(
+                code="EXECUTOR_LOST",
+                message=f"The attempt was lost {lost} times; the last time: {error.message}",
+                details={"last": error.code},
+            )
+            self._record(execution, record, state=State.FAILED, ended_at=self.at, reason=reason)
+        else:
+            self._try_again(execution, record, 0.0)
+
+    # --- tasks -------------------------------------------------------------------------------
+
+    def _ready(self, path: str) -> Execution | None:
+        """The execution, when it waits to be begun and its DAG is under way."""
+        execution = self.executions[path]
+        if execution.state is not State.PENDING or execution.begun or execution.parent is None:
+            return None
+        return execution if self.executions[execution.parent].state in _LIVE_DAG else None
+
+    def _cancels(self, path: str) -> bool:
+        """Whether a requested cancel holds for this execution: all but exit tasks and what is inside them."""
+        return self.state.cancel_requested and not self._exempt(path)
+
+    def _exempt(self, path: str) -> bool:
+        at: str | None = path
+        while at:
+            if self.plan.task_at(at).task.runs_after_failure:
+                return True
+            at = self.executions[at].parent
+        return False
+
+    def consider(self, path: str) -> None:
+        """All upstream is final: skip, cancel, fail or begin the task."""
+        execution = self._ready(path)
+        if execution is None:
+            return
+        task = self.plan.task_at(path)
+        if self._cancels(path):
+            self._end(execution, State.CANCELED, _CANCELED)
+            return
+        skip = None if task.task.runs_after_failure else self._upstream_reason(execution, task)
+        if skip is not None:
+            self._end(execution, State.SKIPPED, skip)
+        elif not self.state.paused:
+            self._try_to_begin(execution, task)
+
+    def _end(self, execution: Execution, state: State, reason: Reason) -> None:
+        self.set(execution, state=state, reason=reason, ended_at=self.at, retry_at=None, looking_up=False)
+
+    def _upstream_reason(self, execution: Execution, task: TaskPlan) -> Reason | None:
+        """Why the task cannot run, when something it depends on did not succeed. A failure outweighs a skip."""
+        skipped = None
+        for name in task.dependencies:
+            upstream = self.executions[child_path(execution.parent or "", name)]
+            failed = upstream.state is not State.SKIPPED or _because_of_failure(upstream)
+            if upstream.state is State.SUCCEEDED:
+                continue
+            if failed:
+                return Reason(
+                    code="UPSTREAM_FAILED", message=f"{name}, which it depends on, did not succeed.",
+                    details={"task": name, "state": upstream.state.value},
+                )  # fmt: skip
+            skipped = skipped or name
+        if skipped is None:
+            return None
+        return Reason(
+            code="UPSTREAM_SKIPPED", message=f"{skipped}, which it depends on, was skipped.", details={"task": skipped}
+        )
+
+    def _try_to_begin(self, execution: Execution, task: TaskPlan) -> None:
+        scope = Scope(self.plan, self.state, self.executions, execution.parent or "")
+        try:
+            bundle = inputs.resolve(scope, task, execution.path)
+            skip = _condition_reason(task, bundle)
+            if skip is not None:
+                self._end(_replace(execution, inputs=bundle), State.SKIPPED, skip)
+                return
+            self._begin(_replace(execution, inputs=bundle), task)
+        except Fault as fault:
+            self._end(execution, State.FAILED, fault.reason)
+
+    def _begin(self, execution: Execution, task: TaskPlan) -> None:
+        if execution.kind is Kind.LOOP:
+            self._begin_loop(execution, task)
+        elif task.dag is not None:
+            self._begin_dag(execution, task.dag)
+        else:
+            self._begin_task(execution, task)
+
+    def _begin_task(self, execution: Execution, task: TaskPlan) -> None:
+        if task.executor is None or task.executor.unsupported:
+            word = task.executor.unsupported if task.executor else "none"
+            raise Fault("EXECUTOR_UNSUPPORTED", f"{task.task.name} wants the executor kind {word}, which nobody runs.")
+        if task.task.cache and task.body is Kind.TASK and self.state.caching is not False:
+            self.set(execution, begun=True, looking_up=True)
+        else:
+            self.set(execution, begun=True)
+            self.queue.append((self.launch, execution.path))
+
+    def launch(self, path: str) -> None:
+        """Begin the next attempt of a task that is under way and has none, or a DAG's next round."""
+        execution = self.executions[path]
+        if execution.state is not State.PENDING or not execution.begun or self.state.paused:
+            return
+        if self._cancels(path):
+            self._end(execution, State.CANCELED, _CANCELED)
+        elif execution.kind is Kind.DAG:
+            self._begin_dag_again(execution)
+        else:
+            number = execution.attempts[-1].number + 1 if execution.attempts else 1
+            record = AttemptRecord(number=number, state=State.PENDING)
+            self.set(execution, attempts=(*execution.attempts, record), retry_at=None)
+
+    # --- DAGs --------------------------------------------------------------------------------
+
+    def _begin_dag(self, execution: Execution, dag: DagPlan) -> None:
+        self._check_room(len(dag.tasks))
+        execution = self.set(execution, state=State.RUNNING, begun=True, started_at=self.at)
+        if any(child_path(execution.path, name) in self.executions for name in dag.roots[:1]):
+            self._redo_dag(execution.path)
+        else:
+            self._open_dag(execution, dag)
+
+    def _check_room(self, more: int) -> None:
+        if len(self.executions) + more > MAX_EXECUTIONS:
+            raise Fault("RUN_TOO_LARGE", f"The run would have more than {MAX_EXECUTIONS} executions.")
+
+    def _open_dag(self, execution: Execution, dag: DagPlan) -> None:
+        """Make the children, and begin those that depend on nothing."""
+        path = execution.path
+        for name, task in dag.tasks.items():
+            self._add(child_path(path, name), path, name, task.kind, None)
+        self.families[path] = Family(open=len(dag.tasks))
+        for name, task in dag.tasks.items():
+            if task.dependencies:
+                self.unmet[child_path(path, name)] = len(task.dependencies)
+        self.queue.extend((self.consider, child_path(path, name)) for name in dag.roots)
+        if not dag.tasks:
+            self.queue.append((self.finish, path))
+
+    def _add(self, path: str, parent: str, task: str, kind: Kind, iteration: int | None) -> None:
+        if path not in self.executions:
+            new = Execution(
+                path=path, task=task, kind=kind, state=State.PENDING, parent=parent, iteration=iteration,
+                created_at=self.at,
+            )  # fmt: skip
+            self.put(new)
+
+    def finish(self, path: str) -> None:
+        """All children are final: so is the DAG or loop, unless its policy begins it again."""
+        execution = self.executions[path]
+        family = self.families.get(path)
+        if family is None or family.open or execution.state not in _LIVE_DAG:
+            return
+        children = self._children(execution)
+        cancel = self.state.cancel_requested and execution.kind is Kind.ROOT
+        word = dag_state({child.state for child in children}, cancel_requested=cancel)
+        if word is State.FAILED and self._begins_again(execution, children):
+            return
+        reason = first_cause(children, word) if word is not State.SUCCEEDED else None
+        if word is State.CANCELED:
+            reason = _CANCELED
+        done = self.set(execution, state=word, outputs=self._outputs(execution), reason=reason, ended_at=self.at)
+        if done.kind is Kind.ROOT:
+            self._change_run(state=word, error=reason, ended_at=self.at, paused=False)
+
+    def _children(self, execution: Execution) -> list[Execution]:
+        return [self.executions[path] for path in self._child_paths(execution)]
+
+    def _child_paths(self, execution: Execution) -> list[str]:
+        if execution.kind is Kind.LOOP:
+            return [iteration_path(execution.path, i) for i in range(execution.iteration_count or 0)]
+        if execution.kind in (Kind.DAG, Kind.ROOT):
+            return [child_path(execution.path, name) for name in self.plan.dag_at(execution.path).tasks]
+        return []
+
+    def _outputs(self, execution: Execution) -> Bundle:
+        if execution.kind is Kind.LOOP:
+            return loop_outputs(self.plan.task_at(execution.path), execution, self.executions)
+        return dag_outputs(self.plan.dag_at(execution.path), execution.path, self.executions)
+
+    def _begins_again(self, execution: Execution, children: list[Execution]) -> bool:
+        """Whether a failed DAG's retry policy gives it another round. A loop has none: its iterations do."""
+        if execution.kind is not Kind.DAG or self._cancels(execution.path):
+            return False
+        policy = self.plan.task_at(execution.path).task.retry
+        if policy is None or execution.retries >= policy.max_count:
+            return False
+        delay = backoff(policy, execution.retries + 1)
+        reason = first_cause(children, State.FAILED)
+        retry_at = self.at + delay if delay > 0 else None
+        self.set(execution, state=State.PENDING, retry_at=retry_at, reason=reason)
+        if retry_at is None:
+            self.queue.append((self.launch, execution.path))
+        return True
+
+    def _begin_dag_again(self, execution: Execution) -> None:
+        self.set(execution, state=State.RUNNING, retry_at=None, reason=None, retries=execution.retries + 1)
+        self._redo_dag(execution.path)
+
+    # --- loops -------------------------------------------------------------------------------
+
+    def _begin_loop(self, execution: Execution, task: TaskPlan) -> None:
+        items = items_of(task, execution.inputs)
+        self._check_room(len(items))
+        path = execution.path
+        execution = self.set(
+            execution, state=State.RUNNING, begun=True, started_at=self.at, iteration_count=len(items)
+        )  # fmt: skip
+        for i in range(len(items)):
+            self._add(iteration_path(path, i), path, execution.task, task.body, i)
+        self._drop_extra_iterations(execution)
+        self.families[path] = Family(open=len(items))
+        self.queue.append((self.fill, path) if items else (self.finish, path))
+
+    def _drop_extra_iterations(self, loop: Execution) -> None:
+        """After a full reset, the loop may have fewer items than in its earlier life."""
+        gone = Reason(code="ITERATION_GONE", message="The loop has fewer items since it was begun again.")
+        number = loop.iteration_count or 0
+        while (path := iteration_path(loop.path, number)) in self.executions:
+            for below in self._tree(path):
+                old = self.executions[below]
+                self.put(_replace(old, state=State.SKIPPED, reason=gone, ended_at=self.at, retry_at=None))
+            number += 1
+
+    def fill(self, path: str) -> None:
+        """Begin iterations of a loop, in order, as far as its parallelism allows."""
+        loop, family = self.executions[path], self.families.get(path)
+        if family is None or loop.state not in _LIVE_DAG or self.state.paused:
+            return
+        task = self.plan.task_at(path)
+        limit = task.iterator.parallelism if task.iterator else 0
+        count, number, active = loop.iteration_count or 0, family.next, family.active
+        items: list[Any] | None = None
+        while number < count and (not limit or active < limit):
+            child = self.executions[iteration_path(path, number)]
+            if child.state is State.PENDING and not child.begun:
+                items = items_of(task, loop.inputs) if items is None else items
+                active += self._begin_iteration(child, loop, task, items[number])
+            number += 1
+        # Iterations that ended at once have counted themselves out already.
+        family = self.families.get(path, family)
+        self.families[path] = _replace(family, active=active, next=number)
+
+    def _begin_iteration(self, child: Execution, loop: Execution, task: TaskPlan, item: Any) -> int:
+        if self._cancels(child.path):
+            self._end(child, State.CANCELED, _CANCELED)
+            return 0
+        try:
+            self._begin(_replace(child, inputs=iteration_inputs(task, loop.inputs, item)), task)
+        except Fault as fault:
+            self._end(child, State.FAILED, fault.reason)
+            return 0
+        return 1
+
+    # --- cancel, pause, retry, time ------------------------------------------------------------
+
+    def _cancel(self) -> None:
+        if self.state.state.final or self.state.cancel_requested:
+            return
+        self._change_run(cancel_requested=True, paused=False, state=State.CANCELING)
+        for path in sorted(p for p, e in self.state.executions.items() if not e.state.final and not self._exempt(p)):
+            self._cancel_one(self.executions[path])
+        # What a pause held back and a cancel does not stop (exit tasks) may go on.
+        self._go_on()
+
+    def _cancel_one(self, execution: Execution) -> None:
+        live = bool(execution.attempts) and not execution.attempts[-1].state.final
+        if live or (execution.path in self.families and execution.state is not State.PENDING):
+            self.set(execution, state=State.CANCELING)
+        else:
+            self._end(execution, State.CANCELED, _CANCELED)
+            if execution.kind is Kind.ROOT:
+                self._change_run(state=State.CANCELED, error=_CANCELED, ended_at=self.at)
+
+    def _pause(self) -> None:
+        if self.state.state in (State.PENDING, State.RUNNING):
+            word = State.PAUSED if self.state.state is State.RUNNING else self.state.state
+            self._change_run(paused=True, state=word)
+
+    def _resume(self) -> None:
+        if self.state.paused and not self.state.state.final:
+            word = State.RUNNING if self.executions[""].begun else State.PENDING
+            self._change_run(paused=False, state=word)
+            self._go_on()
+            self._tick()
+
+    def _go_on(self) -> None:
+        """Begin all that a pause held back."""
+        for path in sorted(self.state.executions):
+            execution = self.executions[path]
+            if execution.state is State.PENDING:
+                self._go_on_with(execution)
+            elif execution.kind is Kind.LOOP and path in self.families:
+                self.queue.append((self.fill, path))
+
+    def _go_on_with(self, execution: Execution) -> None:
+        if execution.begun:
+            waits = execution.retry_at is not None or execution.looking_up
+            if not waits and not (execution.attempts and not execution.attempts[-1].state.final):
+                self.queue.append((self.launch, execution.path))
+        elif execution.iteration is None and execution.path and execution.path not in self.unmet:
+            self.queue.append((self.consider, execution.path))
+
+    def _tick(self) -> None:
+        if self.state.paused:
+            return
+        for path in sorted(p for p, due in self.state.index.due.items() if due <= self.at):
+            self.set(self.executions[path], retry_at=None)
+            self.queue.append((self.launch, path))
+
+    def _retry_run(self) -> None:
+        """Keep what succeeded, run the rest."""
+        root = self.executions[""]
+        if self.state.state not in (State.FAILED, State.CANCELED):
+            return
+        self._change_run(cancel_requested=False, paused=False, error=None, ended_at=None, state=State.RUNNING)
+        if not root.begun:
+            self.put(_fresh(root))
+            self._start_run()
+            return
+        self.put(_replace(root, state=State.RUNNING, reason=None, ended_at=None, outputs=Bundle()))
+        self._redo_dag("")
+
+    def _redo_dag(self, path: str) -> None:
+        """Reset those children of a DAG that did not succeed, and all that depends on them."""
+        dag = self.plan.dag_at(path)
+        redone: set[str] = set()
+        for name, task in dag.tasks.items():
+            child = self.executions[child_path(path, name)]
+            upstream = any(other in redone for other in task.dependencies)
+            if not upstream and child.state is State.SUCCEEDED:
+                continue
+            redone.add(name)
+            if upstream or not self._has_begun_body(child):
+                self._reset_tree(child.path)
+            else:
+                self._redo_body(child)
+        self.families[path] = dag_family(dag, path, self.executions)
+        for waiting, count in unmet_below(dag, path, self.executions).items():
+            self.unmet[waiting] = count
+        ready = (child_path(path, name) for name in dag.tasks if name in redone)
+        self.queue.extend((self.consider, p) for p in ready if p not in self.unmet)
+        self.queue.append((self.finish, path))
+
+    def _has_begun_body(self, execution: Execution) -> bool:
+        return execution.begun and execution.kind in (Kind.DAG, Kind.LOOP)
+
+    def _redo_body(self, execution: Execution) -> None:
+        """Go on with a DAG or loop that ended badly: its inputs stand."""
+        self.put(
+            _replace(
+                execution, state=State.RUNNING, reason=None, ended_at=None, retry_at=None, retries=0, outputs=Bundle()
+            )
+        )  # fmt: skip
+        if execution.kind is Kind.LOOP:
+            self._redo_loop(execution)
+        else:
+            self._redo_dag(execution.path)
+
+    def _redo_loop(self, loop: Execution) -> None:
+        for child in self._children(loop):
+            if child.state is State.SUCCEEDED:
+                continue
+            if self._has_begun_body(child):
+                # Its tasks stay as they are until `fill` has room for it again: see `_begin_dag`.
+                self.put(_fresh(child))
+                self.families.pop(child.path, None)
+            else:
+                self._reset_tree(child.path)
+        self.families[loop.path] = loop_family(self.executions[loop.path], self.executions)
+        self.queue.append((self.fill, loop.path))
+        self.queue.append((self.finish, loop.path))
+
+    def _reset_tree(self, path: str) -> None:
+        """Make an execution and all below it as if they had not been begun. Attempts keep their numbers."""
+        for below in self._tree(path):
+            self.put(_fresh(self.executions[below]))
+            self.families.pop(below, None)
+            self.unmet.pop(below, None)
+
+    def _tree(self, path: str) -> list[str]:
+        """An execution and all below it that exist."""
+        found = [path]
+        for at in found:
+            found.extend(p for p in self._child_paths(self.executions[at]) if p in self.executions)
+        return found
+
+
+def backoff(policy: RetryPolicy, retry: int) -> float:
+    """Seconds to wait before the n-th retry, from 1."""
+    try:
+        delay = policy.backoff_s * (policy.backoff_factor or 1.0) ** (retry - 1)
+    except OverflowError:
+        delay = float("inf")
+    # Without a limit of its own a policy waits at most a day: it must stay a date.
+    return min(delay, policy.backoff_max_s or 86_400.0)
+
+
+def _fresh(execution: Execution) -> Execution:
+    """The execution as if it had not been begun; its attempts stay as history."""
+    return Execution(
+        path=execution.path, task=execution.task, kind=execution.kind, state=State.PENDING, parent=execution.parent,
+        iteration=execution.iteration, iteration_count=execution.iteration_count, attempts=execution.attempts,
+        earlier_attempts=len(execution.attempts), created_at=execution.created_at,
+    )  # fmt: skip
+
+
+def _because_of_failure(execution: Execution) -> bool:
+    return execution.reason is not None and execution.reason.code == "UPSTREAM_FAILED"
+
+
+def _condition_reason(task: TaskPlan, bundle: Bundle) -> Reason | None:
+    """Why the condition skips the task, None when it holds; raises Fault when it cannot be evaluated."""
+    condition = task.task.condition
+    if not condition:
+        return None
+    named = referenced(condition, bundle)
+    told = ", ".join(f"{name} = {shown(value)}" for name, value in named.items())
+    try:
+        if holds(condition, bundle):
+            return None
+    except (ExpressionError, RecursionError) as error:
+        raise Fault(
+            "CONDITION_ERROR", f"The condition `{condition}` fails: {error}. ({told})", condition=condition
+        ) from None
+    return Reason(
+        code="CONDITION_FALSE",
+        message=f"The condition `{condition}` is false: {told}.",
+        details={"condition": condition, "values": {name: shown(value) for name, value in named.items()}},
+    )
+
+
+_replace = msgspec.structs.replace

@@ -1,0 +1,35 @@
+"""Commands follow from the state: what each execution wants done, and the run as a whole."""
+
+from __future__ import annotations
+
+from headrace.engine.model import AttemptId, Command, Execution, Launch, LookUpCache, RunState, State, Stop
+from headrace.engine.plan import Plan
+
+
+def wish(run_id: str, execution: Execution | None) -> Command | None:
+    """What the world should be doing for this execution now."""
+    if execution is None or execution.state.final:
+        return None
+    if execution.looking_up:
+        return LookUpCache(path=execution.path)
+    if not execution.attempts or execution.attempts[-1].state.final:
+        return None
+    attempt = AttemptId(run_id=run_id, path=execution.path, number=execution.attempts[-1].number)
+    return Stop(attempt=attempt) if execution.state is State.CANCELING else Launch(attempt=attempt)
+
+
+def outstanding(plan: Plan, state: RunState) -> tuple[Command, ...]:
+    """All the world should be doing for this run now: to be done at start, after a crash, at each resync."""
+    wishes = (wish(state.run_id, execution) for execution in state.executions.values())
+    return tuple(sorted((w for w in wishes if w is not None), key=_place))
+
+
+def _place(command: Command) -> str:
+    return command.path if isinstance(command, LookUpCache) else command.attempt.path
+
+
+def wake_at(state: RunState) -> float | None:
+    """When the next Tick is due; None when only events from outside can change anything."""
+    if state.paused or state.state.final or not state.index.due:
+        return None
+    return min(state.index.due.values())

@@ -1,0 +1,92 @@
+"""Facts of a run that texts may name: `{{$.pipeline_job_name}}` and its kin."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from headrace.engine.model import Json, RunState, execution_id
+from headrace.engine.plan import Plan
+from headrace.engine.values import as_text
+
+_PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']+)'|\"([^\"]+)\")\]\}\}")
+
+
+def resource_name(plan: Plan, state: RunState) -> str:
+    """What `{{$.pipeline_job_resource_name}}` stands for."""
+    return f"{plan.document.name}-{state.run_id}"
+
+
+def facts(plan: Plan, state: RunState, path: str, task: str) -> dict[str, str]:
+    """Placeholder text -> what it stands for, for one execution."""
+    return {
+        "{{$.pipeline_job_name}}": state.display_name,
+        "{{$.pipeline_job_resource_name}}": resource_name(plan, state),
+        "{{$.pipeline_job_uuid}}": state.run_id,
+        "{{$.pipeline_task_name}}": task,
+        "{{$.pipeline_task_uuid}}": execution_id(state.run_id, path),
+        "{{$.pipeline_job_create_time_utc}}": _utc(state.created_at),
+        "{{$.pipeline_job_schedule_time_utc}}": _utc(
+            state.created_at if state.scheduled_at is None else state.scheduled_at
+        ),
+    }
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parameters_named(value: Json) -> list[str]:
+    """Names of the inputs a constant refers to, at any depth."""
+    match value:
+        case str():
+            return [a or b for a, b in _PARAMETER.findall(value)] if "{{$" in value else []
+        case list():
+            return [name for item in value for name in parameters_named(item)]
+        case dict():
+            return [name for item in value.values() for name in parameters_named(item)]
+        case _:
+            return []
+
+
+def filled(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
+    """A constant with its placeholders replaced, at any depth; what is not known stays as it is.
+
+    What is put in is never searched again: a value cannot smuggle in a placeholder.
+    """
+    match value:
+        case str():
+            return _filled_text(value, parameters, known) if "{{$" in value else value
+        case list():
+            return [filled(item, parameters, known) for item in value]
+        case dict():
+            return {key: filled(item, parameters, known) for key, item in value.items()}
+        case _:
+            return value
+
+
+def filled_whole(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
+    """Like `filled`, but a text that is nothing but one input's placeholder becomes that input's value."""
+    found = _PARAMETER.fullmatch(value) if isinstance(value, str) else None
+    name = (found.group(1) or found.group(2)) if found else None
+    if name is not None and name in parameters:
+        return parameters[name]
+    if isinstance(value, dict):
+        return {key: filled_whole(item, parameters, known) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled_whole(item, parameters, known) for item in value]
+    return filled(value, parameters, known)
+
+
+_ANY = re.compile(r"\{\{\$\.(?:[a-z_]+|inputs\.parameters\[(?:'[^']+'|\"[^\"]+\")\])\}\}")
+
+
+def _filled_text(text: str, parameters: dict[str, Json], known: dict[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        found = _PARAMETER.fullmatch(match.group())
+        if found is None:
+            return known.get(match.group(), match.group())
+        name = found.group(1) or found.group(2)
+        return as_text(parameters[name]) if name in parameters else match.group()
+
+    return _ANY.sub(value, text)

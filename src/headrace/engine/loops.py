@@ -1,0 +1,91 @@
+"""Loops: what they go over, and what one iteration gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headrace.engine import values
+from headrace.engine.inputs import Fault
+from headrace.engine.model import Artifact, Bundle, Json
+from headrace.engine.plan import MAX_LOOP_ITEMS, TaskPlan
+
+
+def items_of(task: TaskPlan, inputs: Bundle) -> list[Any]:
+    """The items of a loop: JSON values, or artifacts; raises Fault."""
+    iterator = task.iterator
+    assert iterator is not None
+    if iterator.over == "artifact":
+        items: list[Any] = list(inputs.artifacts.get(iterator.input or "", ()))
+    elif iterator.raw is not None:
+        items = _parsed(task, iterator.raw)
+    else:
+        items = _listed(task, iterator.input or "", inputs)
+    if len(items) > MAX_LOOP_ITEMS:
+        raise Fault(
+            "LOOP_TOO_LONG", f"{task.task.name} has {len(items)} items; a loop may have {MAX_LOOP_ITEMS}.",
+            items=len(items),
+        )  # fmt: skip
+    return items
+
+
+def _listed(task: TaskPlan, name: str, inputs: Bundle) -> list[Json]:
+    value = inputs.parameters.get(name)
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        return _parsed(task, value)
+    raise Fault(
+        "LOOP_ITEMS", f"{task.task.name} loops over {name}, which must be a list, but it is {values.kind_of(value)}.",
+        input=name,
+    )  # fmt: skip
+
+
+def _parsed(task: TaskPlan, text: str) -> list[Json]:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise Fault(
+            "LOOP_ITEMS", f"The items of {task.task.name} are not the JSON text of a list: {values.shown(text)}."
+        )
+    return value
+
+
+def iteration_inputs(task: TaskPlan, loop: Bundle, item: Any) -> Bundle:
+    """Inputs of one iteration; raises Fault.
+
+    A DAG's iteration holds only its item: the rest is looked up on the loop, so that a long list is not
+    stored once for each of its items. A container's iteration has no tasks to look anything up, so it
+    holds all but the list.
+    """
+    iterator = task.iterator
+    assert iterator is not None
+    own = _item(task, item)
+    if task.dag is not None:
+        return own
+    parameters = {n: v for n, v in loop.parameters.items() if n != iterator.input}
+    artifacts = {n: v for n, v in loop.artifacts.items() if n != iterator.input}
+    return Bundle(parameters={**parameters, **own.parameters}, artifacts={**artifacts, **own.artifacts})
+
+
+def _item(task: TaskPlan, item: Any) -> Bundle:
+    iterator = task.iterator
+    assert iterator is not None
+    name = iterator.item_input
+    if not name:
+        return Bundle()
+    if isinstance(item, Artifact):
+        return Bundle(artifacts={name: (item,)})
+    definition = task.component.inputs.parameters.get(name)
+    if definition is None or item is None:
+        return Bundle(parameters={name: item})
+    try:
+        return Bundle(parameters={name: values.fit(item, definition.type)})
+    except values.Mismatch as mismatch:
+        raise Fault(
+            "INPUT_TYPE", f"An item of {task.task.name} must be {mismatch.expected}, but it is {mismatch.got}.",
+            input=name,
+        ) from None  # fmt: skip

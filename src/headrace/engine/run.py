@@ -1,0 +1,77 @@
+"""The beginning of a run, and how its state is stored and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from immutables import Map
+
+from headrace.engine.arguments import check_arguments
+from headrace.engine.index import rebuild
+from headrace.engine.model import Bundle, Execution, Index, Json, Kind, RunState, State
+from headrace.engine.plan import Plan
+
+
+def new_run(
+    plan: Plan,
+    *,
+    run_id: str,
+    display_name: str,
+    arguments: Mapping[str, Json],
+    at: float,
+    scheduled_at: float | None = None,
+    caching: bool | None = None,
+) -> RunState:
+    """A run that waits for RunStarted; raises InvalidArguments."""
+    inputs = Bundle(parameters=check_arguments(plan, arguments))
+    root = Execution(
+        path="", task="", kind=Kind.ROOT, state=State.PENDING, inputs=inputs, created_at=at
+    )  # fmt: skip
+    return RunState(
+        run_id=run_id,
+        state=State.PENDING,
+        inputs=inputs,
+        executions=Map({"": root}),
+        created_at=at,
+        display_name=display_name,
+        scheduled_at=scheduled_at,
+        caching=caching,
+    )
+
+
+def header(state: RunState) -> RunState:
+    """The state without its executions: what is stored beside them."""
+    return msgspec.structs.replace(state, executions=Map(), index=Index())
+
+
+def encode_header(state: RunState) -> bytes:
+    """The header as JSON."""
+    return _ENCODER.encode(header(state))
+
+
+def decode_header(text: bytes | str) -> RunState:
+    """The header from JSON; `restore` makes it a state again."""
+    return _DECODER.decode(text)
+
+
+def restore(plan: Plan, header: RunState, executions: Iterable[Execution]) -> RunState:
+    """The state from what was stored of it."""
+    found = {execution.path: execution for execution in executions}
+    return msgspec.structs.replace(header, executions=Map(found), index=rebuild(plan, found))
+
+
+def _encode_map(value: object) -> object:
+    if isinstance(value, Map):
+        return dict(value)
+    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+
+
+def _decode_map(kind: type, value: object) -> object:
+    if isinstance(value, dict):
+        return Map(value)
+    raise NotImplementedError(f"cannot decode {kind}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_map)
+_DECODER = msgspec.json.Decoder(RunState, dec_hook=_decode_map)
