@@ -2,6 +2,11 @@
 
 Field names are snake_case; times are RFC 3339 strings with milliseconds and `Z`, or null;
 states are KFP's eight words. Ids only: no path of the server's disk, no store key crosses the API.
+
+Added by the server: SignInLink, CreateLink, MemberView, MemberList, `GET /api/artifacts/{id}/content?member=`
+(bytes for scripts, Range honoured); `GET /api/runs` also takes `sort_by` and
+`filter` as KFP's lists do, several states with commas; the log's `offset` may be negative (from the end) and
+`attempt` may be left out (the latest); both event streams of logs and of a run end with the event `end`.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all shapes."""
 
 
-class ErrorBody(Shape, kw_only=True):
+class ErrorBody(Shape, frozen=True, kw_only=True):
     """Every error of `/api`, with its HTTP status."""
 
     #: Stable UPPER_SNAKE code, documented in docs/reference/error-codes.md.
@@ -29,7 +34,7 @@ class ErrorBody(Shape, kw_only=True):
     details: dict[str, Json] = {}
 
 
-class ReasonView(Shape, kw_only=True):
+class ReasonView(Shape, frozen=True, kw_only=True):
     """Why something waits, failed or was skipped."""
 
     code: str
@@ -37,7 +42,7 @@ class ReasonView(Shape, kw_only=True):
     details: dict[str, Json] = {}
 
 
-class SessionView(Shape, kw_only=True):
+class SessionView(Shape, frozen=True, kw_only=True):
     """`GET /api/session`: who is asking, and what this server is."""
 
     user: str
@@ -46,7 +51,7 @@ class SessionView(Shape, kw_only=True):
     content_origin: str
 
 
-class RunSummary(Shape, kw_only=True):
+class RunSummary(Shape, frozen=True, kw_only=True):
     """A run as lists show it."""
 
     run_id: str
@@ -70,7 +75,7 @@ class RunSummary(Shape, kw_only=True):
     version: int = 0
 
 
-class RunList(Shape, kw_only=True):
+class RunList(Shape, frozen=True, kw_only=True):
     """`GET /api/runs?page_size=&page_token=&state=&experiment_id=&storage_state=&search=`."""
 
     runs: list[RunSummary]
@@ -78,7 +83,7 @@ class RunList(Shape, kw_only=True):
     next_page_token: str = ""
 
 
-class GraphNode(Shape, kw_only=True):
+class GraphNode(Shape, frozen=True, kw_only=True):
     """One task of the document, with the DAG below it: the run's plan, before anything has run."""
 
     #: Task name in its DAG.
@@ -98,7 +103,7 @@ class GraphNode(Shape, kw_only=True):
     children: list[GraphNode] = []
 
 
-class AttemptView(Shape, kw_only=True):
+class AttemptView(Shape, frozen=True, kw_only=True):
     """One launch of an execution."""
 
     number: int
@@ -109,7 +114,7 @@ class AttemptView(Shape, kw_only=True):
     waiting: ReasonView | None = None
 
 
-class ExecutionView(Shape, kw_only=True):
+class ExecutionView(Shape, frozen=True, kw_only=True):
     """One task of one run, at one place in its loops, without its inputs and outputs."""
 
     execution_id: str
@@ -133,7 +138,7 @@ class ExecutionView(Shape, kw_only=True):
     ended_at: str | None = None
 
 
-class RunView(Shape, kw_only=True):
+class RunView(Shape, frozen=True, kw_only=True):
     """`GET /api/runs/{run_id}`: a run, its plan and all its executions."""
 
     run: RunSummary
@@ -144,7 +149,7 @@ class RunView(Shape, kw_only=True):
     outputs: BundleView
 
 
-class ArtifactView(Shape, kw_only=True):
+class ArtifactView(Shape, frozen=True, kw_only=True):
     """An artifact, without its content."""
 
     artifact_id: str
@@ -163,14 +168,14 @@ class ArtifactView(Shape, kw_only=True):
     is_directory: bool = False
 
 
-class BundleView(Shape, kw_only=True):
+class BundleView(Shape, frozen=True, kw_only=True):
     """Inputs or outputs."""
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, list[ArtifactView]] = {}
 
 
-class ExecutionDetail(Shape, kw_only=True):
+class ExecutionDetail(Shape, frozen=True, kw_only=True):
     """`GET /api/executions/{execution_id}`: all there is to know of one execution."""
 
     execution: ExecutionView
@@ -184,7 +189,7 @@ class ExecutionDetail(Shape, kw_only=True):
     source: str | None = None
 
 
-class RunChange(Shape, kw_only=True):
+class RunChange(Shape, frozen=True, kw_only=True):
     """One server-sent event of `GET /api/runs/{run_id}/events` (event name `change`, id = version).
 
     The first one after connecting holds everything; `Last-Event-ID` is honoured by sending what
@@ -196,13 +201,13 @@ class RunChange(Shape, kw_only=True):
     executions: list[ExecutionView]
 
 
-class ListChange(Shape, kw_only=True):
+class ListChange(Shape, frozen=True, kw_only=True):
     """One server-sent event of `GET /api/events` (event name `runs`): these runs changed."""
 
     runs: list[RunSummary]
 
 
-class LogChunk(Shape, kw_only=True):
+class LogChunk(Shape, frozen=True, kw_only=True):
     """One server-sent event of `GET /api/executions/{id}/logs/stream?attempt=N&offset=B` (event `log`).
 
     `offset` is the byte after this chunk, also sent as the event's id; invalid UTF-8 is shown as U+FFFD.
@@ -214,14 +219,43 @@ class LogChunk(Shape, kw_only=True):
     text: str
 
 
-class ContentLink(Shape, kw_only=True):
+class ContentLink(Shape, frozen=True, kw_only=True):
     """`POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes."""
 
     url: str
     expires_at: str
 
 
-class CreateRun(Shape, kw_only=True):
+class CreateLink(Shape, frozen=True, kw_only=True):
+    """Body of `POST /api/artifacts/{artifact_id}/link`; may be left out."""
+
+    #: A file of a directory artifact, as `members` lists it.
+    member: str = ""
+    #: Save it rather than show it.
+    download: bool = False
+
+
+class MemberView(Shape, frozen=True, kw_only=True):
+    """A file of a directory artifact."""
+
+    name: str
+    size_bytes: int
+
+
+class MemberList(Shape, frozen=True, kw_only=True):
+    """`GET /api/artifacts/{artifact_id}/members`; an artifact that is a file has one member with the name ""."""
+
+    members: list[MemberView]
+
+
+class SignInLink(Shape, frozen=True, kw_only=True):
+    """`POST /api/session/link` (token only): opens the UI in a browser and signs it in, once, within minutes."""
+
+    url: str
+    expires_at: str
+
+
+class CreateRun(Shape, frozen=True, kw_only=True):
     """`POST /api/runs`: a run from a document's text or an uploaded version."""
 
     display_name: str = ""

@@ -1,0 +1,164 @@
+"""The ASGI application: two origins on two ports, each request checked from the outside in before a handler sees it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headrace.server import guard, pages
+from headrace.server.auth import Identity
+from headrace.server.bodies import limited
+from headrace.server.content import CONTENT_HEADERS, serve_content
+from headrace.server.errors import HttpError, as_http_error, error_response
+from headrace.server.facts import Facts
+from headrace.server.routes import MEBIBYTE, Call, ErrorStyle, Match, Policy, Route, RouteTable
+from headrace.service.service import Service
+
+access_log = logging.getLogger("headrace.access")
+
+_SIGNED = re.compile(r"^/c/[^/]*")
+
+
+def create_app(service: Service, facts: Facts, routes: Iterable[Route] | None = None) -> ASGIApp:
+    """The application over an open service. Raises RouteTableError when a route must not be served."""
+    if routes is None:
+        from headrace.server.table import ROUTES
+
+        routes = ROUTES
+    table = RouteTable(routes)
+    own_headers = guard.page_headers(facts)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _refuse_other(scope, receive, send)
+            return
+        began = time.perf_counter()
+        at_content = (scope.get("server") or ("", None))[1] == facts.content_port
+        if at_content:
+            response = await _answer_content(Request(scope, receive), service, facts)
+        else:
+            response = await _answer(scope, receive, table, service, facts)
+        fixed = CONTENT_HEADERS if at_content else own_headers
+        for name, value in fixed.items():
+            response.headers.setdefault(name, value)
+        # An answer may come before the body was read; the limit stays for what is still to come.
+        await response(scope, receive, _logged(send, scope, began))
+
+    return app
+
+
+async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Service, facts: Facts) -> Response:
+    raw_path = _raw_path(scope)
+    request = Request(scope, receive)
+    style = _style(raw_path)
+    try:
+        host = guard.check_host(request, facts.hosts)
+        found = table.find(scope["method"], raw_path)
+        if isinstance(found, Match):
+            style = found.route.errors
+        identity = guard.identify(request, facts, host)
+        guard.check_site(request, host, identity)
+        if not isinstance(found, Match):
+            return _without_route(request, raw_path, found, facts, identity)
+        guard.check_policy(found.route, identity)
+        limited_receive = limited(receive, request.headers, found.route.max_body)
+        call = Call(
+            service=service,
+            facts=facts,
+            request=Request(scope, limited_receive),
+            route=found.route,
+            path=found.path,
+            identity=identity,
+        )
+        return await found.route.handler(call)
+    except Exception as error:
+        return _failed(request, as_http_error(error), style)
+
+
+def _without_route(
+    request: Request, raw_path: str, allowed: frozenset[str], facts: Facts, identity: Identity
+) -> Response:
+    """What is no API: the UI's files and pages. Everything else does not exist, for those who may know."""
+    is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
+    if is_ui and request.method in guard.SAFE_METHODS and request.headers["host"].startswith("localhost:"):
+        return RedirectResponse(f"{facts.origin}{request.url.path}", 307)
+    guard.check_policy(_ANY, identity)
+    if allowed:
+        error = HttpError(405, "METHOD_NOT_ALLOWED", f"{request.method} is not possible here; {_listed(allowed)} is.")
+        error.headers["allow"] = ", ".join(sorted(allowed))
+        raise error
+    if not is_ui or request.method not in guard.SAFE_METHODS:
+        raise HttpError(404, "NOT_FOUND", f"There is no {request.method} {request.url.path}.")
+    return pages.serve_ui(request)
+
+
+async def _answer_content(request: Request, service: Service, facts: Facts) -> Response:
+    try:
+        guard.check_host(request, frozenset({f"localhost:{facts.content_port}"}))
+        return await serve_content(request, service, facts)
+    except Exception as error:
+        return error_response(as_http_error(error), "page")
+
+
+def _failed(request: Request, error: HttpError, style: ErrorStyle) -> Response:
+    if style == "page" and pages.wants_page(request):
+        page = pages.sign_in_page() if error.status == 401 else pages.error_page(error)
+        page.headers.update(error.headers)
+        return page
+    return error_response(error, style)
+
+
+def _style(raw_path: str) -> ErrorStyle:
+    if raw_path.startswith("/apis"):
+        return "gateway"
+    return "own" if raw_path.startswith("/api") else "page"
+
+
+def _raw_path(scope: Scope) -> str:
+    """The path as sent, still encoded: `%2F` in an id must not become a slash."""
+    return bytes(scope["raw_path"]).partition(b"?")[0].decode("ascii", "replace")
+
+
+def _listed(words: frozenset[str]) -> str:
+    return " or ".join(sorted(words))
+
+
+def _logged(send: Send, scope: Scope, began: float) -> Send:
+    """`send` that also notes the answer: path without query and without what signs it."""
+    path = _SIGNED.sub("/c/-", scope["path"])
+
+    async def send_logged(message: Message) -> None:
+        if message["type"] == "http.response.start" and access_log.isEnabledFor(logging.INFO):
+            spent = (time.perf_counter() - began) * 1000
+            access_log.info("%s %r %d %.1f ms", scope["method"], path, message["status"], spent)
+        await send(message)
+
+    return send_logged
+
+
+async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+
+async def _nothing(call: Call) -> Response:
+    raise HttpError(404, "NOT_FOUND", "There is nothing here.")
+
+
+#: The policy of whatever is not in the table.
+_ANY = Route(
+    method="GET",
+    path="/",
+    handler=_nothing,
+    policy=Policy.MEMBER,
+    summary="Whatever is not in the table.",
+    answer="text/html",
+    max_body=MEBIBYTE,
+)

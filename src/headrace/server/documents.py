@@ -1,0 +1,68 @@
+"""Pipeline documents as they arrive: text, JSON or an archive, within limits, checked before they are believed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from headrace.server.bodies import Upload
+from headrace.server.errors import HttpError
+from headrace.spec.document import SpecError, parse_document
+from headrace.spec.reading import DocumentError, read_pipeline, read_upload
+
+Json: TypeAlias = Any
+#: `(pipeline_spec, platform_spec)` as plain JSON objects.
+Specs: TypeAlias = tuple[dict[str, Json], dict[str, Json] | None]
+
+
+def from_inline(raw: dict[str, Json]) -> Specs:
+    """Both forms KFP's clients send: the bare document, or `{pipeline_spec, platform_spec}`."""
+    for spec_key, platform_key in (("pipeline_spec", "platform_spec"), ("pipelineSpec", "platformSpec")):
+        if isinstance(raw.get(spec_key), dict):
+            return raw[spec_key], raw.get(platform_key) or None
+    return raw, None
+
+
+def inline(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None) -> dict[str, Json]:
+    """The document as KFP's answers hold it."""
+    if not platform_spec:
+        return pipeline_spec
+    return {"pipeline_spec": pipeline_spec, "platform_spec": platform_spec}
+
+
+async def from_upload(upload: Upload) -> Specs:
+    """The document in an uploaded file: YAML, JSON, zip or tar.gz. Raises HttpError (400)."""
+    return await _off_loop(lambda: _uploaded(upload.content))
+
+
+async def from_text(text: str) -> Specs:
+    """The document in a text. Raises HttpError (400)."""
+    return await _off_loop(lambda: _valid(read_pipeline(text)))
+
+
+async def checked(specs: Specs) -> Specs:
+    """The document, if it is one. Raises HttpError (400)."""
+    return await _off_loop(lambda: _valid(specs))
+
+
+def _uploaded(content: bytes) -> Specs:
+    file = read_upload(content)
+    return _valid((file.pipeline_spec, file.platform_spec))
+
+
+def _valid(specs: Specs) -> Specs:
+    parse_document(*specs)
+    return specs
+
+
+async def _off_loop(read: Callable[[], Specs]) -> Specs:
+    """In a thread, since a large document takes a while and others want answers meanwhile."""
+    try:
+        return await asyncio.to_thread(read)
+    except DocumentError as error:
+        raise HttpError(400, error.code, str(error), line=error.line, column=error.column) from error
+    except SpecError as error:
+        raise HttpError(400, error.code, str(error), path=error.path) from error
+    except RecursionError as error:
+        raise HttpError(400, "TOO_DEEP", "The document is nested too deeply.") from error

@@ -1,0 +1,103 @@
+"""Which requests are looked at at all: the Host they name, the site they come from, and what answers carry."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from headrace.server.auth import Identity, Proof
+from headrace.server.errors import HttpError
+from headrace.server.facts import Facts
+from headrace.server.routes import Policy, Route
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+def check_host(request: Request, allowed: frozenset[str]) -> str:
+    """The request's one Host. Others are refused: a foreign name that leads here is how DNS rebinding works."""
+    hosts = request.headers.getlist("host")
+    if len(hosts) != 1 or hosts[0].lower() not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise HttpError(403, "HOST_FORBIDDEN", f"This server answers only to the host {names}.")
+    return hosts[0].lower()
+
+
+def check_site(request: Request, host: str, identity: Identity) -> None:
+    """Refuse what another site made the browser send.
+
+    Every method but the safe ones must come from our own page or from no page; so must everything that a
+    session vouches for, reading included (an event stream held open by another site is a leak as well).
+    """
+    if request.method in SAFE_METHODS and identity.proof is not Proof.SESSION:
+        return
+    origins = request.headers.getlist("origin")
+    sites = request.headers.getlist("sec-fetch-site")
+    if any(origin != f"http://{host}" for origin in origins) or any(
+        site not in ("same-origin", "none") for site in sites
+    ):
+        raise HttpError(403, "CROSS_SITE", "The request comes from another site, which this server does not allow.")
+    if request.method not in SAFE_METHODS and identity.proof is Proof.SESSION and not origins and not sites:
+        raise HttpError(403, "CROSS_SITE", "A change made with a session must say which page it comes from (Origin).")
+
+
+def identify(request: Request, facts: Facts, host: str) -> Identity:
+    """Who is asking. A session counts only where its cookie was set: on 127.0.0.1."""
+    values = request.headers.getlist("authorization")
+    if len(values) > 1:
+        raise HttpError(400, "AUTHORIZATION_REPEATED", "The Authorization header is given more than once.")
+    cookie = request.cookies.get(facts.gate.cookie) if host.startswith("127.0.0.1:") else None
+    return facts.gate.identify(authorization=values[0] if values else None, cookie=cookie)
+
+
+def check_policy(route: Route, identity: Identity) -> None:
+    """Refuse who may not use the route."""
+    match route.policy:
+        case Policy.OPEN | Policy.CODE:
+            return
+        case Policy.MEMBER:
+            allowed = identity.proof is not Proof.NONE
+        case Policy.TOKEN:
+            allowed = identity.proof in (Proof.TOKEN, Proof.TRUSTED)
+    if not allowed:
+        raise unauthenticated()
+
+
+def unauthenticated() -> HttpError:
+    """401, with how to do better."""
+    error = HttpError(
+        401,
+        "UNAUTHENTICATED",
+        "This needs Headrace's token, which is in the file `token` of its data directory: send it as "
+        "`Authorization: Bearer TOKEN`. For the browser, `headrace open` gives a sign-in link.",
+    )
+    error.headers["www-authenticate"] = 'Bearer realm="headrace"'
+    return error
+
+
+def page_headers(facts: Facts) -> dict[str, str]:
+    """What every answer of the application carries."""
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            "style-src 'self' 'unsafe-inline'",
+            f"img-src 'self' data: blob: {facts.content_origin}",
+            "font-src 'self'",
+            f"connect-src 'self' {facts.content_origin}",
+            f"frame-src {facts.content_origin}",
+            "manifest-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "object-src 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+    return {
+        "content-security-policy": policy,
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    }

@@ -1,0 +1,33 @@
+"""Recurring runs: the routes are known, and say that this server has none yet."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.responses import Response
+
+from headrace.server.errors import HttpError
+from headrace.server.kfp.routing import PREFIX, kfp_route
+from headrace.server.routes import Call
+from headrace.wire import v2beta1 as wire
+
+
+async def not_implemented(call: Call) -> Response:
+    """501."""
+    raise HttpError(501, "NOT_IMPLEMENTED", "This version of Headrace has no recurring runs yet.")
+
+
+_PATH = f"{PREFIX}/recurringruns"
+_ONE = _PATH + "/{recurring_run_id}"
+_route = partial(
+    kfp_route, handler=not_implemented, summary="Not implemented yet.", answer=wire.Status, tag="RecurringRunService"
+)
+
+ROUTES = (
+    _route(method="POST", path=_PATH),
+    _route(method="GET", path=_PATH),
+    _route(method="GET", path=_ONE),
+    _route(method="DELETE", path=_ONE),
+    _route(method="POST", path=_ONE + ":enable"),
+    _route(method="POST", path=_ONE + ":disable"),
+)

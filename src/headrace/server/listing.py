@@ -1,0 +1,293 @@
+"""KFP's list grammar: page_size, page_token, sort_by and the JSON filter, checked against each noun's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+
+from headrace.server.errors import HttpError
+from headrace.store.records import ListQuery, Predicate
+from headrace.wire.protojson import snake_case
+from headrace.wire.times import parse as parse_time
+
+KeyType: TypeAlias = Literal["text", "time", "word"]
+
+MAX_PAGE_SIZE = 200
+_MAX_FILTER_CHARS = 32_768
+_MAX_PREDICATES = 50
+_MAX_LIST_VALUES = 500
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list can be sorted and filtered by."""
+
+    name: str
+    #: Key -> what its values are.
+    keys: dict[str, KeyType]
+    #: Other names of keys.
+    aliases: dict[str, str] = {}
+    #: Whether `tags.<key>` can be filtered by.
+    tags: bool = False
+
+
+EXPERIMENTS = Noun(
+    name="experiment",
+    keys={
+        "experiment_id": "text",
+        "display_name": "text",
+        "description": "text",
+        "namespace": "text",
+        "storage_state": "word",
+        "created_at": "time",
+        "last_run_created_at": "time",
+    },
+    aliases={"id": "experiment_id", "name": "display_name"},
+)
+PIPELINES = Noun(
+    name="pipeline",
+    keys={
+        "pipeline_id": "text",
+        "name": "text",
+        "display_name": "text",
+        "description": "text",
+        "namespace": "text",
+        "created_at": "time",
+    },
+    aliases={"id": "pipeline_id"},
+    tags=True,
+)
+VERSIONS = Noun(
+    name="pipeline version",
+    keys={
+        "pipeline_version_id": "text",
+        "name": "text",
+        "display_name": "text",
+        "description": "text",
+        "created_at": "time",
+    },
+    aliases={"id": "pipeline_version_id"},
+    tags=True,
+)
+RUNS = Noun(
+    name="run",
+    keys={
+        "run_id": "text",
+        "display_name": "text",
+        "description": "text",
+        "namespace": "text",
+        "experiment_id": "text",
+        "recurring_run_id": "text",
+        "state": "word",
+        "storage_state": "word",
+        "created_at": "time",
+        "scheduled_at": "time",
+        "finished_at": "time",
+    },
+    aliases={"id": "run_id", "name": "display_name", "status": "state"},
+)
+
+_BY_NUMBER = {
+    1: "EQUALS",
+    2: "NOT_EQUALS",
+    3: "GREATER_THAN",
+    5: "GREATER_THAN_EQUALS",
+    6: "LESS_THAN",
+    7: "LESS_THAN_EQUALS",
+    8: "IN",
+    9: "IS_SUBSTRING",
+}
+_OPERATIONS = frozenset(_BY_NUMBER.values())
+_VALUES = (
+    "int_value",
+    "long_value",
+    "string_value",
+    "timestamp_value",
+    "int_values",
+    "long_values",
+    "string_values",
+)
+
+
+def list_query(
+    query: Mapping[str, str], noun: Noun, *, experiment_id: str | None = None, extra: tuple[Predicate, ...] = ()
+) -> ListQuery:
+    """The query parameters of a list call as a question to the store. Raises HttpError (400)."""
+    sort_by, descending = _sort(query.get("sort_by", ""), noun)
+    return ListQuery(
+        page_size=_page_size(query.get("page_size", "")),
+        page_token=query.get("page_token", ""),
+        sort_by=sort_by,
+        descending=descending,
+        predicates=(*_filter(query.get("filter", ""), noun), *extra),
+        experiment_id=experiment_id,
+    )
+
+
+def _bad(code: str, message: str) -> HttpError:
+    return HttpError(400, code, message)
+
+
+def _page_size(text: str) -> int:
+    if not text:
+        return 20
+    try:
+        size = int(text) if len(text) < 12 else -1
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise _bad("PAGE_SIZE_INVALID", f"page_size must be a number from 0 to {MAX_PAGE_SIZE}, not {text[:40]!r}.")
+    return min(size, MAX_PAGE_SIZE) or 20
+
+
+def _sort(text: str, noun: Noun) -> tuple[str, bool]:
+    words = text.split()
+    if not words:
+        return "created_at", False
+    direction = words[1].lower() if len(words) == 2 else "asc"
+    if len(words) > 2 or direction not in ("asc", "desc"):
+        raise _bad("SORT_INVALID", f'sort_by must be "KEY", "KEY asc" or "KEY desc", not {text[:80]!r}.')
+    return _key(words[0], noun, "SORT_INVALID"), direction == "desc"
+
+
+def _key(name: str, noun: Noun, code: str) -> str:
+    key = noun.aliases.get(name, name)
+    if key not in noun.keys:
+        known = ", ".join(sorted({*noun.keys, *noun.aliases}))
+        raise _bad(code, f"A {noun.name} has no key {name[:80]!r}; known are: {known}.")
+    return key
+
+
+def _filter(text: str, noun: Noun) -> tuple[Predicate, ...]:
+    if not text:
+        return ()
+    if len(text) > _MAX_FILTER_CHARS:
+        raise _bad("FILTER_TOO_LARGE", f"The filter is longer than {_MAX_FILTER_CHARS} characters.")
+    raw = _decoded(text)
+    clauses = raw.get("predicates", []) if isinstance(raw, dict) else None
+    if not isinstance(clauses, list) or set(raw) - {"predicates"}:
+        raise _bad("FILTER_INVALID", 'The filter must be a JSON object {"predicates": [...]}.')
+    if len(clauses) > _MAX_PREDICATES:
+        raise _bad("FILTER_TOO_LARGE", f"The filter has more than {_MAX_PREDICATES} predicates.")
+    return tuple(predicate for clause in clauses for predicate in _clause(clause, noun))
+
+
+def _decoded(text: str) -> Any:
+    """The JSON; clients may have URL-encoded it once more."""
+    for candidate in (text, unquote(text)):
+        try:
+            return msgspec.json.decode(candidate)
+        except (msgspec.DecodeError, RecursionError):
+            continue
+    raise _bad("FILTER_INVALID", "The filter is not JSON.")
+
+
+def _clause(raw: Any, noun: Noun) -> tuple[Predicate, ...]:
+    if not isinstance(raw, dict):
+        raise _bad("FILTER_INVALID", "Each predicate must be a JSON object.")
+    clause = {snake_case(name): value for name, value in raw.items()}
+    if unknown := set(clause) - {"operation", "key", *_VALUES}:
+        raise _bad("FILTER_INVALID", f"A predicate has no field {sorted(unknown)[0][:80]!r}.")
+    operation = _operation(clause.get("operation"))
+    name = clause.get("key")
+    if not isinstance(name, str) or not name:
+        raise _bad("FILTER_INVALID", "Each predicate needs a key.")
+    value = _value(clause, operation)
+    if name.startswith("tags."):
+        return (_tag(name, operation, value, noun),)
+    key = _key(name, noun, "FILTER_INVALID")
+    return _typed(key, noun.keys[key], operation, value, legacy=name == "status")
+
+
+def _operation(raw: Any) -> str:
+    name = _BY_NUMBER.get(raw, "") if isinstance(raw, int) else raw
+    if not isinstance(name, str) or name not in _OPERATIONS:
+        raise _bad("FILTER_INVALID", f"A predicate's operation must be one of {', '.join(sorted(_OPERATIONS))}.")
+    return name
+
+
+def _value(clause: dict[str, Any], operation: str) -> Any:
+    given = [name for name in _VALUES if clause.get(name) is not None]
+    if len(given) != 1:
+        raise _bad("FILTER_INVALID", f"Each predicate needs exactly one value: {', '.join(_VALUES)}.")
+    kind = given[0]
+    if kind.endswith("s") != (operation == "IN"):
+        raise _bad("FILTER_INVALID", "IN needs a list (int_values, long_values, string_values); the others one value.")
+    if operation == "IS_SUBSTRING" and kind != "string_value":
+        raise _bad("FILTER_INVALID", "IS_SUBSTRING needs a string_value.")
+    raw = clause[kind]
+    return _list(kind, raw) if operation == "IN" else _scalar(kind, raw)
+
+
+def _list(kind: str, raw: Any) -> list[Any]:
+    values = raw.get("values", []) if isinstance(raw, dict) else None
+    if not isinstance(values, list) or len(values) > _MAX_LIST_VALUES:
+        raise _bad("FILTER_INVALID", f'{kind} must be {{"values": [...]}} with at most {_MAX_LIST_VALUES} values.')
+    return [_scalar(kind.removesuffix("s"), value) for value in values]
+
+
+def _scalar(kind: str, raw: Any) -> Any:
+    if kind == "timestamp_value":
+        return float(int(_seconds(raw)))
+    if kind == "string_value":
+        if isinstance(raw, str):
+            return raw
+    elif isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
+    elif kind == "long_value" and isinstance(raw, str) and raw.lstrip("-").isdigit() and len(raw) < 20:
+        return int(raw)
+    raise _bad("FILTER_INVALID", f"{str(raw)[:80]!r} is not a {kind}.")
+
+
+def _seconds(raw: Any) -> float:
+    """RFC 3339, or (as KFP's database would coerce it) a number of seconds."""
+    try:
+        return float(raw) if not isinstance(raw, str) or raw.strip().isdigit() else parse_time(raw)
+    except (ValueError, TypeError, OverflowError):
+        raise _bad("FILTER_INVALID", f"{str(raw)[:80]!r} is not a time; write it as 2026-01-31T12:00:00Z.") from None
+
+
+def _tag(name: str, operation: str, value: Any, noun: Noun) -> Predicate:
+    if not noun.tags:
+        raise _bad("FILTER_INVALID", f"A {noun.name} has no tags to filter by.")
+    if operation != "EQUALS" or not isinstance(value, str):
+        raise _bad("FILTER_INVALID", "Tags can be filtered with EQUALS and a string_value only.")
+    return Predicate(key=name, operation=operation, value=value)
+
+
+def _typed(key: str, kind: KeyType, operation: str, value: Any, *, legacy: bool) -> tuple[Predicate, ...]:
+    if kind == "time":
+        return _time_predicates(key, operation, value)
+    values = [str(item) for item in value] if isinstance(value, list) else str(value)
+    if kind == "word":
+        word = _legacy_word if legacy else str.upper
+        values = [word(item) for item in values] if isinstance(values, list) else word(values)
+    return (Predicate(key=key, operation=operation, value=values),)
+
+
+def _legacy_word(text: str) -> str:
+    """v1's words for a run's state."""
+    word = text.upper()
+    return {"ERROR": "FAILED", "TERMINATING": "CANCELING", "OMITTED": "SKIPPED"}.get(word, word)
+
+
+def _time_predicates(key: str, operation: str, value: Any) -> tuple[Predicate, ...]:
+    """Clients see whole seconds, rows hold fractions: a second stands for all of it."""
+    if operation == "IS_SUBSTRING":
+        raise _bad("FILTER_INVALID", f"{key} is a time; IS_SUBSTRING needs a text.")
+    if operation == "IN":
+        return (Predicate(key=key, operation="IN", value=[_seconds(item) for item in value]),)
+    at = float(int(_seconds(value)))
+    from_at = Predicate(key=key, operation="GREATER_THAN_EQUALS", value=at)
+    before_next = Predicate(key=key, operation="LESS_THAN", value=at + 1)
+    match operation:
+        case "EQUALS":
+            return (from_at, before_next)
+        case "GREATER_THAN":
+            return (Predicate(key=key, operation="GREATER_THAN_EQUALS", value=at + 1),)
+        case "LESS_THAN_EQUALS":
+            return (before_next,)
+        case _:
+            return (Predicate(key=key, operation=operation, value=at),)

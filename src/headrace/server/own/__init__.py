@@ -1,0 +1,1 @@
+"""Our own API below `/api`: views, live events, logs and artifacts, for the UI, the CLI and the client."""

@@ -1,0 +1,112 @@
+"""Artifacts: what is known of them, and links to their content on the content origin."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from headrace.server.answers import json_answer
+from headrace.server.bodies import read_message
+from headrace.server.content import LINK_S, Grant, content_name, requested_span, span_headers
+from headrace.server.errors import HttpError
+from headrace.server.own import views
+from headrace.server.routes import Call, Policy, Query, Route
+from headrace.wire import api
+from headrace.wire.times import millis
+
+
+async def get_artifact(call: Call) -> Response:
+    """An artifact, without its content."""
+    return json_answer(views.artifact(await call.service.get_artifact(call.path["artifact_id"])))
+
+
+async def list_members(call: Call) -> Response:
+    """The files of a directory artifact."""
+    members = await call.service.list_artifact_members(call.path["artifact_id"])
+    return json_answer(api.MemberList(members=[api.MemberView(name=name, size_bytes=size) for name, size in members]))
+
+
+async def read_content(call: Call) -> Response:
+    """The content for our own page's scripts: never shown by the browser as a page of this origin."""
+    artifact_id, member = call.path["artifact_id"], call.query.get("member", "")
+    size = await _member_size(call, artifact_id, member)
+    span = requested_span(call.request.headers.get("range"), size)
+    headers = span_headers(span, size) | _UNTRUSTED
+    status = 206 if span.partial else 200
+    if span.length == 0:
+        return Response(None, status, headers)
+    body = call.service.read_artifact(artifact_id, offset=span.start, limit=span.length, member=member)
+    return StreamingResponse(body, status, headers)
+
+
+async def create_link(call: Call) -> Response:
+    """A signed URL of the content, good for minutes."""
+    body = await read_message(call, api.CreateLink)
+    record = await call.service.get_artifact(call.path["artifact_id"])
+    size = await _member_size(call, record.artifact.artifact_id, body.member)
+    name = content_name(record.artifact, body.member)
+    grant = Grant(
+        artifact_id=record.artifact.artifact_id,
+        member=body.member,
+        size_bytes=size,
+        name=name,
+        type=record.artifact.type.schema_title,
+        download=body.download,
+    )
+    signed, expires_at = call.facts.signer.sign("content", grant, ttl_s=LINK_S)
+    url = f"{call.facts.content_origin}/c/{signed}/{quote(name, safe='')}"
+    return json_answer(api.ContentLink(url=url, expires_at=millis(expires_at)))
+
+
+async def _member_size(call: Call, artifact_id: str, member: str) -> int:
+    members = dict(await call.service.list_artifact_members(artifact_id))
+    if member not in members:
+        what = "This artifact has no such file" if member else "Say which file of this directory you want (member)"
+        raise HttpError(404, "MEMBER_NOT_FOUND", f"{what}; GET /api/artifacts/{{artifact_id}}/members lists them.")
+    return members[member]
+
+
+_UNTRUSTED = {
+    "content-type": "application/octet-stream",
+    "content-disposition": "attachment",
+    "content-security-policy": "sandbox; default-src 'none'",
+    "cache-control": "no-store",
+}
+_ONE = "/api/artifacts/{artifact_id}"
+_route = partial(Route, policy=Policy.MEMBER, tag="artifacts")
+
+ROUTES = (
+    _route(
+        method="GET",
+        path=_ONE,
+        handler=get_artifact,
+        summary="An artifact, without its content.",
+        answer=api.ArtifactView,
+    ),
+    _route(
+        method="GET",
+        path=_ONE + "/members",
+        handler=list_members,
+        summary="The files of a directory artifact.",
+        answer=api.MemberList,
+    ),
+    _route(
+        method="GET",
+        path=_ONE + "/content",
+        handler=read_content,
+        summary="The content as bytes (Range is honoured), for scripts; to show it, ask for a link.",
+        answer="application/octet-stream",
+        query=(Query(name="member", note="A file of a directory artifact."),),
+    ),
+    _route(
+        method="POST",
+        path=_ONE + "/link",
+        handler=create_link,
+        summary="A signed URL of the content on the content origin, good for minutes.",
+        body=api.CreateLink,
+        body_optional=True,
+        answer=api.ContentLink,
+    ),
+)

@@ -1,0 +1,209 @@
+"""Runs, as our UI, CLI and client want them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import msgspec
+from starlette.responses import Response
+
+from headrace.server.answers import json_answer
+from headrace.server.bodies import read_message
+from headrace.server.documents import from_text
+from headrace.server.errors import HttpError
+from headrace.server.listing import RUNS, list_query
+from headrace.server.own import views
+from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.sse import ServerEvent, event_response, sent_id
+from headrace.service.service import NewRun
+from headrace.store.records import Predicate
+from headrace.wire import api
+from headrace.wire.v2beta1 import Empty
+
+_MAX_DOCUMENT_BYTES = 40 << 20
+
+
+async def list_runs(call: Call) -> Response:
+    """A page of runs, newest first."""
+    query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
+    experiment_id = call.query.get("experiment_id") or None
+    page = await call.service.list_runs(list_query(query, RUNS, experiment_id=experiment_id, extra=_narrowed(call)))
+    return json_answer(
+        api.RunList(
+            runs=[views.run_summary(record) for record in page.items],
+            total_size=page.total_size,
+            next_page_token=page.next_page_token,
+        )
+    )
+
+
+async def create_run(call: Call) -> Response:
+    """A run from a document's text or an uploaded version."""
+    body = await read_message(call, api.CreateRun)
+    if (body.document is None) == (body.pipeline_id is None and body.pipeline_version_id is None):
+        raise HttpError(
+            400,
+            "RUN_SOURCE",
+            "A run is made from either a document or an uploaded one (pipeline_id, pipeline_version_id).",
+        )
+    pipeline_spec, platform_spec = (None, None) if body.document is None else await from_text(body.document)
+    record = await call.service.create_run(
+        NewRun(
+            display_name=body.display_name,
+            pipeline_spec=pipeline_spec,
+            platform_spec=platform_spec,
+            pipeline_id=body.pipeline_id,
+            pipeline_version_id=body.pipeline_version_id,
+            experiment_id=body.experiment_id,
+            experiment_name=body.experiment_name or "",
+            parameters=body.parameters,
+            caching=body.caching,
+        )
+    )
+    return json_answer(views.run_summary(record), 201)
+
+
+async def get_run(call: Call) -> Response:
+    """A run, its plan and all its executions."""
+    return json_answer(await call.service.run_view(call.path["run_id"]))
+
+
+async def terminate_run(call: Call) -> Response:
+    """End a run early."""
+    await call.service.terminate_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
+async def retry_run(call: Call) -> Response:
+    """Try the failed parts of a finished run again."""
+    await call.service.retry_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
+async def archive_run(call: Call) -> Response:
+    """Put a run away; nothing is lost."""
+    await call.service.set_run_archived(call.path["run_id"], True)
+    return json_answer(Empty())
+
+
+async def unarchive_run(call: Call) -> Response:
+    """Bring an archived run back."""
+    await call.service.set_run_archived(call.path["run_id"], False)
+    return json_answer(Empty())
+
+
+async def delete_run(call: Call) -> Response:
+    """Delete a run and what it made."""
+    await call.service.delete_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
+async def watch_run(call: Call) -> Response:
+    """Changes of one run as they happen, until it is final."""
+    run_id = call.path["run_id"]
+    await call.service.get_run(run_id)
+    after = sent_id(call.request.headers.get("last-event-id"), 0)
+    return event_response(_run_changes(call, run_id, after), call.facts.stopping)
+
+
+async def watch_runs(call: Call) -> Response:
+    """Changes of any run as they happen."""
+    return event_response(_list_changes(call), call.facts.stopping)
+
+
+async def _run_changes(call: Call, run_id: str, after: int) -> AsyncIterator[ServerEvent]:
+    async for change in call.service.watch_run(run_id, after_version=after):
+        yield ServerEvent(event="change", data=msgspec.json.encode(change), id=str(change.version))
+    yield ServerEvent(event="end", data=b"{}")
+
+
+async def _list_changes(call: Call) -> AsyncIterator[ServerEvent]:
+    async for change in call.service.watch_runs():
+        yield ServerEvent(event="runs", data=msgspec.json.encode(change))
+
+
+def _narrowed(call: Call) -> tuple[Predicate, ...]:
+    """`state`, `storage_state` and `search` as predicates."""
+    found: list[Predicate] = []
+    if states := [word.strip().upper() for word in call.query.get("state", "").split(",") if word.strip()]:
+        found.append(Predicate(key="state", operation="IN", value=states))
+    if storage_state := call.query.get("storage_state", "").upper():
+        found.append(Predicate(key="storage_state", operation="EQUALS", value=storage_state))
+    if search := call.query.get("search", ""):
+        found.append(Predicate(key="display_name", operation="IS_SUBSTRING", value=search[:256]))
+    return tuple(found)
+
+
+_PAGING = ("page_size", "page_token", "sort_by", "filter")
+_RUN = "/api/runs/{run_id}"
+_route = partial(Route, policy=Policy.MEMBER, tag="runs")
+
+ROUTES = (
+    _route(
+        method="GET",
+        path="/api/runs",
+        handler=list_runs,
+        summary="List runs, newest first.",
+        answer=api.RunList,
+        query=(
+            Query(name="page_size", type="integer", note="0 means 20; at most 200."),
+            Query(name="page_token", note="Where the previous page ended."),
+            Query(name="sort_by", note='"KEY", "KEY asc" or "KEY desc".'),
+            Query(name="filter", note="JSON, as in KFP's API."),
+            Query(name="state", note="One state, or several with commas."),
+            Query(name="storage_state", note="AVAILABLE or ARCHIVED; both when not given."),
+            Query(name="experiment_id"),
+            Query(name="search", note="Text within the display name."),
+        ),
+    ),
+    _route(
+        method="POST",
+        path="/api/runs",
+        handler=create_run,
+        summary="Create a run.",
+        body=api.CreateRun,
+        answer=api.RunSummary,
+        max_body=_MAX_DOCUMENT_BYTES,
+    ),
+    _route(
+        method="GET",
+        path=_RUN,
+        handler=get_run,
+        summary="A run, its plan and all its executions.",
+        answer=api.RunView,
+    ),
+    _route(method="DELETE", path=_RUN, handler=delete_run, summary="Delete a run.", answer=Empty),
+    _route(method="POST", path=_RUN + "/terminate", handler=terminate_run, summary="End a run early.", answer=Empty),
+    _route(
+        method="POST",
+        path=_RUN + "/retry",
+        handler=retry_run,
+        summary="Try the failed parts of a finished run again.",
+        answer=Empty,
+    ),
+    _route(method="POST", path=_RUN + "/archive", handler=archive_run, summary="Archive a run.", answer=Empty),
+    _route(
+        method="POST",
+        path=_RUN + "/unarchive",
+        handler=unarchive_run,
+        summary="Bring an archived run back.",
+        answer=Empty,
+    ),
+    _route(
+        method="GET",
+        path=_RUN + "/events",
+        handler=watch_run,
+        summary="Changes of a run as they happen (events `change`, `end`; id = version).",
+        answer="text/event-stream",
+        event=api.RunChange,
+    ),
+    _route(
+        method="GET",
+        path="/api/events",
+        handler=watch_runs,
+        summary="Changes of any run as they happen (event `runs`).",
+        answer="text/event-stream",
+        event=api.ListChange,
+    ),
+)

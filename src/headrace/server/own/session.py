@@ -1,0 +1,83 @@
+"""Signing in, and who is signed in."""
+
+from __future__ import annotations
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from headrace.server.answers import json_answer
+from headrace.server.auth import SESSION_S
+from headrace.server.errors import HttpError
+from headrace.server.routes import Call, Policy, Query, Route
+from headrace.wire import api
+from headrace.wire.times import millis
+
+# A page of our own in between: a SameSite=Strict cookie is not sent along a redirect that began on another site.
+_ENTER = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">
+<title>Headrace</title><p><a href="/">Go on to Headrace</a></p>"""
+
+
+async def get_session(call: Call) -> Response:
+    """Who is asking, and what this server is."""
+    facts = call.facts
+    return json_answer(
+        api.SessionView(user=call.identity.user, version=facts.version, content_origin=facts.content_origin)
+    )
+
+
+async def create_sign_in_link(call: Call) -> Response:
+    """A link that signs one browser in, once."""
+    code, expires_at = call.facts.gate.mint_code()
+    url = f"{call.facts.origin}/auth?code={code}"
+    return json_answer(api.SignInLink(url=url, expires_at=millis(expires_at)))
+
+
+async def sign_in(call: Call) -> Response:
+    """Turn a one-time code into a session."""
+    session = call.facts.gate.redeem(call.query.get("code", ""))
+    if session is None:
+        raise HttpError(
+            403,
+            "CODE_EXPIRED",
+            "This sign-in link was used already or is too old. Get a new one with `headrace open`, "
+            "or from the terminal in which Headrace runs.",
+        )
+    came_from_elsewhere = call.request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+    answer: Response = HTMLResponse(_ENTER) if came_from_elsewhere else RedirectResponse("/", 303)
+    answer.set_cookie(
+        call.facts.gate.cookie, session, max_age=int(SESSION_S), path="/", httponly=True, samesite="strict"
+    )
+    answer.headers["cache-control"] = "no-store"
+    return answer
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/session",
+        handler=get_session,
+        policy=Policy.MEMBER,
+        summary="Who is asking, and what this server is.",
+        answer=api.SessionView,
+        tag="session",
+    ),
+    Route(
+        method="POST",
+        path="/api/session/link",
+        handler=create_sign_in_link,
+        policy=Policy.TOKEN,
+        summary="A link that signs one browser in, once, within minutes.",
+        answer=api.SignInLink,
+        tag="session",
+    ),
+    Route(
+        method="GET",
+        path="/auth",
+        handler=sign_in,
+        policy=Policy.CODE,
+        summary="Turn a one-time code into a session cookie, then show the UI.",
+        answer="text/html",
+        query=(Query(name="code"),),
+        errors="page",
+        tag="session",
+    ),
+)

@@ -1,0 +1,186 @@
+"""The route table: what can be asked over HTTP, by whom, in which shapes. Deny is the default: no policy, no start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from headrace.server.auth import Identity
+    from headrace.server.facts import Facts
+    from headrace.service.service import Service
+
+MEBIBYTE = 1 << 20
+
+
+class Policy(Enum):
+    """Who may use a route."""
+
+    OPEN = "open"  #: everybody: says nothing worth knowing
+    MEMBER = "member"  #: who brings the token or a session
+    TOKEN = "token"  # noqa: S105  #: who brings the token itself; a session is not enough
+    CODE = "code"  #: the route checks a one-time code itself
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request on its way to its handler."""
+
+    service: Service
+    facts: Facts
+    request: Request
+    route: Route
+    #: Decoded values of the path's parameters.
+    path: dict[str, str]
+    identity: Identity
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Query parameters; of repeated ones the last."""
+        return self.request.query_params
+
+
+Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+ErrorStyle: TypeAlias = Literal["own", "gateway", "upload", "page"]
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """One query parameter, for the API's description."""
+
+    name: str
+    type: Literal["string", "integer", "boolean"] = "string"
+    note: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that can be asked."""
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    #: `/runs/{run_id}:archive`; a parameter never spans a slash.
+    path: str
+    handler: Handler
+    policy: Policy
+    #: One line for the API's description.
+    summary: str
+    #: Shape of the JSON body, if one is read.
+    body: type[Any] | None = None
+    #: Whether a body may be left out.
+    body_optional: bool = False
+    #: Multipart upload instead of JSON.
+    upload: bool = False
+    #: Shape of a JSON answer, or a media type.
+    answer: type[Any] | str
+    #: Shape of one server-sent event, for `text/event-stream`.
+    event: type[Any] | None = None
+    query: tuple[Query, ...] = ()
+    max_body: int = MEBIBYTE
+    errors: ErrorStyle = "own"
+    tag: str = ""
+
+    @property
+    def streams(self) -> bool:
+        """True for server-sent events."""
+        return self.answer == "text/event-stream"
+
+    @property
+    def operation_id(self) -> str:
+        """`post_api_runs_run_id_retry`: unique, from method and path."""
+        return f"{self.method.lower()}_{'_'.join(re.findall(r'[a-zA-Z0-9_]+', self.path))}"
+
+
+class RouteTableError(Exception):
+    """The table cannot be served: a route without a policy, or two of one kind."""
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A route and the parameters found in the path."""
+
+    route: Route
+    path: dict[str, str]
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    """One piece of a pattern: literal text, or a parameter with an optional `:verb` behind it."""
+
+    literal: str = ""
+    parameter: str = ""
+    verb: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> _Segment:
+        if not text.startswith("{"):
+            return cls(literal=text)
+        name, _, verb = text[1:].partition("}")
+        return cls(parameter=name, verb=verb)
+
+    def match(self, text: str) -> dict[str, str] | None:
+        if not self.parameter:
+            return {} if text == self.literal else None
+        if not text.endswith(self.verb) or len(text) == len(self.verb):
+            return None
+        return {self.parameter: text[: len(text) - len(self.verb)]}
+
+    @property
+    def rank(self) -> int:
+        """Literal before verb before bare parameter."""
+        return 0 if not self.parameter else 1 if self.verb else 2
+
+
+class RouteTable:
+    """Finds the route of a request. Refuses, when made, what must not be served."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._by_length: dict[int, list[tuple[tuple[_Segment, ...], Route]]] = {}
+        for route in self.routes:
+            _check(route)
+            pattern = tuple(_Segment.parse(text) for text in route.path.split("/"))
+            self._by_length.setdefault(len(pattern), []).append((pattern, route))
+        for candidates in self._by_length.values():
+            candidates.sort(key=lambda candidate: [segment.rank for segment in candidate[0]])
+        _check_unique(self.routes)
+
+    def find(self, method: str, raw_path: str) -> Match | frozenset[str]:
+        """The match, or the methods that the path does allow (none: no such path)."""
+        segments = [unquote(text) for text in raw_path.split("/")]
+        allowed: set[str] = set()
+        for pattern, route in self._by_length.get(len(segments), ()):
+            found = _match(pattern, segments)
+            if found is None:
+                continue
+            if route.method == method:
+                return Match(route=route, path=found)
+            allowed.add(route.method)
+        return frozenset(allowed)
+
+
+def _match(pattern: tuple[_Segment, ...], segments: list[str]) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for segment, text in zip(pattern, segments, strict=True):
+        part = segment.match(text)
+        if part is None:
+            return None
+        found |= part
+    return found
+
+
+def _check(route: Route) -> None:
+    if not isinstance(route.policy, Policy):
+        raise RouteTableError(f"{route.method} {route.path} says nothing about who may use it; give it a policy.")
+    if not route.summary:
+        raise RouteTableError(f"{route.method} {route.path} has no summary.")
+
+
+def _check_unique(routes: tuple[Route, ...]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for route in routes:
+        key = (route.method, route.path)
+        if key in seen:
+            raise RouteTableError(f"{route.method} {route.path} is in the table twice.")
+        seen.add(key)

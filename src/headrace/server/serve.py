@@ -1,0 +1,416 @@
+"""A server process, from its sockets to its last request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from headrace.server.app import create_app
+from headrace.server.auth import Gate, derive_key, load_token
+from headrace.server.facts import Facts, installed_version
+from headrace.server.signing import Signer
+from headrace.service.errors import Invalid, Unavailable
+from headrace.service.service import Service
+from headrace.service.settings import Settings
+
+log = logging.getLogger("headrace.server")
+
+DEFAULT_PORT = 8888
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+#: A connection that has not sent a whole request head by then is closed.
+_HEAD_S = 15.0
+_MAX_HEAD_BYTES = 65_536
+_MAX_HEADERS = 100
+_MAX_CONNECTIONS = 1000
+
+
+class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`<home>/server.json`: how to reach the server that has this data directory."""
+
+    pid: int
+    url: str
+    content_url: str
+    #: Seconds since the epoch.
+    started_at: float
+    version: str
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that answers."""
+
+    info: ServerInfo
+    facts: Facts
+    service: Service
+    #: Ends the server; from any thread.
+    stop: Callable[[], None]
+
+    def sign_in_link(self, *, ttl_s: float = 600.0) -> str:
+        """A link that signs one browser in, once."""
+        code, _ = self.facts.gate.mint_code(ttl_s=ttl_s)
+        return f"{self.facts.origin}/auth?code={code}"
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's protocol with a deadline and a limit for request heads, which it lacks."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_done()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        if self._deadline is None:
+            self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count(len(name) + len(value) + 4)
+
+    def on_headers_complete(self) -> None:
+        self._head_done()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
+            raise ValueError("request head too large")
+
+    def _expect_head(self) -> None:
+        self._deadline = self.loop.call_later(_HEAD_S, self._too_slow)
+
+    def _head_done(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn's server that says when it has started and when it is about to end."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self._loop = asyncio.get_running_loop()
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not raised again afterwards: to be told to stop is a good end.
+        self.stop()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+
+def check_binding(host: str) -> None:
+    """Refuse what others could reach: there are no user accounts yet that would keep them out."""
+    if host not in LOOPBACK:
+        raise Invalid(
+            f"Headrace listens on this machine only, not on {host}: whoever reaches it could run code here. "
+            "Use 127.0.0.1; to work from elsewhere, forward the port with `ssh -L`.",
+            code="BINDING_REFUSED",
+            host=host,
+        )
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    insecure_no_auth: bool = False,
+    open_service: Callable[[Settings], Awaitable[Service]] | None = None,
+) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]:
+    """A server that answers, and the task that ends when it was told to stop. `port` 0 takes any free one.
+
+    Raises Invalid (BINDING_REFUSED), Unavailable (PORT_IN_USE, HOME_…).
+    """
+    check_binding(host)
+    with contextlib.ExitStack() as sockets:
+        app_socket = sockets.enter_context(_listen(port))
+        content_sockets = _listen_for_content()
+        for content_socket in content_sockets:
+            sockets.enter_context(content_socket)
+        service = await (open_service or Service.open)(settings)
+        try:
+            facts = _facts(settings, app_socket, content_sockets[0], insecure=insecure_no_auth)
+            server = _server(service, facts)
+            task = asyncio.ensure_future(server._serve([app_socket, *content_sockets]))
+            await _until_listening(server, task)
+            info = _info(facts)
+            with _announced(settings.home, info):
+                yield Running(info=info, facts=facts, service=service, stop=server.stop), task
+                server.stop()
+                await task
+        finally:
+            await service.close()
+
+
+async def serve(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    insecure_no_auth: bool = False,
+    on_ready: Callable[[Running], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; attempts go on. `on_ready` is called once the server answers."""
+    async with running(settings, host=host, port=port, insecure_no_auth=insecure_no_auth) as (server, task):
+        if insecure_no_auth:
+            log.warning("Anybody on this machine can use this server: it was started with --insecure-no-auth.")
+        with _stopped_by_signals(server.stop):
+            if on_ready is not None:
+                on_ready(server)
+            await task
+
+
+def run_server(settings: Settings, **options: Any) -> None:
+    """`serve`, with its own event loop."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(settings, **options))
+
+
+@contextlib.contextmanager
+def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
+    """A server in a thread of this process, for as long as the block lasts. Raises what `running` raises."""
+    ready = threading.Event()
+    outcome: list[Running | BaseException] = []
+
+    async def live() -> None:
+        async with running(settings, **options) as (server, task):
+            outcome.append(server)
+            ready.set()
+            await task
+
+    def work() -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(live())
+        except BaseException as error:
+            outcome.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=work, name="headrace-server", daemon=True)
+    thread.start()
+    ready.wait()
+    if isinstance(outcome[0], BaseException):
+        thread.join()
+        raise outcome[0]
+    try:
+        yield outcome[0]
+    finally:
+        outcome[0].stop()
+        thread.join()
+
+
+def read_info(home: Path) -> ServerInfo | None:
+    """What `server.json` says, if its process is still there."""
+    try:
+        info = msgspec.json.decode((home / "server.json").read_bytes(), type=ServerInfo)
+        os.kill(info.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return info
+
+
+def _facts(settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool) -> Facts:
+    token = load_token(settings.home)
+    port, content_port = app.getsockname()[1], content.getsockname()[1]
+    return Facts(
+        origin=f"http://127.0.0.1:{port}",
+        content_origin=f"http://localhost:{content_port}",
+        port=port,
+        content_port=content_port,
+        version=installed_version(),
+        gate=Gate(token=token, port=port, insecure=insecure),
+        signer=Signer(derive_key(token, "content")),
+        stopping=asyncio.Event(),
+    )
+
+
+def _server(service: Service, facts: Facts) -> _Uvicorn:
+    config = uvicorn.Config(
+        create_app(service, facts),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+    )
+    return _Uvicorn(config, facts.stopping)
+
+
+async def _until_listening(server: _Uvicorn, task: asyncio.Task[None]) -> None:
+    listening = asyncio.ensure_future(server.listening.wait())
+    await asyncio.wait({listening, task}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        listening.cancel()
+        task.result()
+        raise Unavailable("The server ended before it answered.", code="SERVER_FAILED")
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        # Now, not later: two listeners may bind one port, but only one may listen.
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise _port_error(port, error) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _port_error(port: int, error: OSError) -> Exception:
+    if error.errno == errno.EACCES:
+        return Unavailable(f"Port {port} needs privileges; take one from 1024.", code="PORT_FORBIDDEN", port=port)
+    if error.errno != errno.EADDRINUSE:
+        return error
+    owner = _port_owner(port)
+    return Unavailable(
+        f"Port {port} is in use{f' by {owner}' if owner else ''}. Stop that, or choose another port: --port {port + 1}",
+        code="PORT_IN_USE",
+        port=port,
+        owner=owner,
+    )
+
+
+def _port_owner(port: int) -> str:
+    """Who listens there, as far as we may know."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return ""
+
+
+def _listen_for_content() -> list[socket.socket]:
+    """`localhost` on a free port, in IPv4 and, where there is one, IPv6, so that nobody else answers to the name."""
+    for _ in range(20):
+        first = _listen(0)
+        try:
+            return [first, *_twin(first.getsockname()[1])]
+        except OSError:
+            first.close()
+    raise Unavailable("No free port was found for artifacts' content.", code="PORT_IN_USE")
+
+
+def _twin(port: int) -> list[socket.socket]:
+    if not socket.has_ipv6:
+        return []
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        listener.bind(("::1", port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise
+        return []
+    listener.setblocking(False)
+    return [listener]
+
+
+def _info(facts: Facts) -> ServerInfo:
+    return ServerInfo(
+        pid=os.getpid(),
+        url=facts.origin,
+        content_url=facts.content_origin,
+        started_at=time.time(),
+        version=facts.version,
+    )
+
+
+@contextlib.contextmanager
+def _announced(home: Path, info: ServerInfo) -> Iterator[None]:
+    """`server.json` is there for as long as the server is."""
+    path = home / "server.json"
+    draft = home / f".server-{os.getpid()}-{secrets.token_hex(4)}.json"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(msgspec.to_builtins(info), file, indent=1)
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        known = read_info(home)
+        if known is None or known == info:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    import signal
+
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

@@ -1,0 +1,24 @@
+"""All routes of the application, in one table."""
+
+from __future__ import annotations
+
+from headrace.server import description
+from headrace.server.kfp import experiments, health, pipelines, recurring_runs, uploads
+from headrace.server.kfp import runs as kfp_runs
+from headrace.server.own import artifacts, executions, session
+from headrace.server.own import runs as own_runs
+from headrace.server.routes import Route
+
+ROUTES: tuple[Route, ...] = (
+    *session.ROUTES,
+    *own_runs.ROUTES,
+    *executions.ROUTES,
+    *artifacts.ROUTES,
+    *description.ROUTES,
+    *health.ROUTES,
+    *experiments.ROUTES,
+    *uploads.ROUTES,
+    *pipelines.ROUTES,
+    *kfp_runs.ROUTES,
+    *recurring_runs.ROUTES,
+)

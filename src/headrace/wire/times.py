@@ -1,0 +1,33 @@
+"""Times on the wire: inside they are seconds since the epoch, outside RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def seconds(at: float | None) -> datetime:
+    """KFP's granularity. What has not happened is the epoch, as KFP shows it."""
+    return EPOCH if at is None else datetime.fromtimestamp(int(at), UTC)
+
+
+def optional_seconds(at: float | None) -> datetime | None:
+    """As `seconds`, but what has not happened is left out."""
+    return None if at is None else seconds(at)
+
+
+def millis(at: float) -> str:
+    """Our own API's granularity: `2026-11-23T15:43:10.123Z`."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def optional_millis(at: float | None) -> str | None:
+    """As `millis`; None stays None."""
+    return None if at is None else millis(at)
+
+
+def parse(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 text; without a zone it is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text.strip())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
