@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from headrace.engine.model import Json, RunState, execution_id
 from headrace.engine.plan import Plan
-from headrace.engine.values import as_text
+from headrace.spec.placeholders import as_text
 
 _PARAMETER = re.compile(r"\{\{\$\.inputs\.parameters\[(?:'([^']+)'|\"([^\"]+)\")\]\}\}")
 
@@ -18,17 +18,15 @@ def resource_name(plan: Plan, state: RunState) -> str:
 
 
 def facts(plan: Plan, state: RunState, path: str, task: str) -> dict[str, str]:
-    """Placeholder text -> what it stands for, for one execution."""
+    """Name of a placeholder (see `spec.placeholders.FACTS`) -> what it stands for, for one execution."""
     return {
-        "{{$.pipeline_job_name}}": state.display_name,
-        "{{$.pipeline_job_resource_name}}": resource_name(plan, state),
-        "{{$.pipeline_job_uuid}}": state.run_id,
-        "{{$.pipeline_task_name}}": task,
-        "{{$.pipeline_task_uuid}}": execution_id(state.run_id, path),
-        "{{$.pipeline_job_create_time_utc}}": _utc(state.created_at),
-        "{{$.pipeline_job_schedule_time_utc}}": _utc(
-            state.created_at if state.scheduled_at is None else state.scheduled_at
-        ),
+        "pipeline_job_name": state.display_name,
+        "pipeline_job_resource_name": resource_name(plan, state),
+        "pipeline_job_uuid": state.run_id,
+        "pipeline_task_name": task,
+        "pipeline_task_uuid": execution_id(state.run_id, path),
+        "pipeline_job_create_time_utc": _utc(state.created_at),
+        "pipeline_job_schedule_time_utc": _utc(state.created_at if state.scheduled_at is None else state.scheduled_at),
     }
 
 
@@ -85,8 +83,10 @@ def _filled_text(text: str, parameters: dict[str, Json], known: dict[str, str]) 
     def value(match: re.Match[str]) -> str:
         found = _PARAMETER.fullmatch(match.group())
         if found is None:
-            return known.get(match.group(), match.group())
+            return known.get(match.group()[4:-2], match.group())
         name = found.group(1) or found.group(2)
-        return as_text(parameters[name]) if name in parameters else match.group()
+        if name not in parameters:
+            return match.group()
+        return "" if parameters[name] is None else as_text(parameters[name])
 
     return _ANY.sub(value, text)

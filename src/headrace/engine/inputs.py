@@ -76,7 +76,8 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
         else:
             _keep(found, name, _value(scope, task, path, name, source, {}), declared.get(name), task)
     for name in later:
-        _keep(found, name, _value(scope, task, path, name, sources[name], found), declared.get(name), task)
+        others = {**dict.fromkeys(sources), **found}  # What was left out shows as nothing.
+        _keep(found, name, _value(scope, task, path, name, sources[name], others), declared.get(name), task)
     item = task.iterator.item_input if task.iterator else None
     for name, definition in declared.items():
         if name not in sources and name != item:

@@ -402,5 +402,5 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     timeout_s: float | None = None
     #: `platforms.kubernetes.deploymentSpec.executors.<label>`, as in the document.
     kubernetes: dict[str, Json] = {}
-    #: Whole-value placeholders: `{{$.pipeline_job_name}}` and so on -> text.
+    #: Facts of the run and task by placeholder name (`pipeline_job_name` for `{{$.pipeline_job_name}}`) -> text.
     facts: dict[str, str] = {}
