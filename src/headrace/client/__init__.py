@@ -1,1 +1,33 @@
-"""client."""
+"""The Python client: `Headrace` for our own API, `Client` for KFP's; it knows the wire and never the server's rooms."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace.client.errors import ApiError as ApiError
+    from headrace.client.errors import ServerUnreachable as ServerUnreachable
+    from headrace.client.headrace import Headrace as Headrace
+    from headrace.client.kfp import Client as Client
+    from headrace.client.kfp import RunPipelineResult as RunPipelineResult
+    from headrace.client.place import Place as Place
+    from headrace.client.place import find_server as find_server
+
+_WHERE = {
+    "ApiError": "errors",
+    "ServerUnreachable": "errors",
+    "Headrace": "headrace",
+    "Client": "kfp",
+    "RunPipelineResult": "kfp",
+    "Place": "place",
+    "find_server": "place",
+}
+
+__all__ = ["ApiError", "Client", "Headrace", "Place", "RunPipelineResult", "ServerUnreachable", "find_server"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'headrace.client' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"headrace.client.{_WHERE[name]}"), name)

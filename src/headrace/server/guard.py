@@ -67,7 +67,7 @@ def unauthenticated() -> HttpError:
         401,
         "UNAUTHENTICATED",
         "This needs Headrace's token, which is in the file `token` of its data directory: send it as "
-        "`Authorization: Bearer TOKEN`. For the browser, `headrace open` gives a sign-in link.",
+        "`Authorization: Bearer TOKEN`. For the browser, `headrace ui` gives a sign-in link.",
     )
     error.headers["www-authenticate"] = 'Bearer realm="headrace"'
     return error

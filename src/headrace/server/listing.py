@@ -1,9 +1,9 @@
-"""KFP's list grammar: page_size, page_token, sort_by and the JSON filter, checked against each noun's keys."""
+"""KFP's list grammar: page_size, page_token, sort_by and the JSON filter. Which keys there are, the store knows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -13,81 +13,10 @@ from headrace.store.records import ListQuery, Predicate
 from headrace.wire.protojson import snake_case
 from headrace.wire.times import parse as parse_time
 
-KeyType: TypeAlias = Literal["text", "time", "word"]
-
 MAX_PAGE_SIZE = 200
 _MAX_FILTER_CHARS = 32_768
 _MAX_PREDICATES = 50
 _MAX_LIST_VALUES = 500
-
-
-class Noun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list can be sorted and filtered by."""
-
-    name: str
-    #: Key -> what its values are.
-    keys: dict[str, KeyType]
-    #: Other names of keys.
-    aliases: dict[str, str] = {}
-    #: Whether `tags.<key>` can be filtered by.
-    tags: bool = False
-
-
-EXPERIMENTS = Noun(
-    name="experiment",
-    keys={
-        "experiment_id": "text",
-        "display_name": "text",
-        "description": "text",
-        "namespace": "text",
-        "storage_state": "word",
-        "created_at": "time",
-        "last_run_created_at": "time",
-    },
-    aliases={"id": "experiment_id", "name": "display_name"},
-)
-PIPELINES = Noun(
-    name="pipeline",
-    keys={
-        "pipeline_id": "text",
-        "name": "text",
-        "display_name": "text",
-        "description": "text",
-        "namespace": "text",
-        "created_at": "time",
-    },
-    aliases={"id": "pipeline_id"},
-    tags=True,
-)
-VERSIONS = Noun(
-    name="pipeline version",
-    keys={
-        "pipeline_version_id": "text",
-        "name": "text",
-        "display_name": "text",
-        "description": "text",
-        "created_at": "time",
-    },
-    aliases={"id": "pipeline_version_id"},
-    tags=True,
-)
-RUNS = Noun(
-    name="run",
-    keys={
-        "run_id": "text",
-        "display_name": "text",
-        "description": "text",
-        "namespace": "text",
-        "experiment_id": "text",
-        "recurring_run_id": "text",
-        "state": "word",
-        "storage_state": "word",
-        "created_at": "time",
-        "scheduled_at": "time",
-        "finished_at": "time",
-    },
-    aliases={"id": "run_id", "name": "display_name", "status": "state"},
-)
 
 _BY_NUMBER = {
     1: "EQUALS",
@@ -112,16 +41,16 @@ _VALUES = (
 
 
 def list_query(
-    query: Mapping[str, str], noun: Noun, *, experiment_id: str | None = None, extra: tuple[Predicate, ...] = ()
+    query: Mapping[str, str], *, experiment_id: str | None = None, extra: tuple[Predicate, ...] = ()
 ) -> ListQuery:
     """The query parameters of a list call as a question to the store. Raises HttpError (400)."""
-    sort_by, descending = _sort(query.get("sort_by", ""), noun)
+    sort_by, descending = _sort(query.get("sort_by", ""))
     return ListQuery(
         page_size=_page_size(query.get("page_size", "")),
         page_token=query.get("page_token", ""),
         sort_by=sort_by,
         descending=descending,
-        predicates=(*_filter(query.get("filter", ""), noun), *extra),
+        predicates=(*_filter(query.get("filter", "")), *extra),
         experiment_id=experiment_id,
     )
 
@@ -142,25 +71,17 @@ def _page_size(text: str) -> int:
     return min(size, MAX_PAGE_SIZE) or 20
 
 
-def _sort(text: str, noun: Noun) -> tuple[str, bool]:
+def _sort(text: str) -> tuple[str, bool]:
     words = text.split()
     if not words:
         return "created_at", False
     direction = words[1].lower() if len(words) == 2 else "asc"
     if len(words) > 2 or direction not in ("asc", "desc"):
         raise _bad("SORT_INVALID", f'sort_by must be "KEY", "KEY asc" or "KEY desc", not {text[:80]!r}.')
-    return _key(words[0], noun, "SORT_INVALID"), direction == "desc"
+    return words[0], direction == "desc"
 
 
-def _key(name: str, noun: Noun, code: str) -> str:
-    key = noun.aliases.get(name, name)
-    if key not in noun.keys:
-        known = ", ".join(sorted({*noun.keys, *noun.aliases}))
-        raise _bad(code, f"A {noun.name} has no key {name[:80]!r}; known are: {known}.")
-    return key
-
-
-def _filter(text: str, noun: Noun) -> tuple[Predicate, ...]:
+def _filter(text: str) -> tuple[Predicate, ...]:
     if not text:
         return ()
     if len(text) > _MAX_FILTER_CHARS:
@@ -171,7 +92,7 @@ def _filter(text: str, noun: Noun) -> tuple[Predicate, ...]:
         raise _bad("FILTER_INVALID", 'The filter must be a JSON object {"predicates": [...]}.')
     if len(clauses) > _MAX_PREDICATES:
         raise _bad("FILTER_TOO_LARGE", f"The filter has more than {_MAX_PREDICATES} predicates.")
-    return tuple(predicate for clause in clauses for predicate in _clause(clause, noun))
+    return tuple(_clause(clause) for clause in clauses)
 
 
 def _decoded(text: str) -> Any:
@@ -184,7 +105,7 @@ def _decoded(text: str) -> Any:
     raise _bad("FILTER_INVALID", "The filter is not JSON.")
 
 
-def _clause(raw: Any, noun: Noun) -> tuple[Predicate, ...]:
+def _clause(raw: Any) -> Predicate:
     if not isinstance(raw, dict):
         raise _bad("FILTER_INVALID", "Each predicate must be a JSON object.")
     clause = {snake_case(name): value for name, value in raw.items()}
@@ -194,11 +115,7 @@ def _clause(raw: Any, noun: Noun) -> tuple[Predicate, ...]:
     name = clause.get("key")
     if not isinstance(name, str) or not name:
         raise _bad("FILTER_INVALID", "Each predicate needs a key.")
-    value = _value(clause, operation)
-    if name.startswith("tags."):
-        return (_tag(name, operation, value, noun),)
-    key = _key(name, noun, "FILTER_INVALID")
-    return _typed(key, noun.keys[key], operation, value, legacy=name == "status")
+    return Predicate(key=name, operation=operation, value=_value(clause, operation))
 
 
 def _operation(raw: Any) -> str:
@@ -242,52 +159,7 @@ def _scalar(kind: str, raw: Any) -> Any:
 
 
 def _seconds(raw: Any) -> float:
-    """RFC 3339, or (as KFP's database would coerce it) a number of seconds."""
     try:
-        return float(raw) if not isinstance(raw, str) or raw.strip().isdigit() else parse_time(raw)
-    except (ValueError, TypeError, OverflowError):
+        return parse_time(raw)
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise _bad("FILTER_INVALID", f"{str(raw)[:80]!r} is not a time; write it as 2026-01-31T12:00:00Z.") from None
-
-
-def _tag(name: str, operation: str, value: Any, noun: Noun) -> Predicate:
-    if not noun.tags:
-        raise _bad("FILTER_INVALID", f"A {noun.name} has no tags to filter by.")
-    if operation != "EQUALS" or not isinstance(value, str):
-        raise _bad("FILTER_INVALID", "Tags can be filtered with EQUALS and a string_value only.")
-    return Predicate(key=name, operation=operation, value=value)
-
-
-def _typed(key: str, kind: KeyType, operation: str, value: Any, *, legacy: bool) -> tuple[Predicate, ...]:
-    if kind == "time":
-        return _time_predicates(key, operation, value)
-    values = [str(item) for item in value] if isinstance(value, list) else str(value)
-    if kind == "word":
-        word = _legacy_word if legacy else str.upper
-        values = [word(item) for item in values] if isinstance(values, list) else word(values)
-    return (Predicate(key=key, operation=operation, value=values),)
-
-
-def _legacy_word(text: str) -> str:
-    """v1's words for a run's state."""
-    word = text.upper()
-    return {"ERROR": "FAILED", "TERMINATING": "CANCELING", "OMITTED": "SKIPPED"}.get(word, word)
-
-
-def _time_predicates(key: str, operation: str, value: Any) -> tuple[Predicate, ...]:
-    """Clients see whole seconds, rows hold fractions: a second stands for all of it."""
-    if operation == "IS_SUBSTRING":
-        raise _bad("FILTER_INVALID", f"{key} is a time; IS_SUBSTRING needs a text.")
-    if operation == "IN":
-        return (Predicate(key=key, operation="IN", value=[_seconds(item) for item in value]),)
-    at = float(int(_seconds(value)))
-    from_at = Predicate(key=key, operation="GREATER_THAN_EQUALS", value=at)
-    before_next = Predicate(key=key, operation="LESS_THAN", value=at + 1)
-    match operation:
-        case "EQUALS":
-            return (from_at, before_next)
-        case "GREATER_THAN":
-            return (Predicate(key=key, operation="GREATER_THAN_EQUALS", value=at + 1),)
-        case "LESS_THAN_EQUALS":
-            return (before_next,)
-        case _:
-            return (Predicate(key=key, operation=operation, value=at),)

@@ -35,7 +35,7 @@ _NOT_BUILT = (
 )
 _SIGN_IN = (
     "<p>This browser is not signed in. Open the link that Headrace printed when it started, or get a new one:</p>"
-    "<pre>headrace open</pre>"
+    "<pre>headrace ui</pre>"
 )
 
 

@@ -28,6 +28,7 @@ from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, Unavailable
 from headrace.service.service import Service
 from headrace.service.settings import Settings
+from headrace.wire.server_file import ServerInfo, read_info, server_file
 
 log = logging.getLogger("headrace.server")
 
@@ -38,17 +39,6 @@ _HEAD_S = 15.0
 _MAX_HEAD_BYTES = 65_536
 _MAX_HEADERS = 100
 _MAX_CONNECTIONS = 1000
-
-
-class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`<home>/server.json`: how to reach the server that has this data directory."""
-
-    pid: int
-    url: str
-    content_url: str
-    #: Seconds since the epoch.
-    started_at: float
-    version: str
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -248,16 +238,6 @@ def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
         thread.join()
 
 
-def read_info(home: Path) -> ServerInfo | None:
-    """What `server.json` says, if its process is still there."""
-    try:
-        info = msgspec.json.decode((home / "server.json").read_bytes(), type=ServerInfo)
-        os.kill(info.pid, 0)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return info
-
-
 def _facts(settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool) -> Facts:
     token = load_token(settings.home)
     port, content_port = app.getsockname()[1], content.getsockname()[1]
@@ -378,7 +358,7 @@ def _info(facts: Facts) -> ServerInfo:
 @contextlib.contextmanager
 def _announced(home: Path, info: ServerInfo) -> Iterator[None]:
     """`server.json` is there for as long as the server is."""
-    path = home / "server.json"
+    path = server_file(home)
     draft = home / f".server-{os.getpid()}-{secrets.token_hex(4)}.json"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -11,7 +11,7 @@ from headrace.server.bodies import read_message
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, PREFIX, kfp_route
-from headrace.server.listing import EXPERIMENTS, list_query
+from headrace.server.listing import list_query
 from headrace.server.routes import Call
 from headrace.wire import v2beta1 as wire
 
@@ -30,7 +30,7 @@ async def get_experiment(call: Call) -> Response:
 
 async def list_experiments(call: Call) -> Response:
     """A page of experiments."""
-    page = await call.service.list_experiments(list_query(call.query, EXPERIMENTS))
+    page = await call.service.list_experiments(list_query(call.query))
     return json_answer(
         wire.ExperimentList(
             experiments=[views.experiment(record) for record in page.items],

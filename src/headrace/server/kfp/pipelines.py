@@ -13,7 +13,7 @@ from headrace.server.errors import FailedPrecondition, HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
-from headrace.server.listing import PIPELINES, VERSIONS, list_query
+from headrace.server.listing import list_query
 from headrace.server.routes import Call, Query
 from headrace.service.errors import Conflict
 from headrace.service.service import NewVersion
@@ -38,7 +38,7 @@ async def create_pipeline_and_version(call: Call) -> Response:
 
 async def list_pipelines(call: Call) -> Response:
     """A page of pipelines."""
-    page = await call.service.list_pipelines(list_query(call.query, PIPELINES))
+    page = await call.service.list_pipelines(list_query(call.query))
     return json_answer(
         wire.PipelineList(
             pipelines=[views.pipeline(record) for record in page.items],
@@ -86,7 +86,7 @@ async def create_version(call: Call) -> Response:
 
 async def list_versions(call: Call) -> Response:
     """A page of a pipeline's versions."""
-    page = await call.service.list_versions(call.path["pipeline_id"], list_query(call.query, VERSIONS))
+    page = await call.service.list_versions(call.path["pipeline_id"], list_query(call.query))
     return json_answer(
         wire.PipelineVersionList(
             pipeline_versions=[views.version(record) for record in page.items],

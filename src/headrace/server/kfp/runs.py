@@ -13,7 +13,7 @@ from headrace.server.errors import FailedPrecondition, HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
-from headrace.server.listing import RUNS, list_query
+from headrace.server.listing import list_query
 from headrace.server.routes import Call, Query
 from headrace.service.errors import Conflict
 from headrace.service.service import NewRun
@@ -43,7 +43,7 @@ async def get_run(call: Call) -> Response:
 async def list_runs(call: Call) -> Response:
     """A page of runs, without their documents and executions."""
     experiment_id = call.query.get("experiment_id") or None
-    page = await call.service.list_runs(list_query(call.query, RUNS, experiment_id=experiment_id))
+    page = await call.service.list_runs(list_query(call.query, experiment_id=experiment_id))
     return json_answer(
         wire.RunList(
             runs=[views.run(record) for record in page.items],

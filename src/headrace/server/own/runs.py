@@ -12,7 +12,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.documents import from_text
 from headrace.server.errors import HttpError
-from headrace.server.listing import RUNS, list_query
+from headrace.server.listing import list_query
 from headrace.server.own import views
 from headrace.server.routes import Call, Policy, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
@@ -28,7 +28,7 @@ async def list_runs(call: Call) -> Response:
     """A page of runs, newest first."""
     query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
     experiment_id = call.query.get("experiment_id") or None
-    page = await call.service.list_runs(list_query(query, RUNS, experiment_id=experiment_id, extra=_narrowed(call)))
+    page = await call.service.list_runs(list_query(query, experiment_id=experiment_id, extra=_narrowed(call)))
     return json_answer(
         api.RunList(
             runs=[views.run_summary(record) for record in page.items],

@@ -38,7 +38,7 @@ async def sign_in(call: Call) -> Response:
         raise HttpError(
             403,
             "CODE_EXPIRED",
-            "This sign-in link was used already or is too old. Get a new one with `headrace open`, "
+            "This sign-in link was used already or is too old. Get a new one with `headrace ui`, "
             "or from the terminal in which Headrace runs.",
         )
     came_from_elsewhere = call.request.headers.get("sec-fetch-site") in ("cross-site", "same-site")

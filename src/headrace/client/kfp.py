@@ -1,0 +1,448 @@
+"""A client with the methods of `kfp.Client`, for the same calls in the same words."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from headrace.client import core, packages
+from headrace.client.place import find_place
+from headrace.client.transport import Transport
+from headrace.wire import v2beta1 as wire
+
+T = TypeVar("T")
+
+_PREFIX = "/apis/v2beta1"
+_EXPERIMENTS = f"{_PREFIX}/experiments"
+_EXPERIMENT = _EXPERIMENTS + "/{experiment_id}"
+_PIPELINES = f"{_PREFIX}/pipelines"
+_PIPELINE = _PIPELINES + "/{pipeline_id}"
+_VERSIONS = _PIPELINE + "/versions"
+_VERSION = _VERSIONS + "/{pipeline_version_id}"
+_RUNS = f"{_PREFIX}/runs"
+_RUN = _RUNS + "/{run_id}"
+_FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+
+
+class RunPipelineResult:
+    """A run that was just created."""
+
+    def __init__(self, client: Client, run_info: wire.Run) -> None:
+        self._client = client
+        self.run_info = run_info
+        self.run_id = run_info.run_id
+
+    def wait_for_run_completion(self, timeout: float | timedelta | None = None) -> wire.Run:
+        """The run, once it has ended; without a timeout, however long that takes."""
+        return self._client.wait_for_run_completion(self.run_id, timeout)
+
+    def __repr__(self) -> str:
+        return f"RunPipelineResult(run_id={self.run_id})"
+
+
+class Client:
+    """Drop-in for `kfp.Client`. Without `host`, the server that runs over the data directory is used.
+
+    Objects have KFP's fields as attributes. Errors are ApiError, with `status`, `reason` and `body` as KFP's.
+    """
+
+    def __init__(
+        self,
+        host: str | None = None,
+        *,
+        namespace: str = "",
+        existing_token: str | None = None,
+        ssl_ca_cert: str | None = None,
+        verify_ssl: bool | None = None,
+        ui_host: str | None = None,
+        home: Path | None = None,
+        verbose: bool = True,
+    ) -> None:
+        place = find_place(host or os.environ.get("KF_PIPELINES_ENDPOINT"), existing_token, home)
+        self._transport = Transport(place, verify_ssl=verify_ssl is not False, ca_file=ssl_ca_cert or "")
+        self._namespace = namespace
+        self._ui = (ui_host or place.url).rstrip("/")
+        self._verbose = verbose
+
+    def get_kfp_healthz(self, sleep_duration: int = 5) -> wire.Health:
+        """That the server is there."""
+        return self._ask(core.get(f"{_PREFIX}/healthz"), wire.Health)
+
+    def get_user_namespace(self) -> str:
+        """The namespace asked for; servers of one user have none."""
+        return self._namespace
+
+    def set_user_namespace(self, namespace: str) -> None:
+        """Ask for this namespace from now on, in this client."""
+        self._namespace = namespace
+
+    # experiments -------------------------------------------------------------------------------
+    def create_experiment(
+        self, name: str, description: str | None = None, namespace: str | None = None
+    ) -> wire.Experiment:
+        """The experiment of this name; made if there is none."""
+        found = self._named_experiments(name)
+        if found:
+            return found[0]
+        body = wire.Experiment(display_name=name, description=description or "")
+        made = self._ask(core.post(_EXPERIMENTS, body), wire.Experiment)
+        self._tell("Experiment", f"experiments/{made.experiment_id}")
+        return made
+
+    def get_experiment(
+        self, experiment_id: str | None = None, experiment_name: str | None = None, namespace: str | None = None
+    ) -> wire.Experiment:
+        """An experiment, by id or by name. Raises ValueError when there is none of that name."""
+        if experiment_id is not None:
+            return self._ask(core.get(core.path(_EXPERIMENT, experiment_id=experiment_id)), wire.Experiment)
+        if experiment_name is None:
+            raise ValueError("Either experiment_id or experiment_name is required.")
+        found = self._named_experiments(experiment_name)
+        if not found:
+            raise ValueError(f"No experiment is found with name {experiment_name}.")
+        return found[0]
+
+    def list_experiments(
+        self,
+        page_token: str = "",
+        page_size: int = 10,
+        sort_by: str = "",
+        namespace: str | None = None,
+        filter: str | None = None,
+    ) -> wire.ExperimentList:
+        """A page of experiments."""
+        return self._list(_EXPERIMENTS, wire.ExperimentList, page_token, page_size, sort_by, filter)
+
+    def archive_experiment(self, experiment_id: str) -> dict[str, Any]:
+        """Archive an experiment and its runs."""
+        return self._do(core.post(core.path(_EXPERIMENT, experiment_id=experiment_id) + ":archive"))
+
+    def unarchive_experiment(self, experiment_id: str) -> dict[str, Any]:
+        """Bring an archived experiment back."""
+        return self._do(core.post(core.path(_EXPERIMENT, experiment_id=experiment_id) + ":unarchive"))
+
+    def delete_experiment(self, experiment_id: str) -> dict[str, Any]:
+        """Delete an experiment; its runs stay."""
+        return self._do(core.delete(core.path(_EXPERIMENT, experiment_id=experiment_id)))
+
+    # pipelines ---------------------------------------------------------------------------------
+    def upload_pipeline(
+        self,
+        pipeline_package_path: str | Path,
+        pipeline_name: str | None = None,
+        description: str | None = None,
+        namespace: str | None = None,
+    ) -> wire.Pipeline:
+        """A new pipeline from a file."""
+        content = Path(pipeline_package_path).read_bytes()
+        name = pipeline_name or packages.pipeline_name(packages.read_package(pipeline_package_path))
+        return self._upload_pipeline(Path(pipeline_package_path).name, content, name, description)
+
+    def upload_pipeline_from_pipeline_func(
+        self,
+        pipeline_func: Any,
+        pipeline_name: str | None = None,
+        description: str | None = None,
+        namespace: str | None = None,
+    ) -> wire.Pipeline:
+        """A new pipeline from a pipeline function."""
+        content = packages.compile_pipeline(pipeline_func)
+        return self._upload_pipeline("pipeline.yaml", content, pipeline_name or pipeline_func.name, description)
+
+    def upload_pipeline_version(
+        self,
+        pipeline_package_path: str | Path,
+        pipeline_version_name: str,
+        pipeline_id: str | None = None,
+        pipeline_name: str | None = None,
+        description: str | None = None,
+    ) -> wire.PipelineVersion:
+        """A new version of a pipeline, from a file."""
+        path = Path(pipeline_package_path)
+        return self._upload_version(
+            path.name, path.read_bytes(), pipeline_version_name, pipeline_id, pipeline_name, description
+        )
+
+    def upload_pipeline_version_from_pipeline_func(
+        self,
+        pipeline_func: Any,
+        pipeline_version_name: str,
+        pipeline_id: str | None = None,
+        pipeline_name: str | None = None,
+        description: str | None = None,
+    ) -> wire.PipelineVersion:
+        """A new version of a pipeline, from a pipeline function."""
+        content = packages.compile_pipeline(pipeline_func)
+        return self._upload_version(
+            "pipeline.yaml", content, pipeline_version_name, pipeline_id, pipeline_name, description
+        )
+
+    def get_pipeline_id(self, name: str) -> str | None:
+        """The id of the pipeline of this name; None when there is none."""
+        found = self.list_pipelines(filter=_named(name)).pipelines
+        if len(found) > 1:
+            raise ValueError(f"Multiple pipelines with the name: {name} found, the name needs to be unique.")
+        return found[0].pipeline_id if found else None
+
+    def get_pipeline(self, pipeline_id: str) -> wire.Pipeline:
+        """A pipeline."""
+        return self._ask(core.get(core.path(_PIPELINE, pipeline_id=pipeline_id)), wire.Pipeline)
+
+    def list_pipelines(
+        self,
+        page_token: str = "",
+        page_size: int = 10,
+        sort_by: str = "",
+        filter: str | None = None,
+        namespace: str | None = None,
+    ) -> wire.PipelineList:
+        """A page of pipelines."""
+        return self._list(_PIPELINES, wire.PipelineList, page_token, page_size, sort_by, filter)
+
+    def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> dict[str, Any]:
+        """Delete a pipeline; one with versions only with `cascade`."""
+        return self._do(core.delete(core.path(_PIPELINE, pipeline_id=pipeline_id), {"cascade": cascade or None}))
+
+    def list_pipeline_versions(
+        self,
+        pipeline_id: str,
+        page_token: str = "",
+        page_size: int = 10,
+        sort_by: str = "",
+        filter: str | None = None,
+    ) -> wire.PipelineVersionList:
+        """A page of a pipeline's versions."""
+        where = core.path(_VERSIONS, pipeline_id=pipeline_id)
+        return self._list(where, wire.PipelineVersionList, page_token, page_size, sort_by, filter)
+
+    def get_pipeline_version(self, pipeline_id: str, pipeline_version_id: str) -> wire.PipelineVersion:
+        """A version with its document."""
+        where = core.path(_VERSION, pipeline_id=pipeline_id, pipeline_version_id=pipeline_version_id)
+        return self._ask(core.get(where), wire.PipelineVersion)
+
+    def delete_pipeline_version(self, pipeline_id: str, pipeline_version_id: str) -> dict[str, Any]:
+        """Delete a version."""
+        where = core.path(_VERSION, pipeline_id=pipeline_id, pipeline_version_id=pipeline_version_id)
+        return self._do(core.delete(where))
+
+    # runs --------------------------------------------------------------------------------------
+    def run_pipeline(
+        self,
+        experiment_id: str,
+        job_name: str,
+        pipeline_package_path: str | Path | None = None,
+        params: Mapping[str, Any] | None = None,
+        pipeline_id: str | None = None,
+        version_id: str | None = None,
+        pipeline_root: str | None = None,
+        enable_caching: bool | None = None,
+        cache_key: str | None = None,
+        service_account: str | None = None,
+    ) -> wire.Run:
+        """Start a run from a file, or from an uploaded pipeline (its latest version, unless one is named)."""
+        spec = None if pipeline_package_path is None else packages.read_package(pipeline_package_path)
+        if (spec is None) == (pipeline_id is None and version_id is None):
+            raise ValueError("Give either pipeline_package_path, or pipeline_id (and version_id).")
+        if spec is not None and enable_caching is not None:
+            spec = packages.override_caching(spec, enable_caching, cache_key)
+        return self._create_run(
+            wire.Run(
+                experiment_id=experiment_id or "",
+                display_name=job_name,
+                pipeline_spec=spec,
+                pipeline_version_reference=None if spec is not None else _reference(pipeline_id, version_id),
+                runtime_config=wire.RuntimeConfig(parameters=dict(params or {}), pipeline_root=pipeline_root or ""),
+                service_account=service_account or "",
+            )
+        )
+
+    def create_run_from_pipeline_package(
+        self,
+        pipeline_file: str | Path,
+        arguments: Mapping[str, Any] | None = None,
+        run_name: str | None = None,
+        experiment_name: str | None = None,
+        namespace: str | None = None,
+        pipeline_root: str | None = None,
+        enable_caching: bool | None = None,
+        cache_key: str | None = None,
+        service_account: str | None = None,
+        experiment_id: str | None = None,
+    ) -> RunPipelineResult:
+        """Start a run from a file."""
+        name = run_name or packages.default_run_name(packages.pipeline_name(packages.read_package(pipeline_file)))
+        run = self.run_pipeline(
+            experiment_id=self._experiment_for(experiment_id, experiment_name),
+            job_name=name,
+            pipeline_package_path=pipeline_file,
+            params=arguments,
+            pipeline_root=pipeline_root,
+            enable_caching=enable_caching,
+            cache_key=cache_key,
+            service_account=service_account,
+        )
+        return RunPipelineResult(self, run)
+
+    def create_run_from_pipeline_func(
+        self,
+        pipeline_func: Any,
+        arguments: Mapping[str, Any] | None = None,
+        run_name: str | None = None,
+        experiment_name: str | None = None,
+        namespace: str | None = None,
+        pipeline_root: str | None = None,
+        enable_caching: bool | None = None,
+        cache_key: str | None = None,
+        service_account: str | None = None,
+        experiment_id: str | None = None,
+    ) -> RunPipelineResult:
+        """Compile a pipeline function and start a run of it."""
+        import tempfile
+
+        content = packages.compile_pipeline(pipeline_func)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pipeline.yaml"
+            path.write_bytes(content)
+            return self.create_run_from_pipeline_package(
+                path,
+                arguments,
+                run_name or packages.default_run_name(pipeline_func.name),
+                experiment_name,
+                namespace,
+                pipeline_root,
+                enable_caching,
+                cache_key,
+                service_account,
+                experiment_id,
+            )
+
+    def get_run(self, run_id: str) -> wire.Run:
+        """A run with its task details."""
+        return self._ask(core.get(core.path(_RUN, run_id=run_id)), wire.Run)
+
+    def list_runs(
+        self,
+        page_token: str = "",
+        page_size: int = 10,
+        sort_by: str = "",
+        experiment_id: str | None = None,
+        namespace: str | None = None,
+        filter: str | None = None,
+    ) -> wire.RunList:
+        """A page of runs."""
+        return self._list(_RUNS, wire.RunList, page_token, page_size, sort_by, filter, {"experiment_id": experiment_id})
+
+    def wait_for_run_completion(
+        self, run_id: str, timeout: float | timedelta | None = None, sleep_duration: float = 5
+    ) -> wire.Run:
+        """The run, once it has ended in any way. Raises TimeoutError."""
+        limit_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+        pause_s = min(0.1, sleep_duration)
+        while True:
+            run = self.get_run(run_id)
+            if run.state in _FINAL:
+                return run
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"Run {run_id} is still {run.state} after {limit_s:g} s.")
+            time.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, sleep_duration)
+
+    def terminate_run(self, run_id: str) -> dict[str, Any]:
+        """End a run early."""
+        return self._do(core.post(core.path(_RUN, run_id=run_id) + ":terminate"))
+
+    def retry_run(self, run_id: str) -> dict[str, Any]:
+        """Try the failed parts of a finished run again (`kfp.Client` has no such method)."""
+        return self._do(core.post(core.path(_RUN, run_id=run_id) + ":retry"))
+
+    def archive_run(self, run_id: str) -> dict[str, Any]:
+        """Archive a run."""
+        return self._do(core.post(core.path(_RUN, run_id=run_id) + ":archive"))
+
+    def unarchive_run(self, run_id: str) -> dict[str, Any]:
+        """Bring an archived run back."""
+        return self._do(core.post(core.path(_RUN, run_id=run_id) + ":unarchive"))
+
+    def delete_run(self, run_id: str) -> dict[str, Any]:
+        """Delete a run."""
+        return self._do(core.delete(core.path(_RUN, run_id=run_id)))
+
+    # ---------------------------------------------------------------------------------------------
+    def _named_experiments(self, name: str) -> list[wire.Experiment]:
+        return self.list_experiments(filter=_named(name)).experiments
+
+    def _experiment_for(self, experiment_id: str | None, experiment_name: str | None) -> str:
+        if experiment_id and experiment_name:
+            raise ValueError("You cannot specify both experiment_name and experiment_id.")
+        if experiment_id:
+            return experiment_id
+        name = experiment_name or os.environ.get("KF_PIPELINES_DEFAULT_EXPERIMENT_NAME")
+        name = os.environ.get("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", name)
+        return self.create_experiment(name or "Default").experiment_id
+
+    def _upload_pipeline(self, filename: str, content: bytes, name: str, description: str | None) -> wire.Pipeline:
+        query = {"name": name, "description": description}
+        made = self._ask(core.upload(f"{_PIPELINES}/upload", filename, content, query), wire.Pipeline)
+        self._tell("Pipeline", f"pipelines/{made.pipeline_id}")
+        return made
+
+    def _upload_version(
+        self,
+        filename: str,
+        content: bytes,
+        name: str,
+        pipeline_id: str | None,
+        pipeline_name: str | None,
+        description: str | None,
+    ) -> wire.PipelineVersion:
+        if bool(pipeline_id) == bool(pipeline_name):
+            raise ValueError("Either pipeline_id or pipeline_name is required.")
+        pipeline_id = pipeline_id or self.get_pipeline_id(pipeline_name or "")
+        if pipeline_id is None:
+            raise ValueError(f"There is no pipeline with the name {pipeline_name}.")
+        query = {"name": name, "pipelineid": pipeline_id, "description": description}
+        request = core.upload(f"{_PIPELINES}/upload_version", filename, content, query)
+        return self._ask(request, wire.PipelineVersion)
+
+    def _create_run(self, run: wire.Run) -> wire.Run:
+        made = self._ask(core.post(_RUNS, run), wire.Run)
+        self._tell("Run", f"runs/{made.run_id}")
+        return made
+
+    def _list(
+        self,
+        where: str,
+        kind: type[T],
+        page_token: str,
+        page_size: int,
+        sort_by: str,
+        filter: str | None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> T:
+        query = {"page_token": page_token, "page_size": page_size, "sort_by": sort_by, "filter": filter}
+        return self._ask(core.get(where, {**query, **(extra or {})}), kind)
+
+    def _ask(self, request: core.Request, kind: type[T]) -> T:
+        return core.read(self._transport.send(request), kind)
+
+    def _do(self, request: core.Request) -> dict[str, Any]:
+        core.check(self._transport.send(request))
+        return {}
+
+    def _tell(self, noun: str, where: str) -> None:
+        if self._verbose:
+            print(f"{noun} details: {self._ui}/{where}")
+
+
+def _named(name: str) -> str:
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
+
+
+def _reference(pipeline_id: str | None, version_id: str | None) -> wire.PipelineVersionReference:
+    return wire.PipelineVersionReference(pipeline_id=pipeline_id or "", pipeline_version_id=version_id or "")

@@ -1,0 +1,155 @@
+"""The sync skin: requests over `http.client`, one kept connection a thread."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from urllib.parse import SplitResult, urlsplit
+
+from headrace.client.core import Answer, Request, check
+from headrace.client.errors import ServerUnreachable
+from headrace.client.place import Place
+from headrace.client.sse import SentEvent, parse_events
+
+#: The server sends a heartbeat every 15 s; silence for longer means the connection is dead.
+_STREAM_TIMEOUT_S = 45.0
+_BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
+
+
+class Transport:
+    """Sends requests to one place."""
+
+    def __init__(self, place: Place, *, timeout_s: float = 60.0, verify_ssl: bool = True, ca_file: str = "") -> None:
+        self.place = place
+        self._parts = urlsplit(place.url)
+        self._timeout_s = timeout_s
+        self._verify_ssl = verify_ssl
+        self._ca_file = ca_file
+        self._local = threading.local()
+
+    def send(self, request: Request) -> Answer:
+        """The answer, wholly read. Raises ServerUnreachable."""
+        kept = getattr(self._local, "connection", None)
+        if kept is not None and request.method == "GET":
+            try:
+                return self._exchange(kept, request)
+            except _BROKEN:
+                # The server may have closed an idle connection; reading again does no harm.
+                self._drop()
+        self._drop()
+        connection = self._connect(self._timeout_s)
+        self._local.connection = connection
+        try:
+            return self._exchange(connection, request)
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise self._unreachable(error) from error
+
+    def events(self, request: Request, *, end: str = "end", patience_s: float = 30.0) -> Iterator[SentEvent]:
+        """Server-sent events up to the one named `end`; a lost connection is taken up again where it broke off.
+
+        Raises ApiError, or ServerUnreachable when the server has been gone for `patience_s`.
+        """
+        last_id, lost_at, pause_s = "", 0.0, 0.1
+        while True:
+            try:
+                for event in self._events_once(request, last_id):
+                    lost_at, pause_s = 0.0, 0.1
+                    if event.event == end:
+                        return
+                    last_id = event.id or last_id
+                    yield event
+                error: Exception = ConnectionError("the stream ended early")
+            except (OSError, http.client.HTTPException) as caught:
+                error = caught
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > patience_s:
+                raise self._unreachable(error) from error
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 2.0)
+
+    def chunks(self, request: Request) -> Iterator[bytes]:
+        """The answer's body in pieces, on a connection of its own. Raises ApiError, ServerUnreachable."""
+        connection = self._connect(self._timeout_s)
+        try:
+            response = self._begin(connection, request)
+            while chunk := response.read1(1 << 16):
+                yield chunk
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Let go of this thread's connection."""
+        self._drop()
+
+    def _events_once(self, request: Request, last_id: str) -> Iterator[SentEvent]:
+        connection = self._connect(_STREAM_TIMEOUT_S)
+        try:
+            resumed = {"Last-Event-ID": last_id} if last_id else {}
+            yield from parse_events(self._begin(connection, request, resumed))
+        finally:
+            connection.close()
+
+    def _begin(
+        self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        self._put(connection, request, extra or {})
+        response = connection.getresponse()
+        if not 200 <= response.status < 300:
+            check(_answer(response))
+        return response
+
+    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
+        self._put(connection, request, {})
+        response = connection.getresponse()
+        answer = _answer(response)
+        if response.will_close:
+            self._drop()
+        return answer
+
+    def _put(self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str]) -> None:
+        headers = {"Accept": "application/json", **request.headers, **extra}
+        if self.place.token:
+            headers["Authorization"] = f"Bearer {self.place.token}"
+        connection.request(request.method, self._parts.path + request.path, body=request.body, headers=headers)
+
+    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme != "https":
+            return http.client.HTTPConnection(host, port, timeout=timeout_s)
+        import ssl
+
+        context = ssl.create_default_context(cafile=self._ca_file or None)
+        if not self._verify_ssl:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+    def _drop(self) -> None:
+        kept = getattr(self._local, "connection", None)
+        if kept is not None:
+            kept.close()
+            self._local.connection = None
+
+    def _unreachable(self, error: Exception) -> ServerUnreachable:
+        return ServerUnreachable(
+            f"No Headrace server answers at {_shown(self._parts)} ({error}). Start one with `headrace up`."
+        )
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    return Answer(
+        status=response.status,
+        reason=response.reason or "",
+        headers={name.lower(): value for name, value in response.getheaders()},
+        body=response.read(),
+    )
+
+
+def _shown(parts: SplitResult) -> str:
+    """The address without a user's name and password."""
+    return f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
