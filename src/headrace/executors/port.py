@@ -21,13 +21,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     at: float
 
 
-class Waiting(Report, kw_only=True):
+class Waiting(Report, frozen=True, kw_only=True):
     """Accepted, not started yet; says for what it waits (slot, environment, image)."""
 
     reason: Reason
 
 
-class Started(Report, kw_only=True):
+class Started(Report, frozen=True, kw_only=True):
     """The user's process exists."""
 
 
@@ -40,29 +40,30 @@ class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Json] = {}
     digest: str = ""
     size_bytes: int = 0
+    is_directory: bool = False
 
 
-class Succeeded(Report, kw_only=True):
+class Succeeded(Report, frozen=True, kw_only=True):
     """Ended well; outputs are read, checked against the declared types, and stored."""
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[ProducedArtifact, ...]] = {}
 
 
-class Failed(Report, kw_only=True):
+class Failed(Report, frozen=True, kw_only=True):
     """Ended badly."""
 
     error: Reason
     retryable: bool = True
 
 
-class Lost(Report, kw_only=True):
+class Lost(Report, frozen=True, kw_only=True):
     """Gone without a trace of how it ended."""
 
     error: Reason
 
 
-class Stopped(Report, kw_only=True):
+class Stopped(Report, frozen=True, kw_only=True):
     """Stopped on request; no process of it is left."""
 
 
@@ -99,6 +100,12 @@ class Executor(Protocol):
 
         With `follow`, goes on until the attempt has ended. An attempt without a log yields nothing.
         """
+
+    async def log_size(self, attempt: AttemptId) -> int:
+        """Bytes of log so far; 0 for an attempt without one."""
+
+    async def forget(self, run_id: str) -> None:
+        """Remove what is kept of the run's attempts, logs included. All of them are settled."""
 
     async def close(self) -> None:
         """Let go without stopping anything: attempts go on, and a later executor over the same place adopts them."""

@@ -1,0 +1,264 @@
+"""Reads what an attempt left behind: parameters checked against their declared types, artifacts put into the store."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from headrace.engine.model import ArtifactType, Json, LaunchOrder
+from headrace.executors.codes import Code
+from headrace.executors.executor_input import OUTPUT_FILE, local_path
+from headrace.executors.places import Place
+from headrace.executors.port import ProducedArtifact
+from headrace.executors.refusal import Refusal
+
+#: An ExecutorOutput larger than this is refused unread.
+MAX_OUTPUT_FILE_BYTES = 64 << 20
+_TRUTH = {"true": True, "false": False}
+
+
+class Stored(Protocol):
+    """What the store says of content it has taken in."""
+
+    @property
+    def uri(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def is_directory(self) -> bool: ...
+
+
+class Porter(Protocol):
+    """The part of an artifact store that executors need; raises ValueError-like errors with a sentence for a person."""
+
+    def take(self, key: str, path: Path) -> Stored:
+        """Hash, make durable and move in."""
+
+
+class Outputs(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an attempt produced."""
+
+    parameters: dict[str, Json]
+    artifacts: dict[str, tuple[ProducedArtifact, ...]]
+
+
+class _ArtifactNote(msgspec.Struct, kw_only=True):
+    """What the component says of an artifact in the ExecutorOutput."""
+
+    name: str = ""
+    uri: str = ""
+    metadata: dict[str, Json] | None = None
+    custom_path: str = ""
+
+
+class _ArtifactNotes(msgspec.Struct, kw_only=True):
+    artifacts: tuple[_ArtifactNote, ...] = ()
+
+
+class _Output(msgspec.Struct, kw_only=True, rename="camel"):
+    """KFP's ExecutorOutput."""
+
+    parameter_values: dict[str, Json] = {}
+    artifacts: dict[str, _ArtifactNotes] = {}
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Reads the outputs of one attempt. `inside` translates a path the component knows into one of this machine."""
+
+    order: LaunchOrder
+    place: Place
+    porter: Porter
+    max_parameter_bytes: int
+    #: The directory of outputs as the component saw it (inside a container, another than ours).
+    seen_as: str
+
+    def read(self, *, must_answer: bool) -> Outputs:
+        """Everything, or a Refusal that names the output. Blocks.
+
+        `must_answer`: a Python component always writes an ExecutorOutput, if an empty one.
+        """
+        output = self._output_file(must_answer)
+        parameters = {
+            name: self._parameter(name, kind, output.parameter_values)
+            for name, kind in self.order.outputs.parameters.items()
+        }
+        artifacts: dict[str, tuple[ProducedArtifact, ...]] = {
+            name: (self._artifact(name, kind, output.artifacts.get(name)),)
+            for name, kind in self.order.outputs.artifacts.items()
+        }
+        return Outputs(parameters=parameters, artifacts=artifacts)
+
+    def _output_file(self, must_answer: bool) -> _Output:
+        path = self.place.outputs / OUTPUT_FILE
+        try:
+            if path.stat().st_size > MAX_OUTPUT_FILE_BYTES:
+                raise Refusal(Code.PARAMETER_TOO_LARGE, f"{OUTPUT_FILE} is larger than {MAX_OUTPUT_FILE_BYTES} bytes.")
+            text = _read_inside(path)
+        except FileNotFoundError:
+            if must_answer:
+                message = "The interpreter ended with exit status 0 before the component returned, as os._exit() does."
+                raise Refusal(Code.EXITED_EARLY, message) from None
+            return _Output()
+        try:
+            return msgspec.json.decode(text, type=_Output)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise Refusal(Code.OUTPUT_INVALID, f"{OUTPUT_FILE} is no valid ExecutorOutput: {error}.") from error
+
+    # parameters -------------------------------------------------------------------------------
+
+    def _parameter(self, name: str, kind: str, values: dict[str, Json]) -> Json:
+        value = values.get(name)
+        if value is None:
+            value = self._from_file(name, kind)
+        check_type(name, kind, value)
+        size = len(msgspec.json.encode(value))
+        if size > self.max_parameter_bytes:
+            message = (
+                f"Output parameter {name!r} has {size} bytes of JSON; at most {self.max_parameter_bytes} are allowed "
+                "(setting max_parameter_bytes). Hand it on as an artifact instead."
+            )
+            raise Refusal(Code.PARAMETER_TOO_LARGE, message, output=name, size=size, limit=self.max_parameter_bytes)
+        return _normal(kind, value)
+
+    def _from_file(self, name: str, kind: str) -> Json:
+        path = self.place.outputs / "parameters" / name
+        try:
+            if path.stat().st_size > self.max_parameter_bytes + 2:
+                raise self._too_large_file(name, path.stat().st_size)
+            data = _read_inside(path)
+        except FileNotFoundError:
+            message = f"The component did not give its output parameter {name!r}: it returned None, or wrote no file."
+            raise Refusal(Code.OUTPUT_MISSING, message, output=name, expected=kind) from None
+        return parse_parameter(name, kind, data)
+
+    def _too_large_file(self, name: str, size: int) -> Refusal:
+        message = (
+            f"Output parameter {name!r} is a file of {size} bytes; at most {self.max_parameter_bytes} are allowed "
+            "(setting max_parameter_bytes). Hand it on as an artifact instead."
+        )
+        return Refusal(Code.PARAMETER_TOO_LARGE, message, output=name, size=size, limit=self.max_parameter_bytes)
+
+    # artifacts --------------------------------------------------------------------------------
+
+    def _artifact(self, name: str, kind: ArtifactType, notes: _ArtifactNotes | None) -> ProducedArtifact:
+        note = notes.artifacts[0] if notes and notes.artifacts else _ArtifactNote()
+        prepared = f"{self.seen_as}/{name}"
+        metadata = note.metadata or {}
+        told = note.custom_path or note.uri or prepared
+        path = local_path(told)
+        if path is None:
+            return ProducedArtifact(name=note.name or name, type=kind, uri=told, metadata=metadata)
+        stored = self._ship(name, self._on_this_machine(path))
+        return ProducedArtifact(
+            name=note.name or name,
+            type=kind,
+            uri=stored.uri,
+            metadata=metadata,
+            digest=stored.digest,
+            size_bytes=stored.size_bytes,
+            is_directory=stored.is_directory,
+        )
+
+    def _on_this_machine(self, path: str) -> Path:
+        if path == self.seen_as or path.startswith(f"{self.seen_as}/"):
+            return self.place.outputs / path[len(self.seen_as) + 1 :]
+        return Path(path)
+
+    def _ship(self, name: str, path: Path) -> Stored:
+        self._check_inside(name, path)
+        attempt = self.order.attempt
+        if not os.path.lexists(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        key = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/{name}"
+        try:
+            return self.porter.take(key, path)
+        except OSError as error:
+            raise Refusal(
+                Code.LAUNCH_FAILED, f"Artifact {name!r} could not be stored: {error}.", output=name
+            ) from error
+        except Exception as error:
+            raise Refusal(Code.ARTIFACT_INVALID, f"Output artifact {name!r}: {error}", output=name) from error
+
+    def _check_inside(self, name: str, path: Path) -> None:
+        """Moving is taking away: only what the attempt itself made may be moved."""
+        home = self.place.path.resolve()
+        if not path.parent.resolve().is_relative_to(home):
+            message = (
+                f"Output artifact {name!r} was said to be at {path}, outside the attempt's own directory. "
+                "Write it to the path given, or give the URI of a remote store."
+            )
+            raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path))
+
+
+def _read_inside(path: Path) -> bytes:
+    """A regular file's bytes; a link or a pipe in its place is refused rather than followed."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(MAX_OUTPUT_FILE_BYTES)
+
+
+def parse_parameter(name: str, kind: str, data: bytes) -> Json:
+    """A parameter file's content: a STRING is its text, all else JSON (a BOOLEAN in any case)."""
+    try:
+        text = data.decode("utf-8")
+        if kind == "STRING":
+            return text
+        if kind == "BOOLEAN":
+            return _TRUTH[text.strip().lower()]
+        return msgspec.json.decode(text.strip())
+    except (UnicodeDecodeError, msgspec.DecodeError, KeyError, RecursionError):
+        start = data[:60].decode("utf-8", "replace")
+        message = f"Output parameter {name!r} must be {kind}, but its file begins with {start!r}."
+        raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind, got=start) from None
+
+
+def check_type(name: str, kind: str, value: Json) -> None:
+    """Refuse a value that is not of the declared type."""
+    if _fits(kind, value):
+        return
+    got = json_type(value)
+    message = f"Output parameter {name!r} must be {kind}, but is {got}: {json.dumps(value)[:60]}."
+    raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind, got=got)
+
+
+def _fits(kind: str, value: Json) -> bool:
+    match kind:
+        case "STRING":
+            return isinstance(value, str)
+        case "NUMBER_INTEGER":
+            return not isinstance(value, bool) and (
+                isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            )
+        case "NUMBER_DOUBLE":
+            return not isinstance(value, bool) and isinstance(value, int | float)
+        case "BOOLEAN":
+            return isinstance(value, bool)
+        case "LIST":
+            return isinstance(value, list)
+        case "STRUCT":
+            return isinstance(value, dict)
+        case _:
+            return True
+
+
+def _normal(kind: str, value: Json) -> Json:
+    if kind == "NUMBER_INTEGER" and isinstance(value, float):
+        return int(value)
+    if kind == "NUMBER_DOUBLE" and isinstance(value, int) and abs(value) < 1 << 1000:
+        return float(value)
+    return value
+
+
+def json_type(value: Json) -> str:
+    """The declared type a value would have fitted."""
+    for kind in ("BOOLEAN", "NUMBER_INTEGER", "NUMBER_DOUBLE", "STRING", "LIST", "STRUCT"):
+        if _fits(kind, value):
+            return kind
+    return "null"

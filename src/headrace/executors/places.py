@@ -1,0 +1,116 @@
+"""Where an attempt lives on disk, and the files that hold its truth.
+
+<home>/attempts/<run>/<execution>/<number>/
+    order.json       what was asked for
+    claim            taken by the started process itself, exclusively: the one proof that it was started
+    log              stdout and stderr
+    exit             its exit status, written by its supervisor
+    outcome.json     how the component failed, written by the runtime
+    ending.json      why we are ending it, written before the first signal
+    result.json      the report of its end
+    source/ work/ outputs/
+<home>/attempts/.live/<run>.<execution>.<number>    exists from launch to settle
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from headrace.engine.model import AttemptId, LaunchOrder
+
+_SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+T = TypeVar("T")
+
+
+class Place:
+    """The directory of one attempt."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / "log"
+        self.claim = path / "claim"
+        self.exit = path / "exit"
+        self.outcome = path / "outcome.json"
+        self.source = path / "source"
+        self.work = path / "work"
+        self.outputs = path / "outputs"
+
+    @property
+    def tag(self) -> str:
+        """What marks every process of the attempt: unique among all homes on this machine."""
+        return str(self.path)
+
+    def make(self, order: LaunchOrder) -> None:
+        """Make the directory, with the order in it."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.outputs.mkdir(exist_ok=True)
+        self.write("order.json", order)
+
+    def write(self, name: str, value: object) -> None:
+        """Write a file whole or not at all."""
+        part = self.path / f".{name}.part"
+        part.write_bytes(value if isinstance(value, bytes) else msgspec.json.encode(value))
+        part.replace(self.path / name)
+
+    def read(self, name: str, kind: type[T]) -> T | None:
+        """What a file holds; None when it is not there or not whole."""
+        try:
+            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def free(self) -> None:
+        """Remove all but the log, the claim and the result."""
+        for name in ("work", "outputs", "source"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("request.json", "outcome.json", "exit", "ending.json"):
+            (self.path / name).unlink(missing_ok=True)
+
+
+class Places:
+    """All attempts under one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "attempts"
+        self._live = self.root / ".live"
+        self._live.mkdir(parents=True, exist_ok=True)
+
+    def of(self, attempt: AttemptId) -> Place:
+        """The attempt's place, which may not exist yet."""
+        run, execution = attempt.run_id, attempt.execution_id
+        if not _SAFE.fullmatch(run) or attempt.number < 1:
+            raise ValueError(f"not an attempt: {attempt!r}")
+        return Place(self.root / run / execution / str(attempt.number))
+
+    def remove(self, run_id: str) -> None:
+        """Remove all attempts of a run."""
+        if not _SAFE.fullmatch(run_id):
+            raise ValueError(f"not a run: {run_id!r}")
+        shutil.rmtree(self.root / run_id, ignore_errors=True)
+
+    def mark_live(self, attempt: AttemptId) -> None:
+        """Note that the attempt is to be looked at after a restart."""
+        self._mark(attempt).touch()
+
+    def unmark_live(self, attempt: AttemptId) -> None:
+        """It is settled."""
+        self._mark(attempt).unlink(missing_ok=True)
+
+    def _mark(self, attempt: AttemptId) -> Path:
+        return self._live / f"{attempt.run_id}.{attempt.execution_id}.{attempt.number}"
+
+    def live(self) -> Iterator[tuple[LaunchOrder, Place]]:
+        """Every attempt launched and not settled, whoever launched it."""
+        for mark in sorted(self._live.iterdir()):
+            place = Place(self.root.joinpath(*mark.name.split(".")))
+            order = place.read("order.json", LaunchOrder)
+            if order is None:
+                mark.unlink(missing_ok=True)
+            else:
+                yield order, place

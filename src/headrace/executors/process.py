@@ -1,0 +1,410 @@
+"""Runs attempts as processes of this machine, so that they outlive us and are found again.
+
+Each attempt has one coroutine here that lives as long as it does. All that matters after a
+restart is in the attempt's place on disk; memory holds nothing but what can be read again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Set
+from pathlib import Path
+
+import msgspec
+
+from headrace.engine.model import AttemptId, LaunchOrder, Reason
+from headrace.executors import processes
+from headrace.executors.codes import Code
+from headrace.executors.outputs import Porter
+from headrace.executors.places import Place, Places
+from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded, Waiting
+from headrace.executors.processes import Claim
+from headrace.executors.refusal import Refusal
+from headrace.executors.slots import Slots
+from headrace.executors.supervisor import spawn
+from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
+from headrace.executors.work import Kept, Maker
+
+_FINAL = (Succeeded, Failed, Lost, Stopped)
+_PATROL_S = 1.0
+_FOLLOW_S = 0.2
+_CHUNK = 256 * 1024
+_log = logging.getLogger(__name__)
+
+
+class _Attempt:
+    """One attempt as long as this executor cares for it."""
+
+    def __init__(self, order: LaunchOrder, place: Place) -> None:
+        self.order = order
+        self.place = place
+        self.id = order.attempt
+        #: The process that took the claim, once there is one.
+        self.claim: Claim | None = None
+        #: Set when its main process has ended.
+        self.ended = asyncio.Event()
+        #: Set when its last report is made.
+        self.over = asyncio.Event()
+        self.last: AnyReport | None = None
+        self.stop_requested = False
+        #: Until when its processes may clean up, once it is being ended.
+        self.grace_until: float | None = None
+        self.life: asyncio.Task[None] | None = None
+        self.killer: asyncio.Task[None] | None = None
+
+
+class ProcessExecutor:
+    """See `Executor`. What an order comes down to is for its makers to say: a Python component, a container."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        makers: Mapping[str, Maker],
+        choose: Callable[[LaunchOrder], str],
+        porter: Porter,
+        max_parallel: int,
+        stop_grace_s: float = 5.0,
+        max_log_bytes: int = 1 << 30,
+        max_parameter_bytes: int = 1 << 20,
+    ) -> None:
+        self._places = Places(home.absolute())
+        self._makers = makers
+        self._choose = choose
+        self._porter = porter
+        self._slots = Slots(max_parallel)
+        self._stop_grace_s = stop_grace_s
+        self._max_log_bytes = max_log_bytes
+        self._max_parameter_bytes = max_parameter_bytes
+        self._attempts: dict[AttemptId, _Attempt] = {}
+        self._reports: asyncio.Queue[AnyReport | None] = asyncio.Queue()
+        self._patrol: asyncio.Task[None] | None = None
+        self._closing = False
+
+    # the port ---------------------------------------------------------------------------------
+
+    async def launch(self, order: LaunchOrder) -> None:
+        """See Executor."""
+        known = self._attempts.get(order.attempt)
+        if known is None:
+            self._begin(order)
+        elif known.last is not None:
+            self._reports.put_nowait(known.last)
+
+    async def stop(self, attempt: AttemptId) -> None:
+        """See Executor."""
+        known = self._attempts.get(attempt) or self._recall(attempt)
+        if known is None:
+            self._reports.put_nowait(Stopped(attempt=attempt, at=time.time()))
+        elif known.over.is_set():
+            if known.last is not None:
+                self._reports.put_nowait(known.last)
+        else:
+            self._stop(known)
+
+    async def settle(self, attempt: AttemptId) -> None:
+        """See Executor."""
+        known = self._attempts.pop(attempt, None)
+        if known is not None and known.life is not None and not known.over.is_set():
+            known.life.cancel()
+        self._places.unmark_live(attempt)
+        await asyncio.to_thread(self._places.of(attempt).free)
+
+    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+        """See Executor."""
+        orphans = [order for order, _ in self._places.live() if order.attempt not in attempts]
+        orphans += [known.order for known in self._attempts.values() if known.id not in attempts]
+        await asyncio.gather(*(self._discard(order) for order in {order.attempt: order for order in orphans}.values()))
+
+    async def reports(self) -> AsyncIterator[AnyReport]:
+        """See Executor."""
+        for order, place in self._places.live():
+            if order.attempt not in self._attempts and place.claim.exists():
+                self._begin(order)
+        while (report := await self._reports.get()) is not None:
+            yield report
+
+    async def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        """See Executor."""
+        path = self._places.of(attempt).log
+        known = self._attempts.get(attempt)
+        while True:
+            at_end = not follow or known is None or known.over.is_set()
+            while chunk := await asyncio.to_thread(_read, path, offset):
+                offset += len(chunk)
+                yield chunk
+            if at_end or known is None:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(known.over.wait(), _FOLLOW_S)
+
+    async def log_size(self, attempt: AttemptId) -> int:
+        """See Executor."""
+        try:
+            return self._places.of(attempt).log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    async def forget(self, run_id: str) -> None:
+        """See Executor."""
+        await asyncio.to_thread(self._places.remove, run_id)
+
+    async def close(self) -> None:
+        """See Executor."""
+        self._closing = True
+        tasks = [task for known in self._attempts.values() for task in (known.life, known.killer) if task is not None]
+        tasks += [self._patrol] if self._patrol is not None else []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for known in self._attempts.values():
+            known.over.set()
+        self._reports.put_nowait(None)
+
+    # an attempt's life ------------------------------------------------------------------------
+
+    def _begin(self, order: LaunchOrder) -> _Attempt:
+        known = _Attempt(order, self._places.of(order.attempt))
+        known.claim = processes.read_claim(known.place.claim)
+        self._attempts[known.id] = known
+        known.life = asyncio.create_task(self._live(known))
+        known.life.add_done_callback(lambda life: self._end_unstarted(known, life))
+        return known
+
+    def _end_unstarted(self, known: _Attempt, life: asyncio.Task[None]) -> None:
+        """Its coroutine was cancelled while there was no process yet: that is the end of it, if that was asked for."""
+        if life.cancelled() and known.stop_requested and not self._closing:
+            report = Stopped(attempt=known.id, at=time.time())
+            if known.place.path.is_dir():
+                known.place.write("result.json", report)
+            self._say(known, report)
+            known.over.set()
+
+    def _recall(self, attempt: AttemptId) -> _Attempt | None:
+        """An attempt of an earlier executor, if there is one."""
+        place = self._places.of(attempt)
+        order = place.read("order.json", LaunchOrder)
+        return None if order is None else self._begin(order)
+
+    def _say(self, known: _Attempt, report: AnyReport) -> None:
+        known.last = report
+        if known.id in self._attempts:
+            self._reports.put_nowait(report)
+
+    async def _live(self, known: _Attempt) -> None:
+        try:
+            report = known.place.read("result.json", AnyReport)  # type: ignore[arg-type]
+            if report is None:
+                report = await self._report_of_end(known)
+                known.place.write("result.json", report)
+        except OSError as error:
+            report = self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt's result cannot be kept: {error}"))
+        self._say(known, report)
+        known.over.set()
+
+    async def _report_of_end(self, known: _Attempt) -> AnyReport:
+        try:
+            return await self._run(known)
+        except Refusal as refusal:
+            return self._failed(known, refusal)
+        except OSError as error:
+            return self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt could not be started: {error}"))
+        except Exception as error:
+            _log.exception("attempt %s", known.id)
+            message = f"Headrace could not run the attempt: {type(error).__name__}: {error}"
+            return self._failed(known, Refusal(Code.LAUNCH_FAILED, message))
+
+    @staticmethod
+    def _failed(known: _Attempt, refusal: Refusal) -> Failed:
+        return Failed(attempt=known.id, at=time.time(), error=refusal.reason, retryable=refusal.retryable)
+
+    async def _run(self, known: _Attempt) -> AnyReport:
+        claim = known.claim
+        if claim is None:
+            return await self._launch(known)
+        kept = known.place.read("kept.json", Kept)
+        if kept is None:
+            return lost(known.id, time.time(), "What is known of the attempt cannot be read any more.")
+        self._slots.overdraw()
+        return await self._watch(known, claim, kept)
+
+    async def _launch(self, known: _Attempt) -> AnyReport:
+        order, place = known.order, known.place
+        self._places.mark_live(known.id)
+        place.make(order)
+        name = self._choose(order)
+        work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
+        kept = msgspec.structs.replace(kept, out_of_memory_kills=out_of_memory_kills())
+        place.write("kept.json", kept)
+        await self._take_slot(known)
+        try:
+            pid = spawn(place, work.argv, work.env)
+        except BaseException:
+            self._slots.give()
+            raise
+        claim = _claim_of(pid)
+        return await self._watch(known, claim, kept, ours=True)
+
+    async def _take_slot(self, known: _Attempt) -> None:
+        if not self._slots.take_now():
+            ahead = self._slots.queued
+            self._wait(known, _queued(ahead, self._slots.limit))
+            await self._slots.take()
+
+    def _wait(self, known: _Attempt, reason: Reason) -> None:
+        self._say(known, Waiting(attempt=known.id, at=time.time(), reason=reason))
+
+    async def _watch(self, known: _Attempt, claim: Claim, kept: Kept, *, ours: bool = False) -> AnyReport:
+        """From the start of its process, ours or an earlier server's, to its last report."""
+        known.claim = claim
+        timer = None
+        try:
+            if processes.alive(claim):
+                began = time.time() if ours else processes.started_at(claim)
+                self._say(known, Started(attempt=known.id, at=began))
+                timer = self._set_timer(known, began)
+                self._keep_patrol()
+                await processes.ended(claim.pid)
+        finally:
+            self._slots.give()
+            if timer is not None:
+                timer.cancel()
+        processes.reap(claim.pid)
+        taken = processes.read_claim(known.place.claim)
+        if taken is None:
+            told = log_end(known.place.log)
+            raise Refusal(Code.LAUNCH_FAILED, f"The attempt's supervisor could not begin. {told}")
+        if taken != claim:
+            # An earlier server's supervisor was quicker than ours, which has stepped back.
+            self._slots.overdraw()
+            return await self._watch(known, taken, kept)
+        known.ended.set()
+        return await self._finish(known, claim, kept)
+
+    async def _finish(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
+        await self._let_clean_up(known, claim)
+        maker = self._makers[kept.maker]
+        await asyncio.to_thread(sweep, claim, known.place.tag)
+        await maker.remove(kept)
+        return await asyncio.to_thread(
+            judge, known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes
+        )
+
+    # ending an attempt ------------------------------------------------------------------------
+
+    def _stop(self, known: _Attempt) -> None:
+        known.stop_requested = True
+        if known.claim is None and known.life is not None:
+            known.life.cancel()
+        else:
+            self._end(known, Reason(code=STOPPED, message=""))
+
+    def _set_timer(self, known: _Attempt, began: float) -> asyncio.TimerHandle | None:
+        limit = known.order.timeout_s
+        if limit is None:
+            return None
+        left = max(0.0, began + limit - time.time())
+        reason = Reason(code=Code.TIMEOUT, message=_timeout_message(limit), details={"timeout_s": limit})
+        return asyncio.get_running_loop().call_later(left, self._end, known, reason)
+
+    def _end(self, known: _Attempt, reason: Reason) -> None:
+        """Begin to end it. Why is written down first, so that a later server knows too."""
+        if known.grace_until is not None or known.claim is None or not processes.alive(known.claim):
+            return
+        known.place.write("ending.json", reason)
+        known.grace_until = time.monotonic() + self._stop_grace_s
+        known.killer = asyncio.create_task(self._kill(known))
+
+    async def _kill(self, known: _Attempt) -> None:
+        assert known.claim is not None
+        claim, tag = known.claim, known.place.tag
+        processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(known.ended.wait(), self._stop_grace_s)
+        while not known.ended.is_set():
+            processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGKILL)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(known.ended.wait(), 0.1)
+
+    async def _let_clean_up(self, known: _Attempt, claim: Claim) -> None:
+        """Children of an attempt that is being ended have the same grace as its main process."""
+        while known.grace_until is not None and time.monotonic() < known.grace_until:
+            if not await asyncio.to_thread(processes.members, claim, known.place.tag):
+                return
+            await asyncio.sleep(0.05)
+
+    async def _discard(self, order: LaunchOrder) -> None:
+        known = self._attempts.pop(order.attempt, None)
+        for task in (known.life, known.killer) if known else ():
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        place = self._places.of(order.attempt)
+        claim = processes.read_claim(place.claim)
+        if claim is not None and claim.boot == processes.boot_id():
+            await self._clear(claim, place)
+        await self.settle(order.attempt)
+
+    async def _clear(self, claim: Claim, place: Place) -> None:
+        """End an attempt that nobody wants to hear of any more."""
+        processes.send(await asyncio.to_thread(processes.members, claim, place.tag), signal.SIGTERM)
+        until = time.monotonic() + self._stop_grace_s
+        while time.monotonic() < until and await asyncio.to_thread(processes.members, claim, place.tag):
+            await asyncio.sleep(0.05)
+        await asyncio.to_thread(sweep, claim, place.tag)
+        processes.reap(claim.pid)
+        kept = place.read("kept.json", Kept)
+        if kept is not None:
+            await self._makers[kept.maker].remove(kept)
+
+    # limits -----------------------------------------------------------------------------------
+
+    def _keep_patrol(self) -> None:
+        if self._patrol is None or self._patrol.done():
+            self._patrol = asyncio.create_task(self._watch_logs())
+
+    async def _watch_logs(self) -> None:
+        """One look a second at all logs, as long as anything runs."""
+        while running := [known for known in self._attempts.values() if known.claim and not known.ended.is_set()]:
+            for known in running:
+                self._check_log(known)
+            await asyncio.sleep(_PATROL_S)
+
+    def _check_log(self, known: _Attempt) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            size = known.place.log.stat().st_size
+            if size > self._max_log_bytes:
+                limit = self._max_log_bytes
+                message = f"The attempt wrote more than {limit} bytes of log (setting max_log_bytes) and was ended."
+                self._end(known, Reason(code=Code.LOG_LIMIT, message=message, details={"limit": limit}))
+
+
+def _claim_of(pid: int) -> Claim:
+    stat = processes.stat_of(pid)
+    return Claim(pid=pid, started=stat.started if stat else 0, boot=processes.boot_id())
+
+
+def _queued(ahead: int, limit: int) -> Reason:
+    before = f"{ahead} before it" if ahead else "next"
+    return Reason(
+        code=Code.WAITING_FOR_SLOT,
+        message=f"{limit} attempts are running, as many as may (setting max_parallel); this one waits, {before}.",
+        details={"position": ahead + 1, "limit": limit},
+    )
+
+
+def _timeout_message(limit: float) -> str:
+    return f"The attempt ran longer than its timeout of {limit:g} s and was ended."
+
+
+def _read(path: Path, offset: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(_CHUNK)
+    except FileNotFoundError:
+        return b""

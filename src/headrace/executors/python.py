@@ -1,0 +1,100 @@
+"""Python components as processes of this machine: our runtime in an environment of their packages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import headrace
+from headrace.engine.model import LaunchOrder, Reason
+from headrace.executors.codes import Code
+from headrace.executors.environments import Environments, Packages
+from headrace.executors.executor_input import executor_input, make_output_directories
+from headrace.executors.places import Place
+from headrace.executors.processes import TAG
+from headrace.executors.refusal import Refusal
+from headrace.executors.work import Kept, Work, task_environment
+from headrace.spec.bootstrap import PythonEntry, recognise
+
+#: The module's name in KFP, which pickles and tracebacks show.
+SOURCE_FILE = "ephemeral_component.py"
+RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
+
+
+class PythonMaker:
+    """Makes work of orders that start a Python function in KFP's way."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
+        """See Maker."""
+        entry = python_entry(order)
+        if entry is None or order.container is None:
+            raise Refusal(Code.ORDER_INVALID, "This is not a Python component.", retryable=False)
+        environment = await self._environments.get(packages_of(entry), lambda: waiting(_building(entry)))
+        write_request(entry, order, place, source=place.source, outputs=place.outputs, outcome=place.outcome)
+        work = Work(
+            argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.path / "request.json")),
+            env={**task_environment(), **python_variables(environment), **order.container.env, TAG: place.tag},
+        )
+        return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True)
+
+    async def remove(self, kept: Kept) -> None:
+        """Its processes are all there is."""
+
+    def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
+        """The runtime tells all it knows in the outcome file."""
+        return None
+
+
+def python_entry(order: LaunchOrder) -> PythonEntry | None:
+    """The Python function the order is about; None when it is an ordinary command."""
+    return recognise(order.container.command, order.container.args) if order.container else None
+
+
+def packages_of(entry: PythonEntry) -> Packages:
+    """What is to be installed; not kfp itself, which our runtime stands in for."""
+    return Packages(requirements=entry.requirements, index_urls=entry.index_urls, trusted_hosts=entry.trusted_hosts)
+
+
+def python_variables(environment: Path) -> dict[str, str]:
+    """The environment counts as activated; prints show at once; a crash of the interpreter leaves a traceback."""
+    path = task_path(environment)
+    return {
+        "VIRTUAL_ENV": str(environment),
+        "PATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "_KFP_RUNTIME": "true",
+    }
+
+
+def task_path(environment: Path) -> str:
+    """Programs of the environment come first."""
+    return f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def write_request(
+    entry: PythonEntry, order: LaunchOrder, place: Place, *, source: Path, outputs: Path, outcome: Path
+) -> None:
+    """Write what the runtime reads: the source, and the request by paths as the component sees them."""
+    make_output_directories(order, place)
+    place.source.mkdir(exist_ok=True)
+    (place.source / SOURCE_FILE).write_text(entry.source, encoding="utf-8")
+    request = {
+        "executor_input": executor_input(order, outputs),
+        "source": str(source / SOURCE_FILE),
+        "function": entry.function,
+        "outcome": str(outcome),
+    }
+    place.write("request.json", request)
+
+
+def _building(entry: PythonEntry) -> Reason:
+    return Reason(
+        code=Code.BUILDING_ENVIRONMENT,
+        message=f"Installing {', '.join(entry.requirements) or 'an empty environment'}.",
+        details={"packages": list(entry.requirements)},
+    )

@@ -1,0 +1,42 @@
+"""Puts the local executor together: Python components become processes, all else containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.engine.model import LaunchOrder
+from headrace.executors.environments import Environments
+from headrace.executors.outputs import Porter
+from headrace.executors.process import ProcessExecutor
+from headrace.executors.python import PythonMaker, python_entry
+from headrace.executors.work import Maker
+
+
+def make_executor(
+    home: Path,
+    *,
+    porter: Porter,
+    max_parallel: int,
+    stop_grace_s: float = 5.0,
+    container_engine: str = "",
+    max_log_bytes: int = 1 << 30,
+    max_parameter_bytes: int = 1 << 20,
+) -> ProcessExecutor:
+    """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts."""
+    makers: Mapping[str, Maker] = {"python": PythonMaker(Environments(home.absolute()))}
+    return ProcessExecutor(
+        home,
+        makers=makers,
+        choose=choose,
+        porter=porter,
+        max_parallel=max_parallel,
+        stop_grace_s=stop_grace_s,
+        max_log_bytes=max_log_bytes,
+        max_parameter_bytes=max_parameter_bytes,
+    )
+
+
+def choose(order: LaunchOrder) -> str:
+    """Name of the maker for an order."""
+    return "python" if python_entry(order) is not None else "container"

@@ -1,0 +1,65 @@
+"""Starts an attempt's process under a supervisor that outlives us.
+
+The supervisor is a dozen lines of POSIX shell: it takes the attempt's claim exclusively (so that
+of two supervisors only one goes on, whoever started them), runs the command in the attempt's
+directory and writes down its exit status, also when the server has died meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from headrace.executors.places import Place
+
+#: Exit status of a supervisor that found the claim taken.
+CLAIM_TAKEN = 75
+
+# `set -C` makes `>` refuse a file that exists. Only builtins here: no process but the command's.
+# The trap keeps the supervisor alive through the SIGTERM that its whole session gets; the command gets its own.
+_SCRIPT = """
+read -r stat < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id
+set -C; printf '%s\\n%s\\n' "$stat" "$boot" 2>/dev/null > "$1/claim" || exit 75; set +C
+trap : TERM INT HUP
+cd "$1/work" && { place=$1; shift; }
+"$@"
+echo $? > "$place/exit"
+"""
+
+
+def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Start the supervisor in a session of its own; its process id, which is the session's too."""
+    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", _SCRIPT, "headrace-attempt", str(place.path), *argv],
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
+        )
+    finally:
+        os.close(log)
+
+
+def exit_status(place: Place) -> int | None:
+    """What the supervisor wrote down; None when it did not come to that."""
+    try:
+        return int(place.exit.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def signal_name(status: int) -> str:
+    """The signal a shell's exit status stands for; "" when it is an ordinary status."""
+    try:
+        return signal.Signals(status - 128).name if status > 128 else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,121 @@
+"""What became of an attempt whose process has ended, from the files it left. Blocks; meant for a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+from headrace.engine.model import AttemptId, LaunchOrder, Reason
+from headrace.executors import processes
+from headrace.executors.codes import Code
+from headrace.executors.outputs import Porter, Reader
+from headrace.executors.places import Place
+from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
+from headrace.executors.processes import Claim
+from headrace.executors.refusal import Refusal
+from headrace.executors.supervisor import exit_status, signal_name
+from headrace.executors.work import Kept, Maker
+
+#: Code in `ending.json` for an end that was asked for; never reported, since Stopped says it.
+STOPPED = "STOPPED"
+#: Bytes of the log's end that a maker may look at.
+_LOG_END_BYTES = 4096
+_SWEEPS = 400
+
+
+def sweep(claim: Claim, tag: str) -> None:
+    """Kill whatever the attempt left running, and see it gone."""
+    for _ in range(_SWEEPS):
+        left = processes.members(claim, tag)
+        if not left:
+            return
+        processes.send(left, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def judge(
+    order: LaunchOrder, place: Place, claim: Claim, kept: Kept, maker: Maker, porter: Porter, max_parameter_bytes: int
+) -> AnyReport:
+    """The attempt's last report."""
+    at = ended_at(place)
+    ending = place.read("ending.json", Reason)
+    if ending is not None:
+        return Stopped(attempt=order.attempt, at=at) if ending.code == STOPPED else _failed(order.attempt, at, ending)
+    if claim.boot != processes.boot_id():
+        return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
+    status = exit_status(place)
+    told = place.read("outcome.json", Reason)
+    if status != 0 and told is not None:
+        return _failed(order.attempt, at, told)
+    if status is None:
+        return lost(order.attempt, at, "The attempt's supervisor was killed; how the attempt ended is not known.")
+    if status != 0:
+        reason = maker.explain(kept, status, log_end(place.log)) or explain_status(status, kept)
+        return _failed(order.attempt, at, reason)
+    reader = Reader(
+        order=order, place=place, porter=porter, max_parameter_bytes=max_parameter_bytes, seen_as=kept.seen_as
+    )
+    try:
+        outputs = reader.read(must_answer=kept.must_answer)
+    except Refusal as refusal:
+        return _failed(order.attempt, at, refusal.reason)
+    return Succeeded(attempt=order.attempt, at=at, parameters=outputs.parameters, artifacts=outputs.artifacts)
+
+
+def _failed(attempt: AttemptId, at: float, reason: Reason) -> Failed:
+    return Failed(attempt=attempt, at=at, error=reason)
+
+
+def lost(attempt: AttemptId, at: float, message: str) -> Lost:
+    """Gone without a trace."""
+    return Lost(attempt=attempt, at=at, error=Reason(code=Code.ATTEMPT_LOST, message=message))
+
+
+def explain_status(status: int, kept: Kept) -> Reason:
+    """What an exit status says by itself."""
+    name = signal_name(status)
+    if not name:
+        return Reason(
+            code=Code.EXIT_CODE, message=f"The process ended with exit status {status}.", details={"exit_code": status}
+        )
+    if name == "SIGKILL" and out_of_memory_kills() > kept.out_of_memory_kills:
+        message = "The process was killed by the system because memory ran out."
+        return Reason(code=Code.OUT_OF_MEMORY, message=message, details={"signal": name})
+    message = f"The process was ended by signal {name} ({status - 128})."
+    if name in _MEANINGS:
+        message += f" {_MEANINGS[name]}"
+    return Reason(code=Code.KILLED_BY_SIGNAL, message=message, details={"signal": name, "exit_code": status})
+
+
+_MEANINGS = {
+    "SIGSEGV": "It touched memory that is not its own, which compiled extensions do when they are broken.",
+    "SIGABRT": "It gave up by itself, as compiled extensions do on a failed check.",
+    "SIGKILL": "Nobody says why; often memory ran out.",
+}
+
+
+def out_of_memory_kills() -> int:
+    """How often this machine has killed a process for want of memory since it started."""
+    with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", encoding="ascii") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def ended_at(place: Place) -> float:
+    """When the supervisor wrote down the exit status, else now."""
+    try:
+        return place.exit.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def log_end(path: Path) -> str:
+    """The last lines of a log."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _LOG_END_BYTES))
+        return file.read().decode("utf-8", "replace")
+    return ""

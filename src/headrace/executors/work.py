@@ -1,0 +1,60 @@
+"""What an order comes down to on this machine: a command, its environment variables, and how to read its outputs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from headrace.engine.model import LaunchOrder, Reason
+from headrace.executors.places import Place
+
+#: What a task gets of our own environment: how to find programs and the network, how to speak, what the hardware is.
+#: Nothing of ours (HEADRACE_*), no package index settings (they hold credentials), nobody's keys.
+_PASSED_ON = re.compile(
+    r"(?i:(?:https?|all|no|ftp)_proxy)|PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR"
+    r"|SSL_CERT_FILE|SSL_CERT_DIR|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|LD_LIBRARY_PATH|(?:CUDA|NVIDIA|ROCR|HIP)_\w+|OMP_NUM_THREADS"
+)
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A command ready to be started."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What must be known of a started attempt when it ends, perhaps by a later server: `kept.json`."""
+
+    #: `python` or `container`: who started it.
+    maker: str
+    #: The outputs' directory as the component sees it.
+    seen_as: str
+    #: Whether a missing ExecutorOutput means that the component did not return.
+    must_answer: bool
+    #: Name of the container, if it is one.
+    container: str = ""
+    #: How often this machine had killed for want of memory before it was started.
+    out_of_memory_kills: int = 0
+
+
+class Maker(Protocol):
+    """Turns an order into work. Python components and containers each have one."""
+
+    async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
+        """Prepare all that is needed, without starting anything; a Refusal says why it cannot be."""
+
+    async def remove(self, kept: Kept) -> None:
+        """End and remove what lives outside the attempt's own processes; what is gone is no error."""
+
+    def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
+        """A better word for an exit status, where this maker knows one."""
+
+
+def task_environment() -> dict[str, str]:
+    """The variables every task begins with."""
+    return {"LANG": "C.UTF-8", **{name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}}

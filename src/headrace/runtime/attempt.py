@@ -1,0 +1,88 @@
+"""One attempt of a Python component, from its request file to its outputs.
+
+The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
+`source` (a Python file), `function` (a name in it) and `outcome` (where to tell of a failure).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from headrace.runtime.arguments import Files, arguments_for
+from headrace.runtime.problems import Problem, report_exception, report_problem
+from headrace.runtime.returns import write_executor_output
+
+
+def run(request_path: str) -> int:
+    """Do the work; the exit status is 0 only when all is well."""
+    with open(request_path, encoding="utf-8") as file:  # noqa: PTH123
+        request = json.load(file)
+    try:
+        return _leave(_execute(request), request["outcome"])
+    except Problem as problem:
+        report_problem(request["outcome"], problem)
+    except SystemExit as exit_:
+        return _leave(_status(exit_.code), request["outcome"])
+    except BaseException as error:
+        report_exception(request["outcome"], error)
+    return 1
+
+
+def _execute(request: dict[str, Any]) -> int:
+    executor_input = request["executor_input"]
+    function = _load(request["source"], request["function"])
+    files = Files(executor_input, function)
+    arguments = arguments_for(function, executor_input, files)
+    status = 0
+    result = None
+    try:
+        result = function(**arguments)
+    except SystemExit as exit_:
+        status = _status(exit_.code)
+    if status == 0:
+        write_executor_output(function, result, files)
+    return status
+
+
+def _leave(status: int, outcome: str) -> int:
+    """A status other than 0 is told as the user's own choice, not a signal's."""
+    if status:
+        message = f"The component ended the interpreter with exit status {status}."
+        report_problem(outcome, Problem("EXIT_CODE", message, exit_code=status))
+    return status
+
+
+def _status(code: Any) -> int:
+    """What `sys.exit(code)` means to the operating system."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _load(source: str, name: str) -> Callable[..., Any]:
+    """The function `name` of the file `source`, made as a module that others can import by its name."""
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    directory, filename = os.path.split(source)
+    module_name = filename[: -len(".py")]
+    spec = spec_from_file_location(module_name, source, loader=SourceFileLoader(module_name, source))
+    if spec is None or spec.loader is None:
+        raise Problem("SOURCE_INVALID", f"{source} is not a Python file.")
+    module = module_from_spec(spec)
+    sys.modules[module_name] = module
+    sys.path.insert(0, directory)
+    spec.loader.exec_module(module)
+    try:
+        found = getattr(module, name)
+    except AttributeError:
+        raise Problem("SOURCE_INVALID", f"The component's source has no function {name!r}.") from None
+    function: Callable[..., Any] = getattr(found, "python_func", found)
+    return function

@@ -1,0 +1,98 @@
+"""How a component's failure is told to who started it: one JSON document beside the outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from types import TracebackType
+from typing import Any
+
+#: Frames of the user's traceback that are kept, counted from the end.
+KEPT_FRAMES = 12
+#: Characters of one text in the document; a longer one is cut in the middle.
+KEPT_CHARACTERS = 8_000
+
+
+class Problem(Exception):
+    """The attempt failed for a reason that has a name of its own."""
+
+    def __init__(self, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+def write_json(path: str, value: Any) -> None:
+    """Write whole or not at all."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123 - see main: pathlib costs milliseconds
+        file.write(json.dumps(value))
+    os.replace(part, path)  # noqa: PTH105
+
+
+def report_problem(path: str, problem: Problem) -> None:
+    """Tell the log and the outcome file."""
+    print(f"{problem.code}: {problem.message}", file=sys.stderr)
+    write_json(path, {"code": problem.code, "message": cut(problem.message), "details": problem.details})
+
+
+def report_exception(path: str, error: BaseException) -> None:
+    """Tell the log and the outcome file of what the user's code raised."""
+    import traceback
+
+    frames = user_frames(error.__traceback__)
+    traceback.print_exception(type(error), error, frames)
+    summary = traceback.extract_tb(frames)
+    lines = traceback.format_list(summary[-KEPT_FRAMES:])
+    last = summary[-1] if summary else None
+    name = type(error).__name__
+    text = safe_text(error)
+    details = {
+        "exception_type": name,
+        "exception_message": cut(text),
+        "traceback": cut("".join(lines)),
+        "line": last.lineno if last else None,
+        "function": last.name if last else "",
+        "source_line": (last.line or "") if last else "",
+    }
+    code, hint = _code_of(error)
+    message = f"{name}: {text}" if text else name
+    write_json(path, {"code": code, "message": cut(message + hint), "details": details})
+
+
+def _code_of(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        hint = f". Add the package that provides {top!r} to the component's packages_to_install."
+        return "MODULE_NOT_FOUND", hint
+    if isinstance(error, MemoryError):
+        return "OUT_OF_MEMORY", ""
+    return "USER_EXCEPTION", ""
+
+
+def user_frames(frames: TracebackType | None) -> TracebackType | None:
+    """The traceback without our own frames at its beginning."""
+    ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    first = frames
+    while first is not None and first.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib")):
+        first = first.tb_next
+    return first if first is not None else frames
+
+
+def safe_text(error: BaseException) -> str:
+    """`str(error)`, also when that raises or holds what UTF-8 cannot say."""
+    try:
+        text = str(error)
+    except Exception:
+        text = f"<{type(error).__name__} whose text cannot be had>"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def cut(text: str) -> str:
+    """Keep both ends of a text that is too long."""
+    if len(text) <= KEPT_CHARACTERS:
+        return text
+    half = KEPT_CHARACTERS // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
