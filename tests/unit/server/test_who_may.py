@@ -1,0 +1,268 @@
+"""Every route against everything that must be refused; made from the route table, so that no route can be forgotten."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from headrace.server.app import create_app
+from headrace.server.routes import Policy, Route, RouteTableError
+from headrace.server.table import ROUTES
+from serving import HOST, PORT, TOKEN, App, Clock, EmptyService, make_facts
+
+pytestmark = pytest.mark.anyio
+
+GUARDED = [route for route in ROUTES if route.policy in (Policy.MEMBER, Policy.TOKEN)]
+UNSAFE = [route for route in ROUTES if route.method != "GET"]
+
+
+def name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def address(route: Route) -> str:
+    return re.sub(r"{\w+}", "11111111-2222-4333-8444-555555555555", route.path)
+
+
+@dataclass
+class Bypass:
+    """One way to ask without the right to."""
+
+    label: str
+    headers: dict[str, str | None]
+    more: tuple[tuple[str, str], ...] = ()
+
+
+NO_ENTRY = [
+    Bypass("nothing", {}),
+    Bypass("empty", {"authorization": ""}),
+    Bypass("scheme alone", {"authorization": "Bearer"}),
+    Bypass("scheme and space", {"authorization": "Bearer "}),
+    Bypass("wrong token", {"authorization": "Bearer " + "x" * 43}),
+    Bypass("prefix of the token", {"authorization": f"Bearer {TOKEN[:-1]}"}),
+    Bypass("token and more", {"authorization": f"Bearer {TOKEN}x"}),
+    Bypass("upper case token", {"authorization": f"Bearer {TOKEN.upper()}"}),
+    Bypass("nothing as word", {"authorization": "Bearer nothing"}),
+    Bypass("undefined", {"authorization": "Bearer undefined"}),
+    Bypass("basic", {"authorization": f"Basic {TOKEN}"}),
+    Bypass("bare token", {"authorization": TOKEN}),
+    Bypass("unsigned JWT", {"authorization": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."}),
+    Bypass("not ASCII", {"authorization": "Bearer \xff\xfe"}),
+    Bypass("forged user header", {"kubeflow-userid": "admin", "x-goog-authenticated-user-email": "a@b"}),
+    Bypass("forged forwarding", {"x-forwarded-for": "127.0.0.1", "x-forwarded-user": "admin", "x-real-ip": "127.0.0.1"}),
+    Bypass("token as cookie", {"cookie": f"headrace_session_{PORT}={TOKEN}"}),
+    Bypass("cookie without signature", {"cookie": f"headrace_session_{PORT}=WzEsMl0.AAAA"}),
+    Bypass("cookie of another port", {"cookie": f"headrace_session_{PORT + 1}=WzEsMl0.AAAA"}),
+    Bypass("empty cookie", {"cookie": f"headrace_session_{PORT}="}),
+    Bypass("token in a header of another name", {"x-api-key": TOKEN, "token": TOKEN}),
+    Bypass("method override", {"x-http-method-override": "GET", "x-method-override": "GET"}),
+    Bypass("two tokens", {}, (("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer x"))),
+]
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+async def test_no_way_in_without_the_token(route: Route) -> None:
+    app = App()
+    for bypass in NO_ENTRY:
+        told = await app.ask(route.method, address(route), headers=bypass.headers, token=None, more=bypass.more)
+        assert told.status in (400, 401), f"{bypass.label}: {told}"
+        assert told.status == 401 or "AUTHORIZATION_REPEATED" in told.body.decode()
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+async def test_no_way_in_by_another_spelling(route: Route) -> None:
+    app = App()
+    path = address(route)
+    for spelling in (
+        path + "/",
+        "/" + path,
+        path.replace("/", "//"),
+        path.replace("/a", "/%61", 1),
+        path.replace("/api", "/api/.", 1),
+        path.replace("/api", "/x/../api", 1),
+        path.upper(),
+        path + "%00",
+        path + ";x",
+        path + "?token=" + TOKEN + "&access_token=" + TOKEN,
+    ):
+        told = await app.ask(route.method, spelling, token=None)
+        assert told.status in (401, 404, 405), f"{spelling}: {told}"
+        assert told.status == 401 or route.method != "GET"
+    for method in ("HEAD", "OPTIONS", "PUT", "TRACE", "CONNECT", "get", "PROPFIND"):
+        told = await app.ask(method, path, token=None)
+        assert told.status == 401, f"{method}: {told}"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_foreign_hosts_are_refused_even_with_the_token(route: Route) -> None:
+    app = App()
+    for host in (
+        None,
+        "",
+        "evil.example",
+        f"evil.example:{PORT}",
+        "127.0.0.1",
+        f"127.0.0.1:{PORT + 1}",
+        f"127.0.0.1.evil.example:{PORT}",
+        f"127.0.0.2:{PORT}",
+        f"0.0.0.0:{PORT}",
+        f"localhost.:{PORT}",
+        f"2130706433:{PORT}",
+        f"[::ffff:127.0.0.1]:{PORT}",
+        f"127.0.0.1:{PORT}@evil.example",
+        f"evil.example, 127.0.0.1:{PORT}",
+    ):
+        told = await app.ask(route.method, address(route), host=host)
+        assert (told.status, "HOST_FORBIDDEN" in told.body.decode() or told.status) == (403, True), f"{host}: {told}"
+    twice = await app.ask(route.method, address(route), more=(("host", "evil.example"),))
+    assert twice.status == 403
+
+
+@pytest.mark.parametrize("route", UNSAFE, ids=name)
+async def test_other_sites_can_change_nothing(route: Route) -> None:
+    app = App()
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": f"https://{HOST}"},
+        {"origin": f"http://127.0.0.1:{PORT + 1}"},
+        {"origin": f"http://localhost:{PORT}"},
+        {"origin": f"http://{HOST}.evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": f"http://{HOST}", "sec-fetch-site": "cross-site"},
+    ):
+        for content_type in ("application/json", "text/plain", "application/x-www-form-urlencoded"):
+            told = await app.ask(route.method, address(route), headers={**headers, "content-type": content_type})
+            assert told.status == 403 and b"CROSS_SITE" in told.body, f"{headers}: {told}"
+
+
+async def session_cookie(app: App) -> str:
+    code, _ = app.facts.gate.mint_code()
+    told = await app.ask("GET", f"/auth?code={code}", token=None)
+    assert told.status == 303 and told.headers["location"] == "/"
+    assert "HttpOnly" in told.headers["set-cookie"] and "SameSite=strict" in told.headers["set-cookie"]
+    return told.headers["set-cookie"].partition(";")[0]
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+async def test_a_session_counts_for_our_own_page_only(route: Route) -> None:
+    app = App()
+    cookie = await session_cookie(app)
+    own = {"cookie": cookie, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
+    told = await app.ask(route.method, address(route), headers=own, token=None)
+    assert (told.status == 401) == (route.policy is Policy.TOKEN), told
+    for foreign in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+        told = await app.ask(route.method, address(route), headers={"cookie": cookie, **foreign}, token=None)
+        assert told.status == 403, told
+    elsewhere = await app.ask(
+        route.method, address(route), headers={"cookie": cookie}, token=None, host=f"localhost:{PORT}"
+    )
+    assert elsewhere.status == 401
+    if route.method != "GET":
+        silent = await app.ask(route.method, address(route), headers={"cookie": cookie}, token=None)
+        assert silent.status == 403
+    wrong_token = await app.ask(route.method, address(route), headers=own, token="wrong")
+    assert wrong_token.status == 401
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=name)
+async def test_json_must_say_that_it_is(route: Route) -> None:
+    app = App()
+    for content_type in (None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        told = await app.ask(route.method, address(route), headers={"content-type": content_type}, body=b'{"x": 1}')
+        assert told.status == 415, told
+    told = await app.ask(
+        route.method, address(route), headers={"content-type": "application/json"}, body=b'{"no_such_field": 1}'
+    )
+    assert told.status == 400 and b"no_such_field" in told.body
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_every_answer_carries_the_security_headers(route: Route) -> None:
+    told = await App().ask(route.method, address(route))
+    assert told.headers["x-content-type-options"] == "nosniff"
+    assert told.headers["referrer-policy"] == "no-referrer"
+    assert "access-control-allow-origin" not in told.headers
+    assert "frame-ancestors 'none'" in told.headers["content-security-policy"] or route.path.endswith("/content")
+
+
+async def test_what_is_not_there_is_hidden_from_strangers() -> None:
+    app = App()
+    for path in ("/api/nothing", "/apis/v2beta1/nothing", "/apis/v1beta1/runs", "/", "/runs/1", "/assets/x.js"):
+        assert (await app.ask("GET", path, token=None)).status == 401
+    for path in ("/api/nothing", "/apis/v2beta1/nothing", "/apis/v1beta1/runs", "/assets/x.js"):
+        assert (await app.ask("GET", path)).status == 404
+    assert (await app.ask("PATCH", "/api/runs")).headers["allow"] == "GET, POST"
+
+
+async def test_a_code_works_once_and_not_for_long() -> None:
+    clock = Clock()
+    app = App(facts=make_facts(clock))
+    code, _ = app.facts.gate.mint_code()
+    assert (await app.ask("GET", f"/auth?code={code}", token=None)).status == 303
+    again = await app.ask("GET", f"/auth?code={code}", token=None)
+    assert again.status == 403 and "set-cookie" not in again.headers
+    late, _ = app.facts.gate.mint_code()
+    clock.now += 301
+    assert (await app.ask("GET", f"/auth?code={late}", token=None)).status == 403
+    assert (await app.ask("GET", "/auth", token=None)).status == 403
+    page = await app.ask("GET", "/auth?code=<script>", headers={"accept": "text/html"}, token=None)
+    assert page.status == 403 and b"<script>" not in page.body and b"headrace ui" in page.body
+
+
+async def test_a_link_followed_from_another_site_ends_in_a_page_of_ours() -> None:
+    app = App()
+    code, _ = app.facts.gate.mint_code()
+    told = await app.ask("GET", f"/auth?code={code}", headers={"sec-fetch-site": "cross-site"}, token=None)
+    assert told.status == 200 and b"refresh" in told.body and "set-cookie" in told.headers
+
+
+async def test_sessions_end() -> None:
+    clock = Clock()
+    app = App(facts=make_facts(clock))
+    cookie = await session_cookie(app)
+    assert (await app.ask("GET", "/api/session", headers={"cookie": cookie}, token=None)).status == 200
+    clock.now += 8 * 24 * 3600
+    assert (await app.ask("GET", "/api/session", headers={"cookie": cookie}, token=None)).status == 401
+
+
+async def test_without_authentication_the_other_walls_still_stand() -> None:
+    app = App(facts=make_facts(insecure=True))
+    assert (await app.ask("GET", "/api/session", token=None)).status == 200
+    assert (await app.ask("GET", "/api/session", token=None, host="evil.example")).status == 403
+    told = await app.ask("POST", "/api/runs", token=None, headers={"origin": "http://evil.example"})
+    assert told.status == 403
+
+
+async def test_a_person_without_a_session_sees_how_to_get_one() -> None:
+    told = await App().ask("GET", "/runs/1", headers={"accept": "text/html"}, token=None)
+    assert told.status == 401 and b"headrace ui" in told.body
+    assert told.headers["content-type"].startswith("text/html")
+
+
+async def test_localhost_leads_to_where_cookies_are() -> None:
+    told = await App().ask("GET", "/runs/1", token=None, host=f"localhost:{PORT}")
+    assert (told.status, told.headers["location"]) == (307, f"http://{HOST}/runs/1")
+
+
+def test_a_route_without_a_policy_does_not_start() -> None:
+    route = ROUTES[0]
+    nameless = Route(
+        method="GET", path="/api/x", handler=route.handler, policy=None, summary="X.", answer="text/plain"  # type: ignore[arg-type]
+    )
+    with pytest.raises(RouteTableError, match="/api/x"):
+        create_app(EmptyService(), make_facts(), [nameless])
+    with pytest.raises(RouteTableError, match="twice"):
+        create_app(EmptyService(), make_facts(), [route, route])
+
+
+def test_only_these_are_open() -> None:
+    assert {route.path for route in ROUTES if route.policy in (Policy.OPEN, Policy.CODE)} == {
+        "/healthz",
+        "/apis/v2beta1/healthz",
+        "/apis/v1beta1/healthz",
+        "/auth",
+    }
