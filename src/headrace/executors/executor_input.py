@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,13 +13,17 @@ from headrace.executors.places import Place
 OUTPUT_FILE = "executor_output.json"
 
 
-def executor_input(order: LaunchOrder, outputs: Path) -> dict[str, Json]:
-    """The document, with output paths under `outputs`."""
+def _same(path: str) -> str:
+    return path
+
+
+def executor_input(order: LaunchOrder, outputs: Path, seen: Callable[[str], str] = _same) -> dict[str, Json]:
+    """The document, with output paths under `outputs`; `seen` says where the component finds a path of ours."""
     return {
         "inputs": {
             "parameterValues": order.inputs.parameters,
             "artifacts": {
-                name: {"artifacts": [_fields(artifact) for artifact in artifacts]}
+                name: {"artifacts": [_fields(artifact, seen) for artifact in artifacts]}
                 for name, artifacts in order.inputs.artifacts.items()
             },
         },
@@ -40,11 +45,12 @@ def make_output_directories(order: LaunchOrder, place: Place) -> None:
         (place.outputs / "parameters").mkdir(exist_ok=True)
 
 
-def _fields(artifact: Artifact) -> dict[str, Json]:
+def _fields(artifact: Artifact, seen: Callable[[str], str]) -> dict[str, Json]:
+    path = local_path(artifact.uri)
     return {
         "name": artifact.name,
         "type": _type(artifact.type),
-        "uri": local_path(artifact.uri) or artifact.uri,
+        "uri": artifact.uri if path is None else seen(path),
         "metadata": artifact.metadata,
     }
 

@@ -5,10 +5,12 @@
     claim            taken by the started process itself, exclusively: the one proof that it was started
     log              stdout and stderr
     exit             its exit status, written by its supervisor
-    outcome.json     how the component failed, written by the runtime
+    kept.json        what must be known at its end
     ending.json      why we are ending it, written before the first signal
     result.json      the report of its end
-    source/ work/ outputs/
+    source/          the component's source and request
+    work/            its current directory
+    outputs/         what it makes; outcome.json among it tells how it failed
 <home>/attempts/.live/<run>.<execution>.<number>    exists from launch to settle
 """
 
@@ -36,10 +38,10 @@ class Place:
         self.log = path / "log"
         self.claim = path / "claim"
         self.exit = path / "exit"
-        self.outcome = path / "outcome.json"
         self.source = path / "source"
         self.work = path / "work"
         self.outputs = path / "outputs"
+        self.outcome = self.outputs / "outcome.json"
 
     @property
     def tag(self) -> str:
@@ -69,7 +71,7 @@ class Place:
         """Remove all but the log, the claim and the result."""
         for name in ("work", "outputs", "source"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("request.json", "outcome.json", "exit", "ending.json"):
+        for name in ("order.json", "kept.json", "exit", "ending.json", "variables"):
             (self.path / name).unlink(missing_ok=True)
 
 

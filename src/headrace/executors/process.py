@@ -25,7 +25,7 @@ from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, S
 from headrace.executors.processes import Claim
 from headrace.executors.refusal import Refusal
 from headrace.executors.slots import Slots
-from headrace.executors.supervisor import spawn
+from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
 from headrace.executors.work import Kept, Maker
 
@@ -44,7 +44,8 @@ class _Attempt:
         self.place = place
         self.id = order.attempt
         #: The process that took the claim, once there is one.
-        self.claim: Claim | None = None
+        self.claim = processes.read_claim(place.claim)
+        self.kept = place.read("kept.json", Kept)
         #: Set when its main process has ended.
         self.ended = asyncio.Event()
         #: Set when its last report is made.
@@ -55,6 +56,11 @@ class _Attempt:
         self.grace_until: float | None = None
         self.life: asyncio.Task[None] | None = None
         self.killer: asyncio.Task[None] | None = None
+
+    @property
+    def tag(self) -> str:
+        """See `_tag`."""
+        return _tag(self.place, self.kept)
 
 
 class ProcessExecutor:
@@ -169,7 +175,6 @@ class ProcessExecutor:
 
     def _begin(self, order: LaunchOrder) -> _Attempt:
         known = _Attempt(order, self._places.of(order.attempt))
-        known.claim = processes.read_claim(known.place.claim)
         self._attempts[known.id] = known
         known.life = asyncio.create_task(self._live(known))
         known.life.add_done_callback(lambda life: self._end_unstarted(known, life))
@@ -226,7 +231,7 @@ class ProcessExecutor:
         claim = known.claim
         if claim is None:
             return await self._launch(known)
-        kept = known.place.read("kept.json", Kept)
+        kept = known.kept
         if kept is None:
             return lost(known.id, time.time(), "What is known of the attempt cannot be read any more.")
         self._slots.overdraw()
@@ -239,6 +244,7 @@ class ProcessExecutor:
         name = self._choose(order)
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
         kept = msgspec.structs.replace(kept, out_of_memory_kills=out_of_memory_kills())
+        known.kept = kept
         place.write("kept.json", kept)
         await self._take_slot(known)
         try:
@@ -288,8 +294,9 @@ class ProcessExecutor:
     async def _finish(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
         await self._let_clean_up(known, claim)
         maker = self._makers[kept.maker]
-        await asyncio.to_thread(sweep, claim, known.place.tag)
-        await maker.remove(kept)
+        await asyncio.to_thread(sweep, claim, known.tag)
+        if known.grace_until is not None or exit_status(known.place) is None:
+            await maker.remove(kept)
         return await asyncio.to_thread(
             judge, known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes
         )
@@ -321,7 +328,7 @@ class ProcessExecutor:
 
     async def _kill(self, known: _Attempt) -> None:
         assert known.claim is not None
-        claim, tag = known.claim, known.place.tag
+        claim, tag = known.claim, known.tag
         processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(known.ended.wait(), self._stop_grace_s)
@@ -332,10 +339,8 @@ class ProcessExecutor:
 
     async def _let_clean_up(self, known: _Attempt, claim: Claim) -> None:
         """Children of an attempt that is being ended have the same grace as its main process."""
-        while known.grace_until is not None and time.monotonic() < known.grace_until:
-            if not await asyncio.to_thread(processes.members, claim, known.place.tag):
-                return
-            await asyncio.sleep(0.05)
+        if known.grace_until is not None:
+            await _until_gone(claim, known.tag, known.grace_until)
 
     async def _discard(self, order: LaunchOrder) -> None:
         known = self._attempts.pop(order.attempt, None)
@@ -344,6 +349,7 @@ class ProcessExecutor:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         place = self._places.of(order.attempt)
+        take_claim(place)
         claim = processes.read_claim(place.claim)
         if claim is not None and claim.boot == processes.boot_id():
             await self._clear(claim, place)
@@ -351,13 +357,12 @@ class ProcessExecutor:
 
     async def _clear(self, claim: Claim, place: Place) -> None:
         """End an attempt that nobody wants to hear of any more."""
-        processes.send(await asyncio.to_thread(processes.members, claim, place.tag), signal.SIGTERM)
-        until = time.monotonic() + self._stop_grace_s
-        while time.monotonic() < until and await asyncio.to_thread(processes.members, claim, place.tag):
-            await asyncio.sleep(0.05)
-        await asyncio.to_thread(sweep, claim, place.tag)
-        processes.reap(claim.pid)
         kept = place.read("kept.json", Kept)
+        tag = _tag(place, kept)
+        processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGTERM)
+        await _until_gone(claim, tag, time.monotonic() + self._stop_grace_s)
+        await asyncio.to_thread(sweep, claim, tag)
+        processes.reap(claim.pid)
         if kept is not None:
             await self._makers[kept.maker].remove(kept)
 
@@ -381,6 +386,19 @@ class ProcessExecutor:
                 limit = self._max_log_bytes
                 message = f"The attempt wrote more than {limit} bytes of log (setting max_log_bytes) and was ended."
                 self._end(known, Reason(code=Code.LOG_LIMIT, message=message, details={"limit": limit}))
+
+
+def _tag(place: Place, kept: Kept | None) -> str:
+    """What marks the attempt's processes beside their session. A container's own processes are the engine's to end."""
+    return "" if kept is not None and kept.container else place.tag
+
+
+async def _until_gone(claim: Claim, tag: str, until: float) -> None:
+    while time.monotonic() < until:
+        left = await asyncio.to_thread(processes.members, claim, tag)
+        if not left:
+            return
+        await asyncio.sleep(0.05)
 
 
 def _claim_of(pid: int) -> Claim:

@@ -83,7 +83,8 @@ def started_at(claim: Claim) -> float:
 
 
 def members(claim: Claim, tag: str) -> set[int]:
-    """Processes of the attempt: in its session, carrying its tag, at work in its directory, or children of such.
+    """Processes of the attempt: in its session; with a tag also those that carry it, that are at work in the
+    directory it names, and the children of all these.
 
     A process cannot be older than the one that claimed the attempt, which spares looking at most of them.
     """
@@ -93,9 +94,9 @@ def members(claim: Claim, tag: str) -> set[int]:
         if stat.pid == os.getpid():
             continue
         parents[stat.pid] = stat.parent
-        if stat.session == claim.pid or _belongs(stat.pid, tag):
+        if stat.session == claim.pid or (tag and _belongs(stat.pid, tag)):
             found.add(stat.pid)
-    return _with_descendants(found, parents)
+    return _with_descendants(found, parents) if tag else found
 
 
 def _younger_than(claim: Claim) -> Iterator[Stat]:

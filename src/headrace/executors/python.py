@@ -6,19 +6,25 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 import headrace
-from headrace.engine.model import LaunchOrder, Reason
+from headrace.engine.model import Json, LaunchOrder, Reason
 from headrace.executors.codes import Code
 from headrace.executors.environments import Environments, Packages
 from headrace.executors.executor_input import executor_input, make_output_directories
 from headrace.executors.places import Place
 from headrace.executors.processes import TAG
 from headrace.executors.refusal import Refusal
+from headrace.executors.rendering import render_variables
 from headrace.executors.work import Kept, Work, task_environment
 from headrace.spec.bootstrap import PythonEntry, recognise
 
 #: The module's name in KFP, which pickles and tracebacks show.
 SOURCE_FILE = "ephemeral_component.py"
+REQUEST_FILE = "request.json"
+#: Prints show at once; a crash of the interpreter leaves a traceback; a real `kfp` loads only its runtime half.
+PYTHON_VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "_KFP_RUNTIME": "true"}
 RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
 
 
@@ -34,10 +40,13 @@ class PythonMaker:
         if entry is None or order.container is None:
             raise Refusal(Code.ORDER_INVALID, "This is not a Python component.", retryable=False)
         environment = await self._environments.get(packages_of(entry), lambda: waiting(_building(entry)))
-        write_request(entry, order, place, source=place.source, outputs=place.outputs, outcome=place.outcome)
+        document = executor_input(order, place.outputs)
+        make_output_directories(order, place)
+        write_request(entry, document, place, source=str(place.source), outcome=str(place.outcome))
+        own = render_variables(order.container, document, order.facts)
         work = Work(
-            argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.path / "request.json")),
-            env={**task_environment(), **python_variables(environment), **order.container.env, TAG: place.tag},
+            argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
+            env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own, TAG: place.tag},
         )
         return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True)
 
@@ -59,37 +68,23 @@ def packages_of(entry: PythonEntry) -> Packages:
     return Packages(requirements=entry.requirements, index_urls=entry.index_urls, trusted_hosts=entry.trusted_hosts)
 
 
-def python_variables(environment: Path) -> dict[str, str]:
-    """The environment counts as activated; prints show at once; a crash of the interpreter leaves a traceback."""
-    path = task_path(environment)
-    return {
-        "VIRTUAL_ENV": str(environment),
-        "PATH": path,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONFAULTHANDLER": "1",
-        "_KFP_RUNTIME": "true",
-    }
+def _activated(environment: Path) -> dict[str, str]:
+    """What activating the environment would set: its programs come first."""
+    path = f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"VIRTUAL_ENV": str(environment), "PATH": path}
 
 
-def task_path(environment: Path) -> str:
-    """Programs of the environment come first."""
-    return f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-
-
-def write_request(
-    entry: PythonEntry, order: LaunchOrder, place: Place, *, source: Path, outputs: Path, outcome: Path
-) -> None:
+def write_request(entry: PythonEntry, document: dict[str, Json], place: Place, *, source: str, outcome: str) -> None:
     """Write what the runtime reads: the source, and the request by paths as the component sees them."""
-    make_output_directories(order, place)
     place.source.mkdir(exist_ok=True)
     (place.source / SOURCE_FILE).write_text(entry.source, encoding="utf-8")
     request = {
-        "executor_input": executor_input(order, outputs),
-        "source": str(source / SOURCE_FILE),
+        "executor_input": document,
+        "source": f"{source}/{SOURCE_FILE}",
         "function": entry.function,
-        "outcome": str(outcome),
+        "outcome": outcome,
     }
-    place.write("request.json", request)
+    (place.source / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
 
 
 def _building(entry: PythonEntry) -> Reason:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace.engine.model import LaunchOrder
+from headrace.executors.container import ContainerMaker
 from headrace.executors.environments import Environments
 from headrace.executors.outputs import Porter
 from headrace.executors.process import ProcessExecutor
@@ -20,15 +21,22 @@ def make_executor(
     max_parallel: int,
     stop_grace_s: float = 5.0,
     container_engine: str = "",
+    containers_only: bool = False,
     max_log_bytes: int = 1 << 30,
     max_parameter_bytes: int = 1 << 20,
 ) -> ProcessExecutor:
-    """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts."""
-    makers: Mapping[str, Maker] = {"python": PythonMaker(Environments(home.absolute()))}
+    """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
+
+    With `containers_only`, Python components too run in their image.
+    """
+    makers: Mapping[str, Maker] = {
+        "python": PythonMaker(Environments(home.absolute())),
+        "container": ContainerMaker(container_engine),
+    }
     return ProcessExecutor(
         home,
         makers=makers,
-        choose=choose,
+        choose=_choose if not containers_only else lambda order: "container",
         porter=porter,
         max_parallel=max_parallel,
         stop_grace_s=stop_grace_s,
@@ -37,6 +45,6 @@ def make_executor(
     )
 
 
-def choose(order: LaunchOrder) -> str:
+def _choose(order: LaunchOrder) -> str:
     """Name of the maker for an order."""
     return "python" if python_entry(order) is not None else "container"

@@ -46,7 +46,7 @@ def judge(
     if claim.boot != processes.boot_id():
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
     status = exit_status(place)
-    told = place.read("outcome.json", Reason)
+    told = place.read("outputs/outcome.json", Reason)
     if status != 0 and told is not None:
         return _failed(order.attempt, at, told)
     if status is None:

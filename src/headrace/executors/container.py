@@ -1,0 +1,279 @@
+"""Tasks in containers of podman or docker, as child processes of an attempt's supervisor like any other.
+
+The engine's client runs in the foreground under the supervisor, so its exit status is the user's,
+its output goes to the attempt's log, and it outlives us. Inside, everything of the attempt lies
+under `/headrace`, whatever the image holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+import headrace
+from headrace.engine.model import ContainerSpec, Json, LaunchOrder, Reason
+from headrace.executors.codes import Code
+from headrace.executors.executor_input import executor_input, local_path, make_output_directories
+from headrace.executors.places import Place
+from headrace.executors.python import PYTHON_VARIABLES, python_entry, write_request
+from headrace.executors.refusal import Refusal
+from headrace.executors.rendering import render_container
+from headrace.executors.work import Kept, Work
+from headrace.spec.bootstrap import PythonEntry
+
+_ENGINES = ("podman", "docker")
+_INSIDE = "/headrace"
+_OUTPUTS = f"{_INSIDE}/outputs"
+_KEPT_LINES = 12
+_GONE_FOR_GOOD = re.compile(
+    r"manifest unknown|not found|did not resolve|denied|unauthorized|invalid reference", re.IGNORECASE
+)
+#: Installs the user's packages, then becomes the runtime. `$0` is the runtime, `$1` the request, the rest for pip.
+_INSTALL_AND_RUN = (
+    'request=$1; shift; python3 -m pip install --quiet --no-warn-script-location "$@"; exec python3 "$0" "$request"'
+)
+
+
+class ContainerMaker:
+    """Makes work of orders that need their image."""
+
+    def __init__(self, engine: str = "") -> None:
+        self._engine = engine
+        self._present: set[str] = set()
+        self._pulling: dict[str, asyncio.Lock] = {}
+
+    async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
+        """See Maker."""
+        if order.container is None:
+            raise Refusal(Code.ORDER_INVALID, "This task has no container.", retryable=False)
+        engine = self._find_engine(order.container.image)
+        mounts = Mounts(order, place)
+        document = executor_input(order, Path(_OUTPUTS), mounts.inside)
+        make_output_directories(order, place)
+        _open_to_all(place.outputs)
+        entry = python_entry(order)
+        asked = order.container if entry is None else msgspec.structs.replace(order.container, command=(), args=())
+        spec = render_container(asked, document, order.facts)
+        if entry is not None:
+            spec = _served_by_our_runtime(entry, document, place, mounts, spec)
+        await self._have_image(engine, spec.image, waiting)
+        name = container_name(place)
+        env_file, inherited = _write_variables(spec.env, place)
+        argv = (engine, "run", "--name", name, *_OPTIONS, *_limits(spec.resources), *mounts.arguments(), *env_file)
+        argv = (*argv, *_entrypoint(spec), spec.image, *spec.command[1:], *spec.args)
+        work = Work(argv=argv, env={**_engine_environment(), **inherited})
+        return work, Kept(maker="container", seen_as=_OUTPUTS, must_answer=entry is not None, container=name)
+
+    async def remove(self, kept: Kept) -> None:
+        """See Maker."""
+        engine = shutil.which(self._engine) if self._engine else _first_engine()
+        if engine is not None:
+            # podman's `rm --force` asks politely for ten seconds first; the grace has been given already.
+            await _tell(engine, "kill", kept.container)
+            await _tell(engine, "rm", "--force", kept.container)
+
+    def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
+        """See Maker. The engine's own statuses are 125 (it failed), 126 and 127 (the command cannot be run)."""
+        told = "\n".join(log_end.strip().splitlines()[-_KEPT_LINES:])
+        details: dict[str, Json] = {"exit_code": status}
+        if status == 125 and "rror" in told:
+            return Reason(
+                code=Code.CONTAINER_FAILED, message=f"The container could not be run:\n{told}", details=details
+            )
+        if status in (126, 127):
+            message = f"The command cannot be run in this image (exit status {status}):\n{told}"
+            return Reason(code=Code.COMMAND_NOT_FOUND, message=message, details=details)
+        return None
+
+    # engine and image -------------------------------------------------------------------------
+
+    def _find_engine(self, image: str) -> str:
+        found = shutil.which(self._engine) if self._engine else _first_engine()
+        if found is not None:
+            return found
+        wanted = f"the container engine {self._engine!r}" if self._engine else "podman or docker"
+        message = (
+            f"This task runs in the container image {image}, which needs {wanted}, and that is not installed here. "
+            "Install podman (Debian, Ubuntu: apt-get install podman; Fedora: dnf install podman; macOS: brew install "
+            "podman) or docker, or write the task as a Python component, which needs none."
+        )
+        raise Refusal(Code.CONTAINER_ENGINE_MISSING, message, retryable=False, image=image)
+
+    async def _have_image(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
+        if image in self._present:
+            return
+        if not image or image.startswith("-"):
+            raise Refusal(Code.ORDER_INVALID, f"{image!r} is not the name of an image.", retryable=False)
+        async with self._pulling.setdefault(image, asyncio.Lock()):
+            if image not in self._present:
+                await self._find_or_pull(engine, image, waiting)
+                self._present.add(image)
+
+    async def _find_or_pull(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
+        status, _ = await _tell(engine, "image", "inspect", "--format", "{{.Id}}", image)
+        if status == 0:
+            return
+        waiting(Reason(code=Code.PULLING_IMAGE, message=f"Fetching the image {image}.", details={"image": image}))
+        status, told = await _tell(engine, "pull", image)
+        if status != 0:
+            last = "\n".join(told.strip().splitlines()[-_KEPT_LINES:])
+            message = f"The image {image} is not here and cannot be fetched:\n{last}"
+            lasting = bool(_GONE_FOR_GOOD.search(told))
+            raise Refusal(Code.IMAGE_NOT_FOUND, message, retryable=not lasting, image=image)
+
+
+class Mounts:
+    """What of this machine the container sees, and where."""
+
+    def __init__(self, order: LaunchOrder, place: Place) -> None:
+        self._mounts: list[tuple[str, str, bool]] = [(str(place.outputs), _OUTPUTS, False)]
+        self._inside: dict[str, str] = {}
+        for name, artifacts in order.inputs.artifacts.items():
+            for position, artifact in enumerate(artifacts):
+                path = local_path(artifact.uri)
+                if path is not None and os.path.exists(path):  # noqa: PTH110
+                    self._add_input(path, f"{_INSIDE}/inputs/{name}/{position}")
+
+    def _add_input(self, path: str, inside: str) -> None:
+        if path not in self._inside:
+            self._inside[path] = f"{inside}/{Path(path).name}"
+            self.add(path, self._inside[path])
+
+    def add(self, path: str, inside: str) -> None:
+        """Show a path of this machine, not to be written to."""
+        self._mounts.append((path, inside, True))
+
+    def inside(self, path: str) -> str:
+        """Where a path of this machine is to be found inside."""
+        return self._inside.get(path, path)
+
+    def arguments(self) -> list[str]:
+        """For the engine's command line."""
+        return [
+            word
+            for path, inside, read_only in self._mounts
+            for word in (
+                "--mount",
+                _csv("type=bind", f"src={path}", f"dst={inside}", *(["ro=true"] if read_only else [])),
+            )
+        ]
+
+
+#: No second copy of the log, no pull behind our back, bind mounts also where SELinux rules.
+_OPTIONS = ("--rm", "--log-driver=none", "--pull=never", "--security-opt", "label=disable")
+
+
+def _csv(*fields: str) -> str:
+    """Engines read mounts as a line of CSV."""
+    return ",".join('"' + field.replace('"', '""') + '"' if set(field) & set(',"') else field for field in fields)
+
+
+def _first_engine() -> str | None:
+    return next((found for name in _ENGINES if (found := shutil.which(name))), None)
+
+
+def container_name(place: Place) -> str:
+    """Follows from the attempt, so that the engine itself refuses a second one."""
+    return "headrace-" + hashlib.sha256(place.tag.encode()).hexdigest()[:24]
+
+
+def _entrypoint(spec: ContainerSpec) -> tuple[str, ...]:
+    return ("--entrypoint", spec.command[0]) if spec.command else ()
+
+
+def _served_by_our_runtime(
+    entry: PythonEntry, document: dict[str, Json], place: Place, mounts: Mounts, spec: ContainerSpec
+) -> ContainerSpec:
+    """The image's Python runs our runtime, shown to it read-only, instead of fetching kfp with pip."""
+    source, package = f"{_INSIDE}/source", f"{_INSIDE}/python/headrace"
+    write_request(entry, document, place, source=source, outcome=f"{_OUTPUTS}/{place.outcome.name}")
+    mounts.add(str(place.source), source)
+    mounts.add(str(Path(headrace.__file__).parent), package)
+    runtime, request = f"{package}/runtime/main.py", f"{source}/request.json"
+    command: tuple[str, ...] = ("python3", runtime, request)
+    if entry.requirements:
+        command = ("sh", "-ec", _INSTALL_AND_RUN, runtime, request, *_pip_arguments(entry))
+    return msgspec.structs.replace(spec, command=command, env={**PYTHON_VARIABLES, **spec.env})
+
+
+def _pip_arguments(entry: PythonEntry) -> list[str]:
+    first = [f"--index-url={url}" for url in entry.index_urls[:1]]
+    extra = [f"--extra-index-url={url}" for url in entry.index_urls[1:]]
+    hosts = [f"--trusted-host={host}" for host in entry.trusted_hosts]
+    return [*first, *extra, *hosts, *entry.requirements]
+
+
+def _open_to_all(directory: Path) -> None:
+    """The image's user is not ours; outsiders are kept out by the data directory's own permissions."""
+    directory.chmod(0o777)
+    for child in directory.iterdir():
+        child.chmod(0o777)
+
+
+def _write_variables(env: Mapping[str, str], place: Place) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Variables go by a file of ours, never by the command line, which everybody on the machine can read.
+
+    What such a file cannot say (line breaks) is handed on from the client's own environment.
+    """
+    plain = {name: value for name, value in env.items() if "\n" not in value and "\r" not in value}
+    rest = {name: value for name, value in env.items() if name not in plain}
+    file = place.path / "variables"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.writelines(f"{name}={value}\n" for name, value in plain.items())
+    inherit = [word for name in rest for word in ("--env", name)]
+    return ("--env-file", str(file), *inherit), rest
+
+
+def _limits(resources: Mapping[str, str]) -> list[str]:
+    limits = []
+    if cpu := resources.get("cpu_limit"):
+        limits.append(f"--cpus={quantity(cpu):g}")
+    if memory := resources.get("memory_limit"):
+        limits.append(f"--memory={int(quantity(memory))}")
+    return limits
+
+
+_SUFFIXES = {
+    "": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+}  # fmt: skip
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity: `500m`, `2`, `1.5Gi`, `1e3`."""
+    match = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)", text.strip())
+    if match is None or match[2] not in _SUFFIXES or match[1].count(".") > 1 or match[1] == ".":
+        raise Refusal(
+            Code.ORDER_INVALID, f"{text!r} is no quantity; write for instance 500m, 2 or 1.5Gi.", retryable=False
+        )
+    return float(match[1]) * _SUFFIXES[match[2]]
+
+
+def _engine_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+
+
+async def _tell(engine: str, *arguments: str) -> tuple[int, str]:
+    """Run the engine's client; `(exit status, all it said)`."""
+    process = await asyncio.create_subprocess_exec(
+        engine,
+        *arguments,
+        env=_engine_environment(),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        told, _ = await process.communicate()
+    except BaseException:
+        process.kill()
+        raise
+    return process.returncode or 0, told.decode("utf-8", "replace")
