@@ -74,7 +74,6 @@ class EmptyService(Service):
         for at in range(offset, end):
             yield self.log[at : at + 1]
 
-
     async def watch_run(self, run_id: str, *, after_version: int = 0) -> AsyncIterator[RunChange]:
         raise NotFound("There is no such run.", code="RUN_NOT_FOUND")
         yield

@@ -90,6 +90,7 @@ async def read_upload(call: Call, field: str = "uploadfile") -> Upload:
     """The one file of a multipart body. Raises HttpError."""
     from starlette.datastructures import UploadFile
     from starlette.exceptions import HTTPException
+    from starlette.formparsers import MultiPartException
 
     check_content_type(call.request, "multipart/form-data")
     try:
@@ -101,8 +102,8 @@ async def read_upload(call: Call, field: str = "uploadfile") -> Upload:
             if not isinstance(file, UploadFile):
                 raise HttpError(400, "UPLOAD_MISSING", f'The body has no file in the form field "{field}".')
             return Upload(filename=file.filename or "", content=await file.read())
-    except HTTPException as error:
-        raise HttpError(400, "UPLOAD_INVALID", f"The body is not a multipart upload: {error.detail}") from error
+    except (HTTPException, MultiPartException) as error:
+        raise HttpError(400, "UPLOAD_INVALID", f"The body is not a multipart upload: {error}") from error
     except (TimeoutError, ClientDisconnect):
         raise HttpError(408, "BODY_TIMEOUT", "The upload did not arrive in time.") from None
 

@@ -8,12 +8,15 @@ from typing import Any, TypeAlias
 
 from headrace.server.bodies import Upload
 from headrace.server.errors import HttpError
-from headrace.spec.document import SpecError, parse_document
 from headrace.spec.reading import DocumentError, read_pipeline, read_upload
+from headrace.spec.verify import Finding, verify
 
 Json: TypeAlias = Any
 #: `(pipeline_spec, platform_spec)` as plain JSON objects.
 Specs: TypeAlias = tuple[dict[str, Json], dict[str, Json] | None]
+
+#: How many faults of a document the sentence names; the details hold all.
+_TOLD = 5
 
 
 def from_inline(raw: dict[str, Json]) -> Specs:
@@ -52,8 +55,17 @@ def _uploaded(content: bytes) -> Specs:
 
 
 def _valid(specs: Specs) -> Specs:
-    parse_document(*specs)
+    found = [finding for finding in verify(*specs) if finding.severity == "error"]
+    if found:
+        raise _invalid(found)
     return specs
+
+
+def _invalid(found: list[Finding]) -> HttpError:
+    told = "; ".join(str(finding) for finding in found[:_TOLD])
+    more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    findings = [{"code": finding.code, "path": finding.path, "message": finding.message} for finding in found]
+    return HttpError(400, found[0].code, f"The pipeline document is not right: {told}{more}", findings=findings)
 
 
 async def _off_loop(read: Callable[[], Specs]) -> Specs:
@@ -62,7 +74,5 @@ async def _off_loop(read: Callable[[], Specs]) -> Specs:
         return await asyncio.to_thread(read)
     except DocumentError as error:
         raise HttpError(400, error.code, str(error), line=error.line, column=error.column) from error
-    except SpecError as error:
-        raise HttpError(400, error.code, str(error), path=error.path) from error
     except RecursionError as error:
         raise HttpError(400, "TOO_DEEP", "The document is nested too deeply.") from error

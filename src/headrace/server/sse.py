@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from starlette.responses import StreamingResponse
+
+log = logging.getLogger("headrace.server")
 
 HEARTBEAT_S = 15.0
 #: Text of a log is held back this long, to send many lines at once.
@@ -55,7 +58,7 @@ async def _kept_alive(events: AsyncIterator[ServerEvent], stopping: asyncio.Even
             nxt = nxt or asyncio.ensure_future(anext(events, _END))
             done, _ = await asyncio.wait({nxt, stop}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
             if nxt in done:
-                item, nxt = nxt.result(), None
+                item, nxt = _arrived(nxt), None
                 if item is _END:
                     return
                 yield item.encoded()
@@ -65,6 +68,15 @@ async def _kept_alive(events: AsyncIterator[ServerEvent], stopping: asyncio.Even
         await _cancelled(stop, nxt)
         if hasattr(events, "aclose"):
             await events.aclose()
+
+
+def _arrived(future: asyncio.Future[Any]) -> Any:
+    """What arrived; a source that failed ends the stream without `end`, so that the reader comes again."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    log.error("An event stream broke off", exc_info=error)
+    return _END
 
 
 async def _cancelled(*futures: asyncio.Future[Any] | None) -> None:

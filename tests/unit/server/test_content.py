@@ -53,7 +53,9 @@ async def test_what_cannot_be_shown_is_saved() -> None:
     assert note.headers["content-security-policy"].startswith("sandbox; ")
 
 
-@pytest.mark.parametrize("member", ["", "nope", "../token", "a/../../token", "/etc/passwd", "a\\note.txt", "a%2fnote.txt"])
+@pytest.mark.parametrize(
+    "member", ["", "nope", "../token", "a/../../token", "/etc/passwd", "a\\note.txt", "a%2fnote.txt"]
+)
 async def test_a_link_is_given_for_listed_files_only(member: str) -> None:
     body = b'{"member": "' + member.replace("\\", "\\\\").encode() + b'"}'
     headers = {"content-type": "application/json"}
@@ -69,7 +71,17 @@ async def test_links_end_and_cannot_be_forged() -> None:
     payload, mac = signed.split(".")
     other = Signer(b"x" * 32).sign("content", CreateLink(), ttl_s=9)[0]
     elsewhere = app.facts.signer.sign("session", CreateLink(), ttl_s=9)[0]
-    for forged in (payload, f"{payload}.", f"{payload}.{mac[:-2]}", f".{mac}", f"{payload}A.{mac}", other, elsewhere, "é", ""):
+    for forged in (
+        payload,
+        f"{payload}.",
+        f"{payload}.{mac[:-2]}",
+        f".{mac}",
+        f"{payload}A.{mac}",
+        other,
+        elsewhere,
+        "é",
+        "",
+    ):
         told = await app.content(f"/c/{forged.encode('ascii', 'ignore').decode()}/{name}")
         assert told.status in (403, 404), forged
     clock.now += 301
@@ -79,7 +91,16 @@ async def test_links_end_and_cannot_be_forged() -> None:
 async def test_there_is_nothing_else_on_the_content_origin() -> None:
     app = App()
     url = await link(app, ARTIFACT)
-    for path in ("/", "/api/session", "/apis/v2beta1/healthz", "/healthz", "/auth?code=x", "/c/x", "/c/x/y/z", "/index.html"):
+    for path in (
+        "/",
+        "/api/session",
+        "/apis/v2beta1/healthz",
+        "/healthz",
+        "/auth?code=x",
+        "/c/x",
+        "/c/x/y/z",
+        "/index.html",
+    ):
         told = await app.content(path, token=TOKEN)
         assert told.status in (403, 404), path
     for method in ("POST", "DELETE", "OPTIONS"):
@@ -87,7 +108,9 @@ async def test_there_is_nothing_else_on_the_content_origin() -> None:
     assert (await app.content(url, method="HEAD")).body == b""
 
 
-@pytest.mark.parametrize("host", [HOST, f"localhost:{PORT}", f"127.0.0.1:{CONTENT_PORT}", "localhost", f"evil.example:{CONTENT_PORT}"])
+@pytest.mark.parametrize(
+    "host", [HOST, f"localhost:{PORT}", f"127.0.0.1:{CONTENT_PORT}", "localhost", f"evil.example:{CONTENT_PORT}"]
+)
 async def test_the_content_origin_has_one_name(host: str) -> None:
     app = App()
     assert (await app.content(await link(app, ARTIFACT), host=host)).status == 403

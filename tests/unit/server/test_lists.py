@@ -23,7 +23,9 @@ def test_nothing_asked_is_the_first_page_oldest_first() -> None:
     assert list_query({}) == ListQuery(page_size=20, sort_by="created_at", descending=False)
 
 
-@pytest.mark.parametrize(("given", "size"), [("", 20), ("0", 20), ("7", 7), ("200", 200), ("201", 200), ("99999999", 200)])
+@pytest.mark.parametrize(
+    ("given", "size"), [("", 20), ("0", 20), ("7", 7), ("200", 200), ("201", 200), ("99999999", 200)]
+)
 def test_page_sizes(given: str, size: int) -> None:
     assert list_query({"page_size": given}).page_size == size
 
@@ -37,7 +39,12 @@ def test_bad_page_sizes(given: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "key", "descending"),
-    [("name", "name", False), ("name asc", "name", False), ("created_at DESC", "created_at", True), (" id  desc ", "id", True)],
+    [
+        ("name", "name", False),
+        ("name asc", "name", False),
+        ("created_at DESC", "created_at", True),
+        (" id  desc ", "id", True),
+    ],
 )
 def test_sorting(given: str, key: str, descending: bool) -> None:
     query = list_query({"sort_by": given})

@@ -51,7 +51,9 @@ NO_ENTRY = [
     Bypass("unsigned JWT", {"authorization": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9."}),
     Bypass("not ASCII", {"authorization": "Bearer \xff\xfe"}),
     Bypass("forged user header", {"kubeflow-userid": "admin", "x-goog-authenticated-user-email": "a@b"}),
-    Bypass("forged forwarding", {"x-forwarded-for": "127.0.0.1", "x-forwarded-user": "admin", "x-real-ip": "127.0.0.1"}),
+    Bypass(
+        "forged forwarding", {"x-forwarded-for": "127.0.0.1", "x-forwarded-user": "admin", "x-real-ip": "127.0.0.1"}
+    ),
     Bypass("token as cookie", {"cookie": f"headrace_session_{PORT}={TOKEN}"}),
     Bypass("cookie without signature", {"cookie": f"headrace_session_{PORT}=WzEsMl0.AAAA"}),
     Bypass("cookie of another port", {"cookie": f"headrace_session_{PORT + 1}=WzEsMl0.AAAA"}),
@@ -154,7 +156,11 @@ async def test_a_session_counts_for_our_own_page_only(route: Route) -> None:
     own = {"cookie": cookie, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
     told = await app.ask(route.method, address(route), headers=own, token=None)
     assert (told.status == 401) == (route.policy is Policy.TOKEN), told
-    for foreign in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}):
+    for foreign in (
+        {"origin": "http://evil.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ):
         told = await app.ask(route.method, address(route), headers={"cookie": cookie, **foreign}, token=None)
         assert told.status == 403, told
     elsewhere = await app.ask(
@@ -251,7 +257,12 @@ async def test_localhost_leads_to_where_cookies_are() -> None:
 def test_a_route_without_a_policy_does_not_start() -> None:
     route = ROUTES[0]
     nameless = Route(
-        method="GET", path="/api/x", handler=route.handler, policy=None, summary="X.", answer="text/plain"  # type: ignore[arg-type]
+        method="GET",
+        path="/api/x",
+        handler=route.handler,
+        policy=None,
+        summary="X.",
+        answer="text/plain",  # type: ignore[arg-type]
     )
     with pytest.raises(RouteTableError, match="/api/x"):
         create_app(EmptyService(), make_facts(), [nameless])

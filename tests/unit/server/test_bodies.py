@@ -1,0 +1,188 @@
+"""What is sent to the server: limits, forms, and documents that are none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+from serving import App
+
+pytestmark = pytest.mark.anyio
+
+UPLOAD = "/apis/v2beta1/pipelines/upload?name=p"
+SPEC = {
+    "pipelineInfo": {"name": "p"},
+    "schemaVersion": "2.1.0",
+    "sdkVersion": "kfp-2.17.0",
+    "root": {"dag": {"tasks": {}}},
+    "deploymentSpec": {"executors": {}},
+    "components": {},
+}
+
+
+def multipart(content: bytes, *, field: str = "uploadfile", filename: str = "p.yaml") -> tuple[dict[str, str], bytes]:
+    head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="{filename}"\r\n\r\n'.encode()
+    return {"content-type": "multipart/form-data; boundary=B"}, head + content + b"\r\n--B--\r\n"
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return out.getvalue()
+
+
+def tarred(content: bytes, *, link: str = "") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        info = tarfile.TarInfo("pipeline.yaml")
+        if link:
+            info.type, info.linkname = tarfile.SYMTYPE, link
+            archive.addfile(info)
+        else:
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+BOMBS = {
+    "aliases": b"a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n",
+    "nesting": b"[" * 30_000,
+    "nested maps": b"{a: " * 30_000,
+    "tag": b"!!python/object/apply:os.system ['true']",
+    "doubled key": b"pipelineInfo: {name: a}\npipelineInfo: {name: b}\nroot: {dag: {tasks: {}}}\n",
+    "not UTF-8": b"\xff\xfe\xfa\xfb\x00\x01",
+    "empty": b"",
+    "a list": b"- 1\n- 2\n",
+    "a word": b"hello",
+    "malformed": b"a: b: c: [",
+    "zip bomb": zipped("pipeline.yaml", b"a" * 40_000_000),
+    "gzip bomb": gzip.compress(b"\0" * 40_000_000),
+    "tar bomb": tarred(b"a" * 40_000_000),
+    "tar link": tarred(b"", link="/etc/passwd"),
+    "zip of nothing": zipped("readme.txt", b"hello"),
+    "zip in zip": zipped("x.zip", zipped("pipeline.yaml", b"x")),
+    "broken zip": zipped("pipeline.yaml", b"x" * 1000)[:60],
+    "no pipeline": b"apiVersion: v1\nkind: Pod\n",
+    "without root": json.dumps({"pipelineInfo": {"name": "x"}}).encode(),
+}
+
+
+@pytest.mark.parametrize("what", BOMBS)
+async def test_uploads_that_are_no_pipelines(what: str) -> None:
+    headers, body = multipart(BOMBS[what])
+    began = time.monotonic()
+    told = await App().ask("POST", UPLOAD, headers=headers, body=body)
+    assert told.status == 400, told
+    assert set(told.json) == {"error_message", "error_details"}
+    assert told.json["error_message"] and told.json["error_details"].split(":")[0].isupper()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        json.dumps(SPEC).encode(),
+        zipped("x/pipeline.json", json.dumps(SPEC).encode()),
+        tarred(json.dumps(SPEC).encode()),
+    ],
+)
+async def test_uploads_that_are(packed: bytes) -> None:
+    headers, body = multipart(packed)
+    told = await App().ask("POST", UPLOAD, headers=headers, body=body)
+    # The service behind this application is empty: that it was asked is what counts.
+    assert (told.status, told.json["error_message"]) == (404, "There is no such thing.")
+
+
+async def test_uploads_of_the_wrong_form() -> None:
+    app = App()
+    headers, body = multipart(b"x", field="file")
+    assert (await app.ask("POST", UPLOAD, headers=headers, body=body)).status == 400
+    assert (await app.ask("POST", UPLOAD, headers={"content-type": "application/json"}, body=b"{}")).status == 415
+    assert (await app.ask("POST", UPLOAD, headers={"content-type": "multipart/form-data"}, body=b"x")).status == 400
+    assert (await app.ask("POST", UPLOAD, headers=headers, body=b"garbage")).status == 400
+    for query in ("tags=x", "tags=[]", 'tags={"a.b":"c"}', "name=" + "n" * 129):
+        headers, body = multipart(json.dumps(SPEC).encode())
+        told = await app.ask("POST", f"/apis/v2beta1/pipelines/upload?name=p&{query}", headers=headers, body=body)
+        assert told.status == 400, query
+    headers, body = multipart(json.dumps(SPEC).encode(), filename="")
+    told = await app.ask("POST", "/apis/v2beta1/pipelines/upload", headers=headers, body=body)
+    assert told.status == 400
+
+
+async def test_a_body_is_cut_at_its_limit() -> None:
+    app = App()
+    headers = {"content-type": "application/json"}
+    told = await app.ask("POST", "/apis/v2beta1/experiments", headers=headers, body=b" " * (1 << 20) + b"{}")
+    assert told.status == 413 and told.headers["connection"] == "close"
+    announced = await app.ask(
+        "POST", "/apis/v2beta1/experiments", headers={**headers, "content-length": "99999999999"}, body=b"{}"
+    )
+    assert announced.status == 413
+    form, body = multipart(b"x" * ((32 << 20) + 70_000))
+    assert (await app.ask("POST", UPLOAD, headers=form, body=body)).status == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b'"x"',
+        b"\xff",
+        b'{"displayName": 1}',
+        b'{"display_name": "a", "displayName": "b"}',
+        b'{"display_name": ""}',
+        b'{"display_name": "   "}',
+        b'{"display_name": "' + b"x" * 129 + b'"}',
+        b'{"unknown": 1}',
+        b'{"created_at": "yesterday"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+)
+async def test_bodies_that_are_not_the_message(body: bytes) -> None:
+    told = await App().ask("POST", "/apis/v2beta1/experiments", headers={"content-type": "application/json"}, body=body)
+    assert told.status == 400
+    assert told.json["code"] == 3 and told.json["message"]
+    kinds = [detail["@type"].rpartition(".")[2] for detail in told.json["details"]]
+    assert kinds == ["Status", "ErrorInfo"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"display_name": "x"}, "RUN_SOURCE"),
+        ({"display_name": "x", "pipeline_spec": SPEC, "pipeline_version_reference": {}}, "RUN_SOURCE"),
+        ({"display_name": "", "pipeline_spec": SPEC}, "NAME_MISSING"),
+        ({"display_name": "x", "pipeline_spec": {}}, "SPEC_NOT_A_PIPELINE"),
+        ({"display_name": "x", "pipeline_spec": {"pipelineInfo": {"name": "x"}, "root": 1}}, "SPEC_NOT_A_PIPELINE"),
+        ({"display_name": "x", "pipelineSpec": SPEC, "pluginsOutput": {"x": {}}}, "PLUGINS_OUTPUT_GIVEN"),
+    ],
+)
+async def test_runs_that_cannot_be(body: object, code: str) -> None:
+    headers = {"content-type": "application/json"}
+    told = await App().ask("POST", "/apis/v2beta1/runs", headers=headers, body=json.dumps(body).encode())
+    assert told.json["details"][1]["reason"] == code
+
+
+async def test_errors_have_the_shape_of_their_api() -> None:
+    app = App()
+    assert (await app.ask("GET", "/api/runs/x")).json == {
+        "code": "NOT_FOUND",
+        "message": "There is no such thing.",
+        "details": {},
+    }
+    gateway = (await app.ask("GET", "/apis/v2beta1/runs/x")).json
+    assert (gateway["code"], gateway["details"][0]["code"]) == (5, 5)
+    for path in ("/apis/v2beta1/recurringruns", "/apis/v2beta1/runs/x/nodes/y/artifacts/z:read"):
+        told = await app.ask("GET", path)
+        assert (told.status, told.json["code"]) == (501, 12)
