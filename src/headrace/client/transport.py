@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,11 +28,13 @@ class Transport:
         self._timeout_s = timeout_s
         self._verify_ssl = verify_ssl
         self._ca_file = ca_file
-        self._local = threading.local()
+        #: Thread -> its connection.
+        self._kept: dict[int, http.client.HTTPConnection] = {}
+        weakref.finalize(self, _close_all, self._kept)
 
     def send(self, request: Request) -> Answer:
         """The answer, wholly read. Raises ServerUnreachable."""
-        kept = getattr(self._local, "connection", None)
+        kept = self._kept.get(threading.get_ident())
         if kept is not None and request.method == "GET":
             try:
                 return self._exchange(kept, request)
@@ -40,7 +43,7 @@ class Transport:
                 self._drop()
         self._drop()
         connection = self._connect(self._timeout_s)
-        self._local.connection = connection
+        self._kept[threading.get_ident()] = connection
         try:
             return self._exchange(connection, request)
         except (OSError, http.client.HTTPException) as error:
@@ -83,8 +86,8 @@ class Transport:
             connection.close()
 
     def close(self) -> None:
-        """Let go of this thread's connection."""
-        self._drop()
+        """Let go of all connections; the next request makes a new one."""
+        _close_all(self._kept)
 
     def _events_once(self, request: Request, last_id: str) -> Iterator[SentEvent]:
         connection = self._connect(_STREAM_TIMEOUT_S)
@@ -130,15 +133,19 @@ class Transport:
         return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
 
     def _drop(self) -> None:
-        kept = getattr(self._local, "connection", None)
+        kept = self._kept.pop(threading.get_ident(), None)
         if kept is not None:
             kept.close()
-            self._local.connection = None
 
     def _unreachable(self, error: Exception) -> ServerUnreachable:
         return ServerUnreachable(
             f"No Headrace server answers at {_shown(self._parts)} ({error}). Start one with `headrace up`."
         )
+
+
+def _close_all(kept: dict[int, http.client.HTTPConnection]) -> None:
+    while kept:
+        kept.popitem()[1].close()
 
 
 def _answer(response: http.client.HTTPResponse) -> Answer:
