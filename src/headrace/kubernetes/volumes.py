@@ -1,0 +1,119 @@
+"""Volumes: claims made, mounted and deleted, and volumes that live as long as the pod."""
+
+from __future__ import annotations
+
+from headrace.dsl.component_decorator import container_component
+from headrace.dsl.errors import DslTypeError
+from headrace.dsl.pipeline_channel import PipelineChannel
+from headrace.dsl.pipeline_task import PipelineTask
+from headrace.dsl.structures import ContainerSpec
+from headrace.dsl.types.type_annotations import OutputPath
+from headrace.kubernetes import settings
+from headrace.kubernetes.settings import IR, Text
+
+
+# The backend knows these two components by their images and does the work itself; nothing is run.
+@container_component
+def CreatePVC(  # noqa: N802
+    name: OutputPath(str),  # type: ignore[valid-type]
+    access_modes: list[str],
+    size: str,
+    pvc_name: str | None = None,
+    pvc_name_suffix: str | None = None,
+    storage_class_name: str | None = "",
+    volume_name: str | None = None,
+    annotations: dict[str, str] | None = None,
+    data_source: dict[str, str] | None = None,
+) -> ContainerSpec:
+    """Make a PersistentVolumeClaim; its output `name` is the claim's name.
+
+    Args:
+        access_modes: How the claim may be mounted, such as ``ReadWriteOnce``.
+        size: How much storage is wanted, such as ``5Gi``.
+        pvc_name: The claim's whole name; not together with pvc_name_suffix.
+        pvc_name_suffix: The end of a name that begins with the run's; not together with pvc_name.
+        storage_class_name: Which storage class provides it; None is the cluster's default, an empty text is none.
+        volume_name: A volume that exists and is to back the claim.
+        annotations: Annotations of the claim.
+        data_source: A snapshot or claim to begin with, with the keys apiGroup, kind and name.
+    """
+    return ContainerSpec(image="argostub/createpvc")
+
+
+@container_component
+def DeletePVC(pvc_name: str) -> ContainerSpec:  # noqa: N802
+    """Delete a PersistentVolumeClaim.
+
+    Args:
+        pvc_name: Name of the claim, such as the output of CreatePVC.
+    """
+    return ContainerSpec(image="argostub/deletepvc")
+
+
+def mount_pvc(task: PipelineTask, pvc_name: Text, mount_path: str, sub_path: str = "") -> PipelineTask:
+    """Mount a PersistentVolumeClaim, or a folder in it, into the task's container."""
+    settings.constants(mount_path=mount_path, sub_path=sub_path)
+    if not isinstance(pvc_name, str | PipelineChannel):
+        raise DslTypeError(
+            f"The name of the claim must be a str or a parameter, not {type(pvc_name).__name__}.", code="SETTING_TYPE"
+        )
+    entry = {
+        **_older_reference(pvc_name),
+        "pvcNameParameter": settings.parameter(pvc_name, what="name of the claim"),
+        **settings.without(mountPath=mount_path, subPath=sub_path),
+    }
+    return settings.append(task, "pvcMount", entry)
+
+
+def _older_reference(pvc_name: Text) -> IR:
+    """The name as fields of the mount itself, where backends before 2.15 look for it."""
+    if isinstance(pvc_name, str):
+        return {"constant": pvc_name}
+    if pvc_name.producer is None:
+        return {"componentInputParameter": pvc_name.full_name}
+    return {"taskOutputParameter": {"producerTask": pvc_name.producer.name, "outputParameterKey": pvc_name.name}}
+
+
+def add_ephemeral_volume(
+    task: PipelineTask,
+    volume_name: str,
+    mount_path: str,
+    access_modes: list[str],
+    size: str,
+    storage_class_name: str | None = None,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> PipelineTask:
+    """A volume made for the task's pod and deleted with it."""
+    settings.constants(
+        volume_name=volume_name, mount_path=mount_path, access_modes=access_modes, size=size,
+        storage_class_name=storage_class_name, labels=labels, annotations=annotations,
+    )  # fmt: skip
+    entry = settings.without(
+        volumeName=volume_name,
+        mountPath=mount_path,
+        accessModes=list(access_modes),
+        size=size,
+        defaultStorageClass=True if storage_class_name is None else None,
+        storageClassName=storage_class_name,
+        metadata=settings.without(labels=dict(labels or {}), annotations=dict(annotations or {})),
+    )
+    return settings.append(task, "genericEphemeralVolume", entry)
+
+
+def empty_dir_mount(
+    task: PipelineTask, volume_name: str, mount_path: str, medium: str | None = None, size_limit: str | None = None
+) -> PipelineTask:
+    """An empty folder that the containers of the pod share; `medium='Memory'` keeps it in memory."""
+    settings.constants(volume_name=volume_name, mount_path=mount_path, medium=medium, size_limit=size_limit)
+    entry = settings.without(volumeName=volume_name, mountPath=mount_path)
+    # These two are written even when they are empty.
+    entry.update({key: value for key, value in (("medium", medium), ("sizeLimit", size_limit)) if value is not None})
+    return settings.append(task, "emptyDirMounts", entry)
+
+
+def enable_shared_memory(task: PipelineTask, volume_name: str = "shm", size: str = "") -> PipelineTask:
+    """More shared memory (`/dev/shm`) than the 64 MB containers have; without a size, as much as the node gives."""
+    settings.constants(volume_name=volume_name, size=size)
+    settings.of(task)["enabledSharedMemory"] = settings.without(volumeName=volume_name, size=size)
+    return task
