@@ -8,6 +8,7 @@ written by the branches: they are what the changed executions want now and did n
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -331,6 +332,15 @@ class Turn:
 
     def _end(self, execution: Execution, state: State, reason: Reason) -> None:
         self.set(execution, state=state, reason=reason, ended_at=self.at, retry_at=None, looking_up=False)
+        if execution.kind in (Kind.DAG, Kind.LOOP) and not execution.begun:
+            self._close_tree(execution.path, State.CANCELED if state is State.CANCELED else State.SKIPPED, reason)
+
+    def _close_tree(self, path: str, state: State, reason: Reason) -> None:
+        """What an earlier life left below an execution that is not begun again ends with it."""
+        for below in self._tree(path):
+            old = self.executions[below]
+            if not old.state.final:
+                self.put(_replace(old, state=state, reason=reason, ended_at=self.at, retry_at=None))
 
     def _upstream_reason(self, execution: Execution, task: TaskPlan) -> Reason | None:
         """Why the task cannot run, when something it depends on did not succeed. A failure outweighs a skip."""
@@ -503,9 +513,7 @@ class Turn:
         gone = Reason(code="ITERATION_GONE", message="The loop has fewer items since it was begun again.")
         number = loop.iteration_count or 0
         while (path := iteration_path(loop.path, number)) in self.executions:
-            for below in self._tree(path):
-                old = self.executions[below]
-                self.put(_replace(old, state=State.SKIPPED, reason=gone, ended_at=self.at, retry_at=None))
+            self._close_tree(path, State.SKIPPED, gone)
             number += 1
 
     def fill(self, path: str) -> None:
@@ -516,10 +524,12 @@ class Turn:
         task = self.plan.task_at(path)
         limit = task.iterator.parallelism if task.iterator else 0
         count, number, active = loop.iteration_count or 0, family.next, family.active
-        items: list[Any] | None = None
-        while number < count and (not limit or active < limit):
+        items: Sequence[Any] | None = None
+        while number < count:
             child = self.executions[iteration_path(path, number)]
             if child.state is State.PENDING and not child.begun:
+                if limit and active >= limit:
+                    break
                 items = items_of(task, loop.inputs) if items is None else items
                 active += self._begin_iteration(child, loop, task, items[number])
             number += 1
@@ -550,6 +560,8 @@ class Turn:
         self._go_on()
 
     def _cancel_one(self, execution: Execution) -> None:
+        if execution.state.final:
+            return  # It ended with the DAG it is in.
         live = bool(execution.attempts) and not execution.attempts[-1].state.final
         if live or (execution.path in self.families and execution.state is not State.PENDING):
             self.set(execution, state=State.CANCELING)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,12 +14,12 @@ from headrace.engine.model import Artifact, Bundle, Json
 from headrace.engine.plan import MAX_LOOP_ITEMS, TaskPlan
 
 
-def items_of(task: TaskPlan, inputs: Bundle) -> list[Any]:
+def items_of(task: TaskPlan, inputs: Bundle) -> Sequence[Any]:
     """The items of a loop: JSON values, or artifacts; raises Fault."""
     iterator = task.iterator
     assert iterator is not None
     if iterator.over == "artifact":
-        items: list[Any] = list(inputs.artifacts.get(iterator.input or "", ()))
+        items: Sequence[Any] = inputs.artifacts.get(iterator.input or "", ())
     elif iterator.raw is not None:
         items = _parsed(task, iterator.raw)
     else:
@@ -30,7 +32,7 @@ def items_of(task: TaskPlan, inputs: Bundle) -> list[Any]:
     return items
 
 
-def _listed(task: TaskPlan, name: str, inputs: Bundle) -> list[Json]:
+def _listed(task: TaskPlan, name: str, inputs: Bundle) -> Sequence[Json]:
     value = inputs.parameters.get(name)
     if isinstance(value, list):
         return value
@@ -42,16 +44,23 @@ def _listed(task: TaskPlan, name: str, inputs: Bundle) -> list[Json]:
     )  # fmt: skip
 
 
-def _parsed(task: TaskPlan, text: str) -> list[Json]:
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    if not isinstance(value, list):
+def _parsed(task: TaskPlan, text: str) -> Sequence[Json]:
+    value = _decoded(text)
+    if value is None:
         raise Fault(
             "LOOP_ITEMS", f"The items of {task.task.name} are not the JSON text of a list: {values.shown(text)}."
         )
     return value
+
+
+# A loop with limited parallelism asks for its items once per iteration.
+@functools.lru_cache(maxsize=8)
+def _decoded(text: str) -> Sequence[Json] | None:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def iteration_inputs(task: TaskPlan, loop: Bundle, item: Any) -> Bundle:

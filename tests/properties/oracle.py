@@ -1,0 +1,389 @@
+"""The obvious version of the engine: after each event, look at everything again until nothing follows.
+
+It shares with the engine only the values and how inputs, items and outputs are made of recorded facts;
+what happens when, it works out for itself, from the document and without any index. Slow and plain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from headrace.engine import inputs as resolution
+from headrace.engine.conditions import ExpressionError, holds
+from headrace.engine.inputs import Fault, Scope
+from headrace.engine.loops import items_of, iteration_inputs
+from headrace.engine.model import *
+from headrace.engine.outputs import dag_outputs, loop_outputs
+from headrace.engine.plan import Plan
+
+replace = msgspec.structs.replace
+LIVE = (State.RUNNING, State.CANCELING)
+MAX_LOST = 3
+
+
+@dataclass
+class Oracle:
+    plan: Plan
+    state: RunState
+    all: dict[str, Execution] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.all = dict(self.state.executions)
+
+    # --- looking things up -------------------------------------------------------------------
+
+    def tasks_below(self, path: str) -> dict[str, Any]:
+        """Task name -> task of the document, for the DAG execution at `path`."""
+        dag = self.plan.document.root.dag
+        for name in [n.split("[")[0] for n in path.split("/")] if path else []:
+            dag = self.plan.document.components[dag.tasks[name].component].dag
+        return dag.tasks
+
+    def task(self, e: Execution) -> Any:
+        parent = self.all[e.parent]
+        if e.iteration is not None:
+            parent = self.all[parent.parent]
+        return self.tasks_below(parent.path)[e.task]
+
+    def upstream(self, e: Execution) -> list[Execution]:
+        task = self.task(e)
+        names = set(task.after)
+        names |= {s.task_output.task for s in task.inputs.parameters.values() if s.task_output}
+        names |= {s.task_output.task for s in task.inputs.artifacts.values() if s.task_output}
+        names |= {s.final_status_of for s in task.inputs.parameters.values() if s.final_status_of}
+        prefix = e.path[: len(e.path) - len(e.task)]
+        return [self.all[prefix + name] for name in names]
+
+    def children(self, e: Execution) -> list[Execution]:
+        if e.kind is Kind.LOOP:
+            return [self.all[f"{e.path}[{i}]"] for i in range(e.iteration_count or 0)]
+        prefix = f"{e.path}/" if e.path else ""
+        return [self.all[prefix + n] for n in self.tasks_below(e.path) if prefix + n in self.all]
+
+    def exempt(self, e: Execution) -> bool:
+        while e.parent is not None:
+            if self.task(e).strategy == "ALL_UPSTREAM_TASKS_COMPLETED":
+                return True
+            e = self.all[e.parent]
+        return False
+
+    def cancels(self, e: Execution) -> bool:
+        return self.state.cancel_requested and not self.exempt(e)
+
+    # --- one event -----------------------------------------------------------------------------
+
+    def advance(self, event: AnyEvent) -> None:
+        self.at = event.at
+        self.happens(event)
+        while self.follows():
+            pass
+
+    def put(self, e: Execution, **fields: Any) -> None:
+        self.all[e.path] = replace(e, **fields)
+
+    def end(self, e: Execution, state: State, code: str = "") -> None:
+        reason = Reason(code=code, message="") if code else None
+        self.put(e, state=state, reason=reason, ended_at=self.at, retry_at=None, looking_up=False)
+        if not e.begun:
+            word = State.CANCELED if state is State.CANCELED else State.SKIPPED
+            for below in [x for x in self.all.values() if x.path.startswith((f"{e.path}/", f"{e.path}["))]:
+                if not below.state.final:
+                    self.put(below, state=word, reason=reason)
+
+    def happens(self, event: AnyEvent) -> None:
+        state = self.state
+        if isinstance(event, RunStarted):
+            root = self.all[""]
+            if not root.begun and not state.state.final:
+                self.put(root, state=State.RUNNING, begun=True)
+                self.run(State.PAUSED if state.paused else State.RUNNING)
+        elif isinstance(event, CacheHit | CacheMissed):
+            e = self.all.get(event.path)
+            if e is None or not e.looking_up:
+                return
+            if isinstance(event, CacheHit):
+                self.put(e, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs)
+            else:
+                self.put(e, looking_up=False)
+        elif isinstance(event, CancelRequested):
+            if not state.state.final and not state.cancel_requested:
+                self.state = replace(state, cancel_requested=True, paused=False, state=State.CANCELING)
+                for e in list(self.all.values()):
+                    if not self.all[e.path].state.final and not self.exempt(e):
+                        self.cancel(e)
+        elif isinstance(event, PauseRequested):
+            if state.state in (State.PENDING, State.RUNNING):
+                self.state = replace(state, paused=True)
+                self.run(State.PENDING if state.state is State.PENDING else State.PAUSED)
+        elif isinstance(event, ResumeRequested):
+            if state.paused:
+                self.state = replace(state, paused=False)
+                self.run(State.RUNNING if self.all[""].begun else State.PENDING)
+                self.clock()
+        elif isinstance(event, Tick):
+            if not state.paused:
+                self.clock()
+        elif isinstance(event, RetryRequested):
+            if state.state in (State.FAILED, State.CANCELED):
+                self.state = replace(state, cancel_requested=False, paused=False)
+                self.run(State.RUNNING)
+                root = self.all[""]
+                began = root.begun
+                self.put(root, state=State.RUNNING, begun=True, reason=None)
+                if began:
+                    self.redo_dag(self.all[""])
+        else:
+            self.report(event)
+
+    def run(self, word: State) -> None:
+        self.state = replace(self.state, state=word)
+
+    def clock(self) -> None:
+        for e in list(self.all.values()):
+            if e.retry_at is not None and e.retry_at <= self.at:
+                self.put(e, retry_at=None)
+
+    def cancel(self, e: Execution) -> None:
+        live = e.attempts and not e.attempts[-1].state.final
+        if live or (e.kind in (Kind.DAG, Kind.LOOP, Kind.ROOT) and e.state is State.RUNNING):
+            self.put(e, state=State.CANCELING)
+        else:
+            self.end(e, State.CANCELED, "RUN_CANCELED")
+            if e.kind is Kind.ROOT:
+                self.run(State.CANCELED)
+
+    def report(self, event: Any) -> None:
+        e = self.all.get(event.attempt.path)
+        if e is None or not e.attempts or e.attempts[-1].number != event.attempt.number:
+            return
+        last = e.attempts[-1]
+        if last.state.final or e.state.final:
+            return
+
+        def record(word: State, /, **fields: Any) -> None:
+            self.put(e, attempts=(*e.attempts[:-1], replace(last, state=word)), **fields)
+
+        if isinstance(event, AttemptStarted):
+            if last.state is State.PENDING:
+                record(State.RUNNING, state=State.CANCELING if e.state is State.CANCELING else State.RUNNING)
+        elif isinstance(event, AttemptSucceeded):
+            record(State.SUCCEEDED, state=State.SUCCEEDED, outputs=event.outputs, reason=None)
+        elif isinstance(event, AttemptFailed):
+            if e.state is State.CANCELING:
+                record(State.FAILED, state=State.CANCELED, reason=Reason(code="RUN_CANCELED", message=""))
+                return
+            policy = self.task(e).retry
+            failed_before = len(e.attempts) - 1 - e.earlier_attempts - e.lost_count
+            if not event.retryable or policy is None or failed_before >= policy.max_count:
+                record(State.FAILED, state=State.FAILED, reason=event.error)
+            else:
+                record(State.FAILED, state=State.PENDING, retry_at=self.delayed(policy, failed_before))
+        elif isinstance(event, AttemptLost | AttemptStopped):
+            if e.state is State.CANCELING:
+                record(State.CANCELED, state=State.CANCELED, reason=Reason(code="RUN_CANCELED", message=""))
+            elif e.lost_count == MAX_LOST:
+                reason = Reason(code="EXECUTOR_LOST", message="")
+                record(State.FAILED, state=State.FAILED, lost_count=e.lost_count + 1, reason=reason)
+            else:
+                record(State.FAILED, state=State.PENDING, lost_count=e.lost_count + 1)
+
+    def delayed(self, policy: Any, done: int) -> float | None:
+        delay = min(policy.backoff_s * policy.backoff_factor**done, policy.backoff_max_s)
+        return self.at + delay if delay else None
+
+    # --- what follows --------------------------------------------------------------------------
+
+    def follows(self) -> bool:
+        """Do one thing that follows from how things are; False when nothing does."""
+        before = dict(self.all)
+        for path in sorted(self.all):
+            e = self.all[path]
+            if e.state is State.PENDING:
+                self.pending(e)
+            elif e.kind in (Kind.DAG, Kind.LOOP, Kind.ROOT) and not e.state.final:
+                self.live_group(e)
+            if self.all != before:
+                return True
+        return False
+
+    def pending(self, e: Execution) -> None:
+        if e.begun:
+            live = e.attempts and not e.attempts[-1].state.final
+            if live or e.looking_up or e.retry_at is not None or self.state.paused:
+                return
+            if self.cancels(e):
+                self.end(e, State.CANCELED, "RUN_CANCELED")
+            elif e.kind is Kind.DAG:
+                self.put(e, state=State.RUNNING, retries=e.retries + 1, reason=None)
+                self.redo_dag(e)
+            else:
+                number = len(e.attempts) + 1
+                self.put(e, attempts=(*e.attempts, AttemptRecord(number=number, state=State.PENDING)))
+            return
+        if e.parent is None or e.iteration is not None or self.all[e.parent].state not in LIVE:
+            return
+        upstream = self.upstream(e)
+        if not all(u.state.final for u in upstream):
+            return
+        task = self.task(e)
+        always = task.strategy == "ALL_UPSTREAM_TASKS_COMPLETED"
+        bad = [u for u in upstream if u.state is not State.SUCCEEDED]
+        if self.cancels(e):
+            self.end(e, State.CANCELED, "RUN_CANCELED")
+        elif bad and not always:
+            mild = all(u.state is State.SKIPPED and u.reason.code != "UPSTREAM_FAILED" for u in bad)
+            self.end(e, State.SKIPPED, "UPSTREAM_SKIPPED" if mild else "UPSTREAM_FAILED")
+        elif not self.state.paused:
+            self.begin_task(e, task)
+
+    def begin_task(self, e: Execution, task: Any) -> None:
+        plan = self.plan.task_at(e.path)
+        try:
+            found = resolution.resolve(Scope(self.plan, self.state, self.all, e.parent), plan, e.path)
+            if task.condition and not holds(task.condition, found):
+                self.end(replace(e, inputs=found), State.SKIPPED, "CONDITION_FALSE")
+                return
+            self.begin(replace(e, inputs=found), plan)
+        except ExpressionError:
+            self.end(e, State.FAILED, "CONDITION_ERROR")
+        except Fault as fault:
+            self.end(e, State.FAILED, fault.reason.code)
+
+    def begin(self, e: Execution, plan: Any) -> None:
+        if e.kind is Kind.LOOP:
+            count = len(items_of(plan, e.inputs))
+            self.put(e, state=State.RUNNING, begun=True, iteration_count=count)
+            for i in range(count):
+                path = f"{e.path}[{i}]"
+                if path not in self.all:
+                    self.all[path] = Execution(
+                        path=path, task=e.task, kind=plan.body, state=State.PENDING, parent=e.path, iteration=i
+                    )
+            for gone in [p for p in self.all if p.startswith(f"{e.path}[")]:
+                if int(gone[len(e.path) + 1 :].split("]")[0]) >= count:
+                    self.end(self.all[gone], State.SKIPPED, "ITERATION_GONE")
+        elif e.kind is Kind.DAG:
+            self.put(e, state=State.RUNNING, begun=True)
+            self.redo_dag(self.all[e.path])
+        elif plan.task.cache and self.state.caching is not False:
+            self.put(e, begun=True, looking_up=True)
+        else:
+            self.put(e, begun=True)
+
+    def live_group(self, e: Execution) -> None:
+        if e.kind is Kind.ROOT or e.kind is Kind.DAG:
+            for name in self.tasks_below(e.path):
+                path = f"{e.path}/{name}" if e.path else name
+                if path not in self.all:
+                    kind = self.plan.task_at(path).kind
+                    self.all[path] = Execution(path=path, task=name, kind=kind, state=State.PENDING, parent=e.path)
+        children = self.children(e)
+        if e.kind is Kind.LOOP and not self.state.paused:
+            plan = self.plan.task_at(e.path)
+            limit = plan.iterator.parallelism or len(children)
+            active = sum(c.begun and not c.state.final for c in children)
+            for c in children:
+                if active < limit and c.state is State.PENDING and not c.begun:
+                    self.begin_iteration(c, e, plan)
+                    active += self.all[c.path].begun
+            children = self.children(e)
+        if all(c.state.final for c in children):
+            self.finish(e, children)
+
+    def begin_iteration(self, c: Execution, loop: Execution, plan: Any) -> None:
+        try:
+            item = items_of(plan, loop.inputs)[c.iteration]
+            self.begin(replace(c, inputs=iteration_inputs(plan, loop.inputs, item)), plan)
+        except Fault as fault:
+            self.end(c, State.FAILED, fault.reason.code)
+
+    def finish(self, e: Execution, children: list[Execution]) -> None:
+        states = [c.state for c in children]
+        word = State.SUCCEEDED
+        if State.FAILED in states:
+            word = State.FAILED
+        if State.CANCELED in states or (self.state.cancel_requested and e.kind is Kind.ROOT):
+            word = State.CANCELED
+        if word is State.FAILED and e.kind is Kind.DAG and not self.cancels(e):
+            policy = self.task(e).retry
+            if policy is not None and e.retries < policy.max_count:
+                self.put(e, state=State.PENDING, retry_at=self.delayed(policy, e.retries))
+                return
+        if e.kind is Kind.LOOP:
+            outputs = loop_outputs(self.plan.task_at(e.path), e, self.all)
+        else:
+            outputs = dag_outputs(self.plan.dag_at(e.path), e.path, self.all)
+        self.put(e, state=word, outputs=outputs)
+        if e.kind is Kind.ROOT:
+            self.run(word)
+            self.state = replace(self.state, paused=False)
+
+    # --- again -----------------------------------------------------------------------------------
+
+    def redo_dag(self, e: Execution) -> None:
+        children = self.children(e)
+        again = {c.path for c in children if c.state is not State.SUCCEEDED}
+        while True:
+            more = {c.path for c in children if any(u.path in again for u in self.upstream(c))} - again
+            if not more:
+                break
+            again |= more
+        for c in children:
+            if c.path not in again:
+                continue
+            because = any(u.path in again for u in self.upstream(c))
+            if because or not (c.begun and c.kind in (Kind.DAG, Kind.LOOP)):
+                self.reset(c.path)
+            else:
+                self.put(c, state=State.RUNNING, reason=None, retry_at=None, retries=0, outputs=Bundle())
+                if c.kind is Kind.DAG:
+                    self.redo_dag(self.all[c.path])
+                else:
+                    self.redo_loop(self.all[c.path])
+
+    def redo_loop(self, e: Execution) -> None:
+        for c in self.children(e):
+            if c.state is State.SUCCEEDED:
+                continue
+            if c.begun and c.kind is Kind.DAG:
+                self.fresh(c.path)
+            else:
+                self.reset(c.path)
+
+    def reset(self, path: str) -> None:
+        for below in list(self.all):
+            if below == path or below.startswith((f"{path}/", f"{path}[")):
+                self.fresh(below)
+
+    def fresh(self, path: str) -> None:
+        e = self.all[path]
+        self.put(
+            e, state=State.PENDING, begun=False, looking_up=False, reason=None, retry_at=None, retries=0,
+            lost_count=0, earlier_attempts=len(e.attempts), inputs=Bundle(), outputs=Bundle(), cached_from=None,
+        )  # fmt: skip
+
+    # --- to compare ------------------------------------------------------------------------------
+
+    def picture(self) -> dict[str, Any]:
+        return picture(self.state, self.all)
+
+
+def picture(state: RunState, executions: Any) -> dict[str, Any]:
+    """What the two versions must agree on."""
+    return {"run": (state.state, state.cancel_requested, state.paused)} | {
+        path: (
+            e.state, e.begun, e.looking_up, e.retry_at, e.lost_count, e.retries, e.earlier_attempts, e.iteration_count,
+            tuple((a.number, a.state) for a in e.attempts),
+            e.reason.code if e.reason and e.kind not in (Kind.DAG, Kind.LOOP, Kind.ROOT) else None,
+            {n: without_wording(v) for n, v in e.inputs.parameters.items()}, e.inputs.artifacts, e.outputs,
+        )
+        for path, e in executions.items()
+    }  # fmt: skip
+
+
+def without_wording(value: Any) -> Any:
+    """A task's final status without its error, which the oracle does not word."""
+    return {**value, "error": {}} if isinstance(value, dict) and "pipelineTaskName" in value else value
