@@ -268,7 +268,7 @@ class Oracle:
         elif e.kind is Kind.DAG:
             self.put(e, state=State.RUNNING, begun=True)
             self.redo_dag(self.all[e.path])
-        elif plan.task.cache and self.state.caching is not False:
+        elif plan.task.cache and e.kind is Kind.TASK and self.state.caching is not False:
             self.put(e, begun=True, looking_up=True)
         else:
             self.put(e, begun=True)

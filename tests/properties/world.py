@@ -35,6 +35,7 @@ class Faults:
     cancel: float = 0.0
     pause: float = 0.0
     retry: float = 0.0
+    hit: float = 0.4
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:
@@ -162,7 +163,9 @@ class World:
         if self.mirror is not None:
             self.mirror.advance(event)
             mine, other = picture(step.state, step.state.executions), self.mirror.picture()
-            different = {k: (mine.get(k), other.get(k)) for k in mine.keys() | other.keys() if mine.get(k) != other.get(k)}
+            different = {
+                k: (mine.get(k), other.get(k)) for k in mine.keys() | other.keys() if mine.get(k) != other.get(k)
+            }
             assert not different, f"the oracle differs after {event}: {different}"
         if self.rng.random() < self.faults.crash:
             self._crash(step)
@@ -203,7 +206,7 @@ class World:
             self.post(event, self.rng.expovariate(1.0) * 10 if self.rng.random() < self.faults.delay else 0.0)
 
     def _cache_answer(self, path: str) -> Event:
-        if Random(f"{self.seed}/{path}").random() < 0.4:
+        if Random(f"{self.seed}/{path}").random() < self.faults.hit:
             return CacheHit(at=0.0, path=path, outputs=Bundle(parameters={"Output": "heads"}), cached_from="x")
         return CacheMissed(at=0.0, path=path)
 
@@ -250,7 +253,11 @@ class World:
         assert set(step.changed) == {p for p in new if new[p] != old.get(p)}, "changed is not what changed"
         assert len(step.changed) == len(set(step.changed))
         index = rebuild(self.plan, after.executions)
-        for kept, made in ((after.index.families, index.families), (after.index.unmet, index.unmet), (after.index.due, index.due)):
+        for kept, made in (
+            (after.index.families, index.families),
+            (after.index.unmet, index.unmet),
+            (after.index.due, index.due),
+        ):
             wrong = {p: (kept.get(p), made.get(p)) for p in {*kept, *made} if kept.get(p) != made.get(p)}
             assert not wrong, f"the index (kept, made anew) does not follow from the executions after {event}: {wrong}"
         for path in step.changed:
@@ -262,7 +269,9 @@ class World:
         for execution in new.values():
             self._check_family(new, execution)
 
-    def _check_change(self, old: Execution | None, new: Execution, event: Any, before: RunState, after: RunState) -> None:
+    def _check_change(
+        self, old: Execution | None, new: Execution, event: Any, before: RunState, after: RunState
+    ) -> None:
         if old is not None and old.state.final:
             again = isinstance(event, RetryRequested) or self._ancestor_began_again(new, before, after)
             assert again, f"{new.path} left its final state {old.state} for {new.state}"
