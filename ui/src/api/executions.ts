@@ -1,0 +1,52 @@
+import { queryOptions } from "@tanstack/react-query";
+import { getJson, send, urlOf } from "./client";
+import type { ExecutionDetail } from "./types";
+
+/** `mark` changes whenever the execution does, so that a change fetches it again. */
+export function executionQuery(executionId: string, mark: string) {
+  return queryOptions<ExecutionDetail, Error, ExecutionDetail, readonly string[]>({
+    queryKey: ["execution", executionId, mark],
+    queryFn: ({ signal }) =>
+      getJson<ExecutionDetail>(`/api/executions/${encodeURIComponent(executionId)}`, {}, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: (previous: ExecutionDetail | undefined) =>
+      previous?.execution.execution_id === executionId ? previous : undefined,
+  });
+}
+
+export interface LogPiece {
+  readonly bytes: Uint8Array;
+  /** The byte after this piece. */
+  readonly end: number;
+  /** Bytes in the whole log, as of now. */
+  readonly size: number;
+}
+
+/** Part of a log as it is on disk; a negative offset counts from its end. */
+export async function readLog(
+  executionId: string,
+  attempt: number,
+  offset: number,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<LogPiece> {
+  const response = await send(logUrl(executionId, attempt, { offset, limit }), { signal: signal ?? null });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return {
+    bytes,
+    end: Number(response.headers.get("X-Log-Offset") ?? 0),
+    size: Number(response.headers.get("X-Log-Size") ?? 0),
+  };
+}
+
+export function logUrl(
+  executionId: string,
+  attempt: number,
+  range: { offset?: number; limit?: number } = {},
+): string {
+  return urlOf(`/api/executions/${encodeURIComponent(executionId)}/logs`, { attempt, ...range });
+}
+
+export function logStreamUrl(executionId: string, attempt: number, offset: number): string {
+  return urlOf(`/api/executions/${encodeURIComponent(executionId)}/logs/stream`, { attempt, offset });
+}

@@ -1,0 +1,179 @@
+import {
+  type InfiniteData,
+  infiniteQueryOptions,
+  type QueryClient,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import { isFinal } from "@/lib/states";
+import { getJson, postJson } from "./client";
+import { openStream, type StreamState } from "./stream";
+import type { ExecutionView, ListChange, RunChange, RunList, RunSummary, RunView } from "./types";
+
+export interface RunFilter {
+  readonly state?: string | undefined;
+  readonly search?: string | undefined;
+  readonly archived?: boolean | undefined;
+}
+
+const PAGE_SIZE = 50;
+/** How often to ask while the event stream does not answer. */
+const POLL_MS = 4000;
+
+const keys = {
+  lists: ["runs"] as const,
+  list: (filter: RunFilter) => [...keys.lists, filter] as const,
+  run: (runId: string) => ["run", runId] as const,
+};
+
+export function runListQuery(filter: RunFilter) {
+  return infiniteQueryOptions({
+    queryKey: keys.list(filter),
+    queryFn: ({ pageParam, signal }) =>
+      getJson<RunList>(
+        "/api/runs",
+        {
+          page_size: PAGE_SIZE,
+          page_token: pageParam,
+          state: filter.state,
+          search: filter.search,
+          storage_state: filter.archived ? "ARCHIVED" : "AVAILABLE",
+        },
+        signal,
+      ),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next_page_token || undefined,
+  });
+}
+
+export function runQuery(runId: string) {
+  return queryOptions({
+    queryKey: keys.run(runId),
+    queryFn: ({ signal }) => getJson<RunView>(`/api/runs/${encodeURIComponent(runId)}`, {}, signal),
+  });
+}
+
+/** Keeps every cached list of runs as the server says, until unmounted. */
+export function useLiveRuns(): StreamState {
+  const client = useQueryClient();
+  const [state, setState] = useState<StreamState>("connecting");
+  useEffect(() => {
+    let stale: ReturnType<typeof setTimeout> | undefined;
+    const refetchSoon = (): void => {
+      clearTimeout(stale);
+      stale = setTimeout(() => void client.invalidateQueries({ queryKey: keys.lists }), 300);
+    };
+    let lost = false;
+    const close = openStream(() => "/api/events", {
+      on: {
+        runs: (data) => {
+          if (patchLists(client, (data as ListChange).runs)) refetchSoon();
+        },
+      },
+      onState: (next) => {
+        // What happened while nobody listened is asked for once.
+        if (next === "live" && lost) refetchSoon();
+        lost = next === "lost";
+        setState(next);
+      },
+    });
+    return () => {
+      clearTimeout(stale);
+      close();
+    };
+  }, [client]);
+  useEffect(() => {
+    if (state !== "lost") return;
+    const timer = setInterval(() => void client.invalidateQueries({ queryKey: keys.lists }), POLL_MS);
+    return () => clearInterval(timer);
+  }, [client, state]);
+  return state;
+}
+
+/** True when a list must be asked for again, because a run may have come or gone. */
+function patchLists(client: QueryClient, changed: readonly RunSummary[]): boolean {
+  let moved = false;
+  for (const [key, data] of client.getQueriesData<InfiniteData<RunList>>({ queryKey: keys.lists })) {
+    if (data === undefined) continue;
+    const patched = patchPages(data.pages, changed);
+    moved ||= patched.moved;
+    client.setQueryData(key, { ...data, pages: patched.pages });
+  }
+  return moved;
+}
+
+export function patchPages(
+  pages: readonly RunList[],
+  changed: readonly RunSummary[],
+): { pages: RunList[]; moved: boolean } {
+  const news = new Map(changed.map((run) => [run.run_id, run]));
+  let moved = false;
+  const patched = pages.map((page) => ({
+    ...page,
+    runs: page.runs.map((run) => {
+      const next = news.get(run.run_id);
+      if (next === undefined) return run;
+      news.delete(run.run_id);
+      moved ||= next.state !== run.state || next.storage_state !== run.storage_state;
+      return next.version >= run.version ? next : run;
+    }),
+  }));
+  return { pages: patched, moved: moved || news.size > 0 };
+}
+
+/** Keeps a run's cached view as the server says; ends by itself when the run does. */
+export function useLiveRun(runId: string, view: RunView | undefined): StreamState {
+  const client = useQueryClient();
+  const [state, setState] = useState<StreamState>("connecting");
+  const watching = view !== undefined && !isFinal(view.run.state);
+  useEffect(() => {
+    if (!watching) return;
+    const key = keys.run(runId);
+    return openStream(() => `/api/runs/${encodeURIComponent(runId)}/events`, {
+      on: {
+        change: (data) => {
+          client.setQueryData<RunView>(key, (old) => old && applyChange(old, data as RunChange));
+          // Outputs come with the whole view only.
+          if (isFinal((data as RunChange).run.state)) void client.invalidateQueries({ queryKey: key });
+        },
+        end: () => void client.invalidateQueries({ queryKey: key }),
+      },
+      onState: setState,
+    });
+  }, [client, runId, watching]);
+  useEffect(() => {
+    if (!watching || state !== "lost") return;
+    const timer = setInterval(() => void client.invalidateQueries({ queryKey: keys.run(runId) }), POLL_MS);
+    return () => clearInterval(timer);
+  }, [client, runId, state, watching]);
+  return watching ? state : "ended";
+}
+
+/** The view after a change; executions keep their identity where nothing changed. */
+export function applyChange(view: RunView, change: RunChange): RunView {
+  if (change.version < view.run.version) return view;
+  const news = new Map(change.executions.map((execution) => [execution.execution_id, execution]));
+  const kept: ExecutionView[] = view.executions.map((execution) => {
+    const next = news.get(execution.execution_id);
+    news.delete(execution.execution_id);
+    return next ?? execution;
+  });
+  return { ...view, run: change.run, executions: [...kept, ...news.values()] };
+}
+
+export type RunAction = "terminate" | "retry" | "archive" | "unarchive";
+
+export function useRunAction() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ runId, action }: { runId: string; action: RunAction }) =>
+      postJson<unknown>(`/api/runs/${encodeURIComponent(runId)}/${action}`),
+    onSettled: (_, __, { runId }) =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: keys.run(runId) }),
+        client.invalidateQueries({ queryKey: keys.lists }),
+      ]),
+  });
+}

@@ -1,0 +1,21 @@
+/** The shapes of the API under the names the code uses; `schema.ts` is generated. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type SessionView = Schemas["SessionView"];
+export type RunSummary = Schemas["RunSummary"];
+export type RunList = Schemas["RunList"];
+export type RunView = Schemas["RunView"];
+export type GraphNode = Schemas["GraphNode"];
+export type ExecutionView = Schemas["ExecutionView"];
+export type ExecutionDetail = Schemas["ExecutionDetail"];
+export type AttemptView = Schemas["AttemptView"];
+export type ReasonView = Schemas["ReasonView"];
+export type ArtifactView = Schemas["ArtifactView"];
+export type BundleView = Schemas["BundleView"];
+export type RunChange = Schemas["RunChange"];
+export type ListChange = Schemas["ListChange"];
+export type LogChunk = Schemas["LogChunk"];
+export type ContentLink = Schemas["ContentLink"];
+export type ErrorBody = Schemas["ErrorBody"];

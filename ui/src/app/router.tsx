@@ -1,0 +1,53 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { runQuery } from "@/api/runs";
+import { parseRunSearch } from "@/features/run/search";
+import { parseListSearch } from "@/features/runs/search";
+import { Layout } from "./layout";
+import { NotFound, Problem } from "./problem";
+import { queryClient } from "./query-client";
+
+const root = createRootRoute({ component: Layout, notFoundComponent: NotFound, errorComponent: Problem });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/runs", replace: true });
+  },
+});
+
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: parseListSearch,
+  component: lazyRouteComponent(() => import("@/features/runs/page"), "RunsPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: "/runs/$runId",
+  validateSearch: parseRunSearch,
+  // Begins the request beside the page's code; the page itself shows what comes of it.
+  loader: ({ params }) => {
+    void queryClient.prefetchQuery(runQuery(params.runId));
+  },
+  component: lazyRouteComponent(() => import("@/features/run/page"), "RunPage"),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([home, runs, run]),
+  defaultPreload: "intent",
+  defaultPreloadStaleTime: 0,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+
+// Each room of the UI, and the rooms it may import. A feature never imports another feature.
+const ROOMS: Record<string, readonly string[]> = {
+  lib: [],
+  components: ["lib"],
+  api: ["lib"],
+  graph: ["api", "components", "lib"],
+  features: ["api", "components", "graph", "lib"],
+  app: ["api", "components", "features", "lib"],
+};
+
+const sources = import.meta.glob<string>("./**/*.{ts,tsx}", {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+
+function importsOf(source: string): string[] {
+  return [...source.matchAll(/from "@\/([^"]+)"|import\("@\/([^"]+)"\)/g)].map(
+    (match) => (match[1] ?? match[2])!,
+  );
+}
+
+describe.each(Object.entries(sources).filter(([path]) => path.split("/").length > 2))(
+  "%s",
+  (path, source) => {
+    const [, room, feature] = path.split("/") as [string, string, string];
+
+    it("imports only from the rooms it may", () => {
+      for (const target of importsOf(source)) {
+        const [other, name] = target.split("/") as [string, string];
+        if (other === room && (room !== "features" || name === feature)) continue;
+        expect(ROOMS[room], `${path} imports ${target}`).toContain(other);
+      }
+    });
+
+    it("does not climb out of its room by a relative path", () => {
+      const depth = path.split("/").length - (room === "features" ? 4 : 3);
+      for (const [, climb] of source.matchAll(/from "((?:\.\.\/)+)/g)) {
+        expect(climb!.length / 3).toBeLessThanOrEqual(depth);
+      }
+    });
+  },
+);

@@ -1,0 +1,77 @@
+import { useQuery } from "@tanstack/react-query";
+import { readLog } from "@/api/executions";
+import { Mark } from "@/components/mark";
+import styles from "./failure.module.css";
+import { lastLines } from "./log/model";
+import { failuresOf } from "./model";
+import type { RunParts } from "./shared";
+
+const TAIL_BYTES = 4096;
+const SHOWN = 3;
+
+/** What went wrong, at the top of the page: the first cause, its code, and its last words. */
+export function FailureSummary({ view, plan, index, change }: RunParts) {
+  if (view.run.state !== "FAILED" && !view.executions.some((execution) => execution.state === "FAILED"))
+    return null;
+  const failures = failuresOf(view, plan, index);
+  const first = failures[0];
+  if (first === undefined) {
+    if (view.run.error === null) return null;
+    return (
+      <section className={styles.box} aria-label="Why this run failed">
+        <Mark shape="cross" tone="bad" size={18} />
+        <div className={styles.body}>
+          <p className={styles.title}>
+            The run failed <code className={styles.code}>{view.run.error.code}</code>
+          </p>
+          <p className={styles.message}>{view.run.error.message}</p>
+        </div>
+      </section>
+    );
+  }
+  const open = (path: string): void => change({ task: path, panel: "logs", attempt: undefined });
+  return (
+    <section className={styles.box} aria-label="Why this run failed">
+      <Mark shape="cross" tone="bad" size={18} />
+      <div className={styles.body}>
+        <p className={styles.title}>
+          <button type="button" className={styles.task} onClick={() => open(first.execution.path)}>
+            {first.label}
+          </button>{" "}
+          failed <code className={styles.code}>{first.reason.code}</code>
+        </p>
+        <p className={styles.message}>{first.reason.message}</p>
+        {first.execution.kind === "TASK" && (
+          <LastLines executionId={first.execution.execution_id} attempt={first.execution.attempts.length} />
+        )}
+        {failures.length > 1 && (
+          <p className={styles.others}>
+            Also failed:{" "}
+            {failures.slice(1, 1 + SHOWN).map((failure) => (
+              <button
+                key={failure.execution.execution_id}
+                type="button"
+                className={styles.task}
+                onClick={() => open(failure.execution.path)}
+              >
+                {failure.label}
+              </button>
+            ))}
+            {failures.length > 1 + SHOWN && `and ${failures.length - 1 - SHOWN} more`}
+          </p>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function LastLines({ executionId, attempt }: { readonly executionId: string; readonly attempt: number }) {
+  const tail = useQuery({
+    queryKey: ["log-tail", executionId, attempt],
+    queryFn: ({ signal }) => readLog(executionId, attempt, -TAIL_BYTES, TAIL_BYTES, signal),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  const lines = tail.data ? lastLines(tail.data.bytes, 3) : [];
+  if (lines.length === 0) return null;
+  return <pre className={styles.lines}>{lines.join("\n")}</pre>;
+}

@@ -1,0 +1,95 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useCallback, useEffect, useMemo } from "react";
+import { ApiError } from "@/api/client";
+import { runQuery, useLiveRun } from "@/api/runs";
+import type { RunView } from "@/api/types";
+import { Notice } from "@/components/notice";
+import { Splitter } from "@/components/splitter";
+import { Tabs } from "@/components/tabs";
+import { useNow } from "@/components/use-now";
+import { buildPlan, indexRun } from "@/graph/model";
+import { isFinal } from "@/lib/states";
+import { Details } from "./details";
+import { FailureSummary } from "./failure";
+import { GraphTab } from "./graph-tab";
+import { Header } from "./header";
+import { select } from "./model";
+import styles from "./page.module.css";
+import { TaskPanel } from "./panel";
+import type { RunSearch, TabId } from "./search";
+import { TasksTab } from "./tasks-tab";
+import { TimelineTab } from "./timeline-tab";
+
+const route = getRouteApi("/runs/$runId");
+
+const TAB_LABELS: readonly { id: TabId; label: string }[] = [
+  { id: "graph", label: "Graph" },
+  { id: "timeline", label: "Timeline" },
+  { id: "tasks", label: "Tasks" },
+  { id: "details", label: "Details" },
+];
+
+export function RunPage() {
+  const { runId } = route.useParams();
+  const run = useQuery(runQuery(runId));
+  const stream = useLiveRun(runId, run.data);
+  useEffect(() => {
+    document.title = run.data ? `${run.data.run.display_name} · Headrace` : "Run · Headrace";
+  }, [run.data]);
+  if (run.data !== undefined) return <Run view={run.data} lost={stream === "lost"} />;
+  if (run.error === null) return <p className={styles.wait}>Loading…</p>;
+  const missing = run.error instanceof ApiError && run.error.status === 404;
+  return (
+    <Notice title={missing ? "There is no such run" : "This run cannot be shown"} role="alert">
+      <p>{run.error.message}</p>
+      <p>
+        <Link to="/runs">All runs</Link>
+      </p>
+    </Notice>
+  );
+}
+
+function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean }) {
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const change = useCallback(
+    (next: { readonly [K in keyof RunSearch]?: RunSearch[K] | undefined }): void => {
+      void navigate({ search: (old) => ({ ...old, ...next }) as RunSearch, replace: true });
+    },
+    [navigate],
+  );
+  const plan = useMemo(() => buildPlan(view.graph), [view.graph]);
+  const index = useMemo(() => indexRun(view.executions), [view.executions]);
+  const selection = useMemo(() => select(plan, index, search.task), [plan, index, search.task]);
+  const now = useNow(!isFinal(view.run.state));
+  const tab = search.tab ?? "graph";
+  const shared = { view, plan, index, selection, search, change, now };
+  return (
+    <div className={styles.page}>
+      <Header run={view.run} now={now} lost={lost} />
+      <FailureSummary {...shared} />
+      <div className={styles.tabs}>
+        <Tabs
+          label="Views of this run"
+          tabs={TAB_LABELS}
+          current={tab}
+          panelId="run-view"
+          onChange={(id) => change({ tab: id === "graph" ? undefined : id })}
+        />
+      </div>
+      <Splitter
+        storageKey="headrace.panel"
+        label="Width of the task panel"
+        side={selection && <TaskPanel key={selection.node.id} {...shared} selection={selection} />}
+      >
+        <div id="run-view" role="tabpanel" className={styles.view}>
+          {tab === "graph" && <GraphTab {...shared} />}
+          {tab === "timeline" && <TimelineTab {...shared} />}
+          {tab === "tasks" && <TasksTab {...shared} />}
+          {tab === "details" && <Details view={view} />}
+        </div>
+      </Splitter>
+    </div>
+  );
+}

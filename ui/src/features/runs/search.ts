@@ -1,0 +1,28 @@
+import type { StateWord } from "@/lib/states";
+
+export interface ListSearch {
+  readonly state?: StateWord;
+  readonly search?: string;
+  readonly archived?: true;
+}
+
+const STATES: readonly string[] = [
+  "PENDING",
+  "RUNNING",
+  "SUCCEEDED",
+  "SKIPPED",
+  "FAILED",
+  "CANCELING",
+  "CANCELED",
+  "PAUSED",
+];
+
+export function parseListSearch(raw: Record<string, unknown>): ListSearch {
+  const state = String(raw.state ?? "").toUpperCase();
+  const search = raw.search === undefined ? "" : String(raw.search);
+  return {
+    ...(STATES.includes(state) ? { state: state as StateWord } : {}),
+    ...(search === "" ? {} : { search }),
+    ...(raw.archived === true ? { archived: true } : {}),
+  };
+}

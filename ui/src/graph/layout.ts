@@ -1,0 +1,477 @@
+/**
+ * Where everything goes: a layered layout of nested boxes, as a pure function.
+ *
+ * Dependencies never cross a group's border (the document forbids it), so each group is laid out on
+ * its own, innermost first, and then stands among its siblings as one box.
+ */
+
+export interface LayoutItem {
+  readonly id: string;
+  /** Sibling ids that come before this one. */
+  readonly after: readonly string[];
+  /** Least size; a group grows to hold its children. */
+  readonly width: number;
+  readonly height: number;
+  /** Room above the children. */
+  readonly header: number;
+  readonly children: readonly LayoutItem[];
+}
+
+export interface Box {
+  readonly id: string;
+  readonly parent: string | null;
+  readonly depth: number;
+  readonly group: boolean;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Many siblings with the same neighbours, set in rows; edges lead to the frame and not to each. */
+export interface Bundle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Edge {
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+  /** x, y, x, y, … from the upper end to the lower one. */
+  readonly points: readonly number[];
+}
+
+export interface Layout {
+  readonly width: number;
+  readonly height: number;
+  /** Parents before their children. */
+  readonly boxes: readonly Box[];
+  readonly bundles: readonly Bundle[];
+  readonly edges: readonly Edge[];
+}
+
+export const GAP_X = 28;
+export const GAP_Y = 34;
+export const PADDING = 16;
+const BUNDLE_FROM = 9;
+const BUNDLE_PADDING = 12;
+const BUNDLE_GAP = 14;
+const LANE_WIDTH = 10;
+const SWEEPS = 6;
+
+export function layout(items: readonly LayoutItem[]): Layout {
+  const drawing = new Drawing();
+  const block = arrange(items);
+  place(block, 0, 0, null, 0, drawing);
+  return { width: block.width, height: block.height, ...drawing };
+}
+
+class Drawing {
+  readonly boxes: Box[] = [];
+  readonly bundles: Bundle[] = [];
+  readonly edges: Edge[] = [];
+}
+
+/** One item or one bundle of items, as a layer sees it. */
+interface Cell {
+  readonly members: readonly Sized[];
+  readonly columns: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Sized {
+  readonly item: LayoutItem;
+  readonly inner: Block | null;
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Placed {
+  readonly cell: Cell;
+  readonly x: number;
+  readonly y: number;
+}
+
+interface Block {
+  readonly width: number;
+  readonly height: number;
+  readonly placed: readonly Placed[];
+  readonly edges: readonly Edge[];
+}
+
+function measure(item: LayoutItem): Sized {
+  if (item.children.length === 0) return { item, inner: null, width: item.width, height: item.height };
+  const inner = arrange(item.children);
+  return {
+    item,
+    inner,
+    width: Math.max(item.width, inner.width + 2 * PADDING),
+    height: item.header + inner.height + PADDING,
+  };
+}
+
+function place(block: Block, x: number, y: number, parent: string | null, depth: number, out: Drawing): void {
+  for (const { cell, x: cellX, y: cellY } of block.placed) {
+    const bundled = cell.members.length > 1;
+    if (bundled) out.bundles.push({ x: x + cellX, y: y + cellY, width: cell.width, height: cell.height });
+    const inset = bundled ? BUNDLE_PADDING : 0;
+    const rowHeight = Math.max(...cell.members.map((member) => member.height)) + BUNDLE_GAP;
+    const columnWidth = Math.max(...cell.members.map((member) => member.width)) + BUNDLE_GAP;
+    cell.members.forEach((member, index) => {
+      const left = x + cellX + inset + (index % cell.columns) * columnWidth;
+      const top = y + cellY + inset + Math.floor(index / cell.columns) * rowHeight;
+      const { width, height, inner, item } = member;
+      out.boxes.push({ id: item.id, parent, depth, group: inner !== null, x: left, y: top, width, height });
+      if (inner === null) return;
+      const spare = (width - 2 * PADDING - inner.width) / 2;
+      place(inner, left + PADDING + spare, top + item.header, item.id, depth + 1, out);
+    });
+  }
+  for (const edge of block.edges) {
+    out.edges.push({ ...edge, points: edge.points.map((value, at) => value + (at % 2 === 0 ? x : y)) });
+  }
+}
+
+/** Lays out one set of siblings around its own origin. */
+function arrange(items: readonly LayoutItem[]): Block {
+  if (items.length === 0) return { width: 0, height: 0, placed: [], edges: [] };
+  const cells = bundle(items);
+  const links = link(cells);
+  const layerOf = assignLayers(cells.length, links);
+  const net = new Net(cells, links, layerOf);
+  net.order();
+  net.align();
+  return net.finish();
+}
+
+/** Siblings with the same neighbours, when they are many, share one cell. */
+function bundle(items: readonly LayoutItem[]): Cell[] {
+  const ids = new Set(items.map((item) => item.id));
+  const followers = new Map<string, string[]>();
+  for (const item of items) {
+    for (const id of item.after) if (ids.has(id)) push(followers, id, item.id);
+  }
+  const groups = new Map<string, LayoutItem[]>();
+  for (const item of items) {
+    const before = item.after.filter((id) => ids.has(id)).sort();
+    const behind = [...(followers.get(item.id) ?? [])].sort();
+    push(groups, JSON.stringify([before, behind]), item);
+  }
+  return [...groups.values()].flatMap((group) =>
+    group.length < BUNDLE_FROM ? group.map((item) => cellOf([measure(item)])) : [cellOf(group.map(measure))],
+  );
+}
+
+function cellOf(members: readonly Sized[]): Cell {
+  const width = Math.max(...members.map((member) => member.width));
+  const height = Math.max(...members.map((member) => member.height));
+  if (members.length === 1) return { members, columns: 1, width, height };
+  // About as wide as twice its height, as screens are.
+  const columns = Math.max(3, Math.round(Math.sqrt((members.length * 2 * height) / width)));
+  const rows = Math.ceil(members.length / columns);
+  return {
+    members,
+    columns,
+    width: columns * (width + BUNDLE_GAP) - BUNDLE_GAP + 2 * BUNDLE_PADDING,
+    height: rows * (height + BUNDLE_GAP) - BUNDLE_GAP + 2 * BUNDLE_PADDING,
+  };
+}
+
+type Link = readonly [from: number, to: number];
+
+function link(cells: readonly Cell[]): Link[] {
+  const cellOfId = new Map<string, number>();
+  cells.forEach((cell, index) => {
+    for (const member of cell.members) cellOfId.set(member.item.id, index);
+  });
+  const seen = new Set<number>();
+  const links: Link[] = [];
+  cells.forEach((cell, to) => {
+    for (const member of cell.members) {
+      for (const id of member.item.after) {
+        const from = cellOfId.get(id);
+        if (from === undefined || from === to) continue;
+        const key = from * cells.length + to;
+        if (!seen.has(key)) links.push([from, to]);
+        seen.add(key);
+      }
+    }
+  });
+  return links;
+}
+
+/** Each as high as its predecessors allow; a start with followers comes down to just above the nearest. */
+function assignLayers(count: number, links: readonly Link[]): number[] {
+  const before: number[][] = Array.from({ length: count }, () => []);
+  const behind: number[][] = Array.from({ length: count }, () => []);
+  for (const [from, to] of links) {
+    before[to]!.push(from);
+    behind[from]!.push(to);
+  }
+  const layers = new Array<number>(count).fill(0);
+  const waiting = before.map((list) => list.length);
+  const ready = waiting.flatMap((left, index) => (left === 0 ? [index] : []));
+  for (let at = 0; at < ready.length; at += 1) {
+    const from = ready[at]!;
+    for (const to of behind[from]!) {
+      layers[to] = Math.max(layers[to]!, layers[from]! + 1);
+      waiting[to]! -= 1;
+      if (waiting[to] === 0) ready.push(to);
+    }
+  }
+  for (const index of ready.reverse()) {
+    if (before[index]!.length > 0 || behind[index]!.length === 0) continue;
+    layers[index] = Math.min(...behind[index]!.map((to) => layers[to]!)) - 1;
+  }
+  return layers;
+}
+
+/** A cell, or the place where a long edge passes through a layer. */
+interface Slot {
+  readonly layer: number;
+  readonly width: number;
+  /** Null for a passing edge. */
+  readonly cell: Cell | null;
+  readonly up: number[];
+  readonly down: number[];
+  x: number;
+  at: number;
+  /** Where it would like to be in its layer; for sorting. */
+  wish: number;
+}
+
+class Net {
+  private readonly slots: Slot[] = [];
+  private readonly layers: number[][] = [];
+  private readonly routes: number[][] = [];
+
+  constructor(cells: readonly Cell[], links: readonly Link[], layerOf: readonly number[]) {
+    cells.forEach((cell, index) => {
+      this.add(layerOf[index]!, cell, cell.width);
+    });
+    for (const [from, to] of links) {
+      // A document with a circle is refused by the server; should one come, its back edge is left out.
+      if (layerOf[from]! >= layerOf[to]!) continue;
+      const route = [from];
+      for (let layer = layerOf[from]! + 1; layer < layerOf[to]!; layer += 1) {
+        route.push(this.add(layer, null, LANE_WIDTH));
+      }
+      route.push(to);
+      for (let step = 1; step < route.length; step += 1) {
+        this.slots[route[step - 1]!]!.down.push(route[step]!);
+        this.slots[route[step]!]!.up.push(route[step - 1]!);
+      }
+      this.routes.push(route);
+    }
+  }
+
+  private add(layer: number, cell: Cell | null, width: number): number {
+    while (this.layers.length <= layer) this.layers.push([]);
+    const index = this.slots.length;
+    this.slots.push({ layer, cell, width, up: [], down: [], x: 0, at: this.layers[layer]!.length, wish: 0 });
+    this.layers[layer]!.push(index);
+    return index;
+  }
+
+  /** Fewer crossings: each slot moves toward the middle of its neighbours, down and up again. */
+  order(): void {
+    let best = this.crossings();
+    let kept = this.layers.map((layer) => [...layer]);
+    let fruitless = 0;
+    for (let sweep = 0; sweep < SWEEPS && best > 0 && fruitless < 2; sweep += 1) {
+      const downward = sweep % 2 === 0;
+      const layers = downward ? this.layers : [...this.layers].reverse();
+      fruitless += 1;
+      for (const layer of layers) this.sort(layer, downward ? "up" : "down");
+      const now = this.crossings();
+      if (now < best) {
+        best = now;
+        fruitless = 0;
+        kept = this.layers.map((layer) => [...layer]);
+      }
+    }
+    kept.forEach((layer, index) => {
+      this.layers[index] = layer;
+      this.number(layer);
+    });
+  }
+
+  private sort(layer: number[], side: "up" | "down"): void {
+    for (const index of layer) {
+      const slot = this.slots[index]!;
+      let sum = 0;
+      for (const other of slot[side]) sum += this.slots[other]!.at;
+      slot.wish = slot[side].length > 0 ? sum / slot[side].length : slot.at;
+    }
+    layer.sort((a, b) => {
+      const left = this.slots[a]!;
+      const right = this.slots[b]!;
+      return left.wish - right.wish || left.at - right.at;
+    });
+    this.number(layer);
+  }
+
+  private number(layer: readonly number[]): void {
+    layer.forEach((index, at) => {
+      this.slots[index]!.at = at;
+    });
+  }
+
+  private crossings(): number {
+    let total = 0;
+    for (let layer = 1; layer < this.layers.length; layer += 1) {
+      const ends: number[] = [];
+      for (const index of this.layers[layer - 1]!) {
+        const { down } = this.slots[index]!;
+        if (down.length === 1) ends.push(this.slots[down[0]!]!.at);
+        else ends.push(...down.map((other) => this.slots[other]!.at).sort((a, b) => a - b));
+      }
+      total += inversions(ends, this.layers[layer]!.length);
+    }
+    return total;
+  }
+
+  /** Straight edges: each layer goes as near as its spacing allows to where its neighbours are. */
+  align(): void {
+    for (const layer of this.layers) {
+      let x = 0;
+      for (const index of layer) {
+        const slot = this.slots[index]!;
+        slot.x = x + slot.width / 2;
+        x += slot.width + GAP_X;
+      }
+    }
+    for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+      const downward = sweep % 2 === 0;
+      const layers = downward ? this.layers : [...this.layers].reverse();
+      for (const layer of layers) this.settle(layer, downward ? ["up"] : ["down"]);
+    }
+    for (const layer of this.layers) this.settle(layer, ["up", "down"]);
+    for (const layer of [...this.layers].reverse()) this.settle(layer, ["up", "down"]);
+  }
+
+  private settle(layer: readonly number[], sides: readonly ("up" | "down")[]): void {
+    const slots = layer.map((index) => this.slots[index]!);
+    const wishes: number[] = [];
+    const weights: number[] = [];
+    for (const slot of slots) {
+      let sum = 0;
+      let count = 0;
+      for (const side of sides) {
+        for (const other of slot[side]) {
+          // A task lines up with tasks rather than with an edge that only passes by.
+          const pull = slot.cell === null || this.slots[other]!.cell !== null ? 8 : 1;
+          sum += this.slots[other]!.x * pull;
+          count += pull;
+        }
+      }
+      wishes.push(count > 0 ? sum / count : slot.x);
+      weights.push(count === 0 ? 0.05 : slot.cell === null ? 4 : 1);
+    }
+    const gaps = slots.map((slot, at) => {
+      const next = slots[at + 1];
+      return next === undefined ? 0 : (slot.width + next.width) / 2 + GAP_X;
+    });
+    nearest(wishes, weights, gaps).forEach((x, at) => {
+      slots[at]!.x = x;
+    });
+  }
+
+  finish(): Block {
+    const left = Math.min(...this.slots.map((slot) => slot.x - slot.width / 2));
+    const right = Math.max(...this.slots.map((slot) => slot.x + slot.width / 2));
+    const heights = this.layers.map((layer) =>
+      Math.max(0, ...layer.map((index) => this.slots[index]!.cell?.height ?? 0)),
+    );
+    const tops: number[] = [];
+    let y = 0;
+    for (const height of heights) {
+      tops.push(y);
+      y += height + GAP_Y;
+    }
+    const placed = this.slots.flatMap((slot) =>
+      slot.cell === null
+        ? []
+        : [{ cell: slot.cell, x: slot.x - slot.width / 2 - left, y: tops[slot.layer]! }],
+    );
+    const edges = this.routes.map((route) => this.edge(route, left, tops, heights));
+    return { width: right - left, height: y - GAP_Y, placed, edges };
+  }
+
+  private edge(
+    route: readonly number[],
+    left: number,
+    tops: readonly number[],
+    heights: readonly number[],
+  ): Edge {
+    const first = this.slots[route[0]!]!;
+    const last = this.slots[route[route.length - 1]!]!;
+    const top = tops[first.layer]!;
+    const points = [first.x - left, top + first.cell!.height, first.x - left, top + heights[first.layer]!];
+    for (const index of route.slice(1, -1)) {
+      const slot = this.slots[index]!;
+      points.push(slot.x - left, tops[slot.layer]!, slot.x - left, tops[slot.layer]! + heights[slot.layer]!);
+    }
+    points.push(last.x - left, tops[last.layer]!);
+    return { from: idsOf(first.cell!), to: idsOf(last.cell!), points };
+  }
+}
+
+/**
+ * Positions nearest to the wishes (least squares) that keep order and spacing: pool adjacent violators.
+ */
+function nearest(wishes: readonly number[], weights: readonly number[], gaps: readonly number[]): number[] {
+  const pools: { sum: number; weight: number; count: number }[] = [];
+  let offset = 0;
+  const offsets = wishes.map((_, at) => {
+    const here = offset;
+    offset += gaps[at]!;
+    return here;
+  });
+  wishes.forEach((wish, at) => {
+    const weight = weights[at]!;
+    let pool = { sum: (wish - offsets[at]!) * weight, weight, count: 1 };
+    let previous = pools[pools.length - 1];
+    while (previous !== undefined && previous.sum / previous.weight > pool.sum / pool.weight) {
+      pool = {
+        sum: previous.sum + pool.sum,
+        weight: previous.weight + pool.weight,
+        count: previous.count + pool.count,
+      };
+      pools.pop();
+      previous = pools[pools.length - 1];
+    }
+    pools.push(pool);
+  });
+  const result: number[] = [];
+  for (const pool of pools) {
+    for (let at = 0; at < pool.count; at += 1) result.push(pool.sum / pool.weight + offsets[result.length]!);
+  }
+  return result;
+}
+
+/** Pairs out of order, by a counting tree. */
+function inversions(values: readonly number[], size: number): number {
+  const tree = new Int32Array(size + 1);
+  let total = 0;
+  for (let seen = 0; seen < values.length; seen += 1) {
+    let smaller = 0;
+    for (let at = values[seen]! + 1; at > 0; at -= at & -at) smaller += tree[at]!;
+    total += seen - smaller;
+    for (let at = values[seen]! + 1; at <= size; at += at & -at) tree[at]! += 1;
+  }
+  return total;
+}
+
+function idsOf(cell: Cell): string[] {
+  return cell.members.map((member) => member.item.id);
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
