@@ -1,1 +1,1 @@
-"""cli."""
+"""The command line: turns words into calls and answers into text; it decides nothing about runs."""

@@ -1,0 +1,45 @@
+"""A server in a process of its own until nothing is left to run: what `headrace run --no-wait` leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+from headrace.engine.model import State
+from headrace.server.serve import Running, running
+from headrace.service.settings import Settings
+from headrace.store.records import ListQuery, Predicate
+
+#: So long it stays without anything to do: for the run it was started for to arrive, and for those who look.
+_IDLE_S = 10.0
+_LOOK_S = 0.5
+_ACTIVE = Predicate(key="state", operation="IN", value=[state.value for state in State if not state.final])
+
+
+async def serve_until_idle(settings: Settings) -> None:
+    """Serve until no run has been active for a while."""
+    async with running(settings, port=0) as (server, task):
+        idle_since = time.monotonic()
+        while not task.done() and time.monotonic() - idle_since < _IDLE_S:
+            if await _active(server):
+                idle_since = time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), _LOOK_S)
+
+
+async def _active(server: Running) -> bool:
+    page = await server.service.list_runs(ListQuery(page_size=1, predicates=(_ACTIVE,)))
+    return page.total_size > 0
+
+
+def main() -> None:
+    """`python -m headrace.cli.background HOME MAX_PARALLEL`."""
+    settings = Settings(home=Path(sys.argv[1]), max_parallel=int(sys.argv[2]))
+    asyncio.run(serve_until_idle(settings))
+
+
+if __name__ == "__main__":
+    main()

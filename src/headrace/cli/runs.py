@@ -1,0 +1,163 @@
+"""`headrace runs`: list, look at, read the logs of, stop, retry and delete runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headrace.cli.errors import FAILED, OK, CliError
+from headrace.cli.options import home_option
+from headrace.cli.terminal import Paint
+
+if TYPE_CHECKING:
+    from headrace.cli.connection import Connection
+
+
+@click.group(short_help="List, look at, stop, retry and delete runs.")
+def command() -> None:
+    """List, look at, stop, retry and delete runs.
+
+    RUN is a run's id, or as much of its beginning as tells it from all others; `last` is the newest run.
+    """
+
+
+_run_argument = click.argument("run", metavar="RUN")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
+
+
+def _with_connection(home: Path | None, act: Callable[[Connection], int]) -> int:
+    from headrace.cli.connection import connected, settings_for
+
+    with connected(settings_for(home)) as connection:
+        return act(connection)
+
+
+@command.command("list")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("--state", help="Only runs in this state, or these, with commas between them.")
+@click.option("--search", help="Only runs with this in their names.")
+@click.option("--archived", is_flag=True, help="Archived runs instead of the others.")
+@_json_option
+@home_option
+def list_command(
+    limit: int, state: str | None, search: str | None, archived: bool, as_json: bool, home: Path | None
+) -> int:
+    """List runs, newest first."""
+    from headrace.cli.lists import list_runs
+
+    storage = "ARCHIVED" if archived else "AVAILABLE"
+    return _with_connection(
+        home,
+        lambda connection: list_runs(
+            connection.client,
+            limit=limit,
+            state=state or "",
+            search=search or "",
+            storage_state=storage,
+            as_json=as_json,
+        ),
+    )
+
+
+@command.command("get")
+@click.argument("run", metavar="RUN", default="last")
+@_json_option
+@home_option
+def get_command(run: str, as_json: bool, home: Path | None) -> int:
+    """Show one run: its tasks, what came of it, and why it failed. Without RUN, the newest."""
+    from headrace.cli.lists import show_run
+
+    return _with_connection(home, lambda connection: show_run(connection, run, as_json=as_json))
+
+
+@command.command("logs")
+@click.argument("run", metavar="RUN", default="last")
+@click.argument("task", metavar="TASK", required=False)
+@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt. [default: the latest]")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended; needs TASK.")
+@home_option
+def logs_command(run: str, task: str | None, attempt: int | None, follow: bool, home: Path | None) -> int:
+    """Print the logs of a run's tasks, or of one: `train` means all of a loop's, `train[2]` one of them."""
+    from headrace.cli.logs import print_logs
+
+    if follow and task is None:
+        raise CliError("--follow needs a task.", code="USAGE", fix=f"headrace runs logs {run} TASK --follow")
+    return _with_connection(home, lambda connection: print_logs(connection.client, run, task, attempt, follow=follow))
+
+
+@command.command("terminate")
+@_run_argument
+@click.option("--no-wait", is_flag=True, help="Ask for it, and do not wait until it has ended.")
+@home_option
+def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
+    """End a run early: its tasks are stopped, its exit tasks still run."""
+    from headrace.cli.lists import resolve
+    from headrace.cli.running import watch
+
+    def act(connection: Connection) -> int:
+        run_id = resolve(connection.client, run)
+        connection.client.terminate_run(run_id)
+        if no_wait and not connection.embedded:
+            click.echo(f"Run {run_id} is being cancelled.")
+            return OK
+        watch(connection, run_id)
+        return OK
+
+    return _with_connection(home, act)
+
+
+@command.command("retry")
+@_run_argument
+@click.option("--no-wait", is_flag=True, help="Ask for it, and do not wait until it has ended.")
+@home_option
+def retry_command(run: str, no_wait: bool, home: Path | None) -> int:
+    """Try the failed parts of a run again; what succeeded stays."""
+    from headrace.cli.connection import settings_for, start_in_background
+    from headrace.cli.lists import resolve
+    from headrace.cli.running import watch
+
+    if no_wait:
+        start_in_background(settings_for(home))
+
+    def act(connection: Connection) -> int:
+        run_id = resolve(connection.client, run)
+        connection.client.retry_run(run_id)
+        if no_wait:
+            click.echo(f"Run {run_id} goes on.")
+            return OK
+        return watch(connection, run_id)
+
+    return _with_connection(home, act)
+
+
+@command.command("delete")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@home_option
+def delete_command(runs: tuple[str, ...], yes: bool, home: Path | None) -> int:
+    """Delete runs, with their logs and artifacts. One that has not ended is stopped first."""
+    from headrace.cli.lists import resolve
+
+    def act(connection: Connection) -> int:
+        run_ids = [resolve(connection.client, run) for run in runs]
+        if not yes and not _agreed(run_ids):
+            return FAILED
+        for run_id in run_ids:
+            connection.client.delete_run(run_id)
+            click.echo(f"Deleted run {run_id}.")
+        return OK
+
+    return _with_connection(home, act)
+
+
+def _agreed(run_ids: list[str]) -> bool:
+    if not sys.stdin.isatty():
+        raise CliError("Nobody is there to be asked.", code="USAGE", fix="Add --yes to delete without being asked.")
+    paint = Paint.for_stream(sys.stderr)
+    click.echo("\n".join(run_ids), err=True)
+    agreed: Any = click.confirm(paint.bold("Delete these, with their logs and artifacts?"), err=True)
+    return bool(agreed)

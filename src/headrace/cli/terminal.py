@@ -1,0 +1,128 @@
+"""Text for terminals: colours, widths, sizes, durations, tables."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from datetime import datetime
+from typing import IO
+
+_CODES = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "dim": 2, "bold": 1}
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Paint:
+    """Colours, or none."""
+
+    def __init__(self, colours: bool) -> None:
+        self.colours = colours
+
+    @classmethod
+    def for_stream(cls, stream: IO[str]) -> Paint:
+        """Colours on a terminal that can show them; none with NO_COLOR, dumb terminals, pipes and files."""
+        wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(wanted and stream.isatty())
+
+    def _wrap(self, colour: str, text: str) -> str:
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self.colours else text
+
+    def red(self, text: str) -> str:
+        return self._wrap("red", text)
+
+    def green(self, text: str) -> str:
+        return self._wrap("green", text)
+
+    def yellow(self, text: str) -> str:
+        return self._wrap("yellow", text)
+
+    def cyan(self, text: str) -> str:
+        return self._wrap("cyan", text)
+
+    def dim(self, text: str) -> str:
+        return self._wrap("dim", text)
+
+    def bold(self, text: str) -> str:
+        return self._wrap("bold", text)
+
+    def state(self, state: str, text: str | None = None) -> str:
+        """`text` (else the state's word) in the state's colour."""
+        return _STATE_COLOURS.get(state, Paint.dim)(self, state if text is None else text)
+
+
+_STATE_COLOURS = {
+    "SUCCEEDED": Paint.green,
+    "FAILED": Paint.red,
+    "RUNNING": Paint.cyan,
+    "CANCELING": Paint.yellow,
+    "CANCELED": Paint.yellow,
+    "PAUSED": Paint.yellow,
+}
+
+
+def plain(text: str) -> str:
+    """Text of others without what would steer the terminal: colours, titles, cursor moves."""
+    return _CONTROL.sub("", text)
+
+
+def shorten(text: str, width: int) -> str:
+    """At most `width` characters on one line."""
+    line = plain(text).replace("\n", " ").replace("\t", " ")
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def columns(stream: IO[str]) -> int:
+    """How wide the terminal is; for files and pipes, wide."""
+    return shutil.get_terminal_size((100, 40)).columns if stream.isatty() else 200
+
+
+def size(count: int) -> str:
+    """`12 B`, `3.4 kB`, `1.2 GB`."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`; "" for None."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since the epoch of an RFC 3339 time; None for None."""
+    return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def between(started: str | None, ended: str | None) -> float | None:
+    """Seconds from one RFC 3339 time to another; None while one is missing."""
+    begin, end = moment(started), moment(ended)
+    return None if begin is None or end is None else end - begin
+
+
+def table(
+    rows: Sequence[Sequence[str]], *, indent: str = "", heads: Sequence[str] = (), paint: Paint | None = None
+) -> str:
+    """Columns that line up; the last one may be of any length."""
+    everything = [*([heads] if heads else []), *rows]
+    if not everything:
+        return ""
+    widths = [max(len(plain(row[i])) for row in everything) for i in range(len(everything[0]))]
+    lines = []
+    for number, row in enumerate(everything):
+        cells = [cell + " " * (width - len(plain(cell))) for cell, width in zip(row, widths, strict=True)]
+        line = indent + "  ".join(cells).rstrip()
+        lines.append(paint.dim(line) if heads and number == 0 and paint else line)
+    return "\n".join(lines)

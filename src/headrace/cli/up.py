@@ -1,0 +1,91 @@
+"""`headrace up`: the server and the web UI, until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli.errors import FAILED, OK, CliError
+from headrace.cli.options import home_option
+from headrace.cli.terminal import Paint
+
+if TYPE_CHECKING:
+    from headrace.server.serve import Running
+    from headrace.wire.server_file import ServerInfo
+
+
+@click.command(short_help="Start the server and the web UI, until Ctrl-C.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; this machine's only.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. [default: 8888]")
+@home_option
+@click.option("--no-open", is_flag=True, help="Print the link to the web UI, but do not open it in a browser.")
+@click.option("--insecure-no-auth", is_flag=True, help="Ask nobody on this machine who they are.")
+@click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
+def command(
+    host: str, port: int | None, home: Path | None, no_open: bool, insecure_no_auth: bool, max_parallel: int | None
+) -> int:
+    """Start the server and the web UI, until Ctrl-C.
+
+    Runs that were under way when the last server ended go on. Ctrl-C ends the server, not the tasks: they go on,
+    and the next server takes them over.
+    """
+    from headrace.cli.connection import settings_for, translated
+    from headrace.server.serve import DEFAULT_PORT, run_server
+    from headrace.wire.server_file import read_info
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    settings = settings_for(home, max_parallel)
+    there = read_info(settings.home)
+    if there is not None and there.url:
+        return _already(there, settings.home, port)
+    with translated():
+        run_server(
+            settings,
+            host=host,
+            port=DEFAULT_PORT if port is None else port,
+            insecure_no_auth=insecure_no_auth,
+            on_ready=lambda running: _greet(running, settings.home, open_browser=not no_open),
+        )
+    click.echo("Stopped. Tasks that were running go on; `headrace up` takes them over.")
+    return OK
+
+
+def _already(there: ServerInfo, home: Path, port: int | None) -> int:
+    """Somebody else serves this directory: say where."""
+    from headrace.cli.connection import sign_in_link
+
+    if port not in (None, 0, int(there.url.rpartition(":")[2])):
+        raise CliError(
+            f"A server for {home} runs already, at {there.url} (process {there.pid}).",
+            code="HOME_IN_USE",
+            fix=f"Use that one, stop it (kill {there.pid}), or choose another directory: --home",
+            exit_code=FAILED,
+        )
+    click.echo(f"A server for {home} runs already, at {there.url} (process {there.pid}).")
+    click.echo(f"Open it (this link works once): {sign_in_link(there.url, home)}")
+    return OK
+
+
+def _greet(running: Running, home: Path, *, open_browser: bool) -> None:
+    """Where it is, and how to get in."""
+    paint = Paint.for_stream(sys.stdout)
+    link = running.sign_in_link()
+    click.echo(f"Headrace {running.info.version} is up at {paint.bold(running.info.url)} (data in {home}).")
+    click.echo(f"Open it (this link works once): {link}")
+    click.echo("Ctrl-C stops it.")
+    sys.stdout.flush()
+    if open_browser and can_open():
+        click.launch(link)
+
+
+def can_open() -> bool:
+    """Whether there is a person with a browser at this terminal."""
+    has_display = sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    return sys.stdout.isatty() and has_display and not os.environ.get("CI")

@@ -1,0 +1,101 @@
+"""The user's Python file, imported here; and what it raised, told by the user's own lines."""
+
+from __future__ import annotations
+
+import importlib.util
+import linecache
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from headrace.cli.errors import CliError
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module that the file holds, with its folder first on `sys.path`, as if `python FILE` had been said.
+
+    Raises CliError for whatever the file does on import other than succeed.
+    """
+    path = path.resolve()
+    sys.path.insert(0, str(path.parent))
+    name = path.stem if path.stem not in sys.modules else f"_headrace_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CliError("This is no Python file.", code="NOT_A_PIPELINE", where=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:
+        raise CliError(
+            f"The file ended the interpreter when it was imported (exit status {error.code}).",
+            code="IMPORT_EXITED",
+            where=_where(error.__traceback__, path),
+            fix='Put what is not to happen on import below `if __name__ == "__main__":`.',
+        ) from None
+    except Exception as error:
+        raise _told(error, path) from None
+    return module
+
+
+def _told(error: Exception, path: Path) -> CliError:
+    if (refusal := refused(error)) is not None:
+        return refusal
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").rstrip("\n")
+        pointer = " " * max((error.offset or 1) - 1, 0) + "^"
+        return CliError(
+            f"The file is not valid Python: {error.msg}.",
+            code="IMPORT_FAILED",
+            where=f"{error.filename}:{error.lineno}",
+            story=f"{line}\n{pointer}" if line else "",
+        )
+    return CliError(
+        f"The file raised {type(error).__name__} when it was imported.",
+        code="IMPORT_FAILED",
+        where=_where(error.__traceback__, path),
+        fix=_module_fix(error),
+        story=trimmed(error, path),
+    )
+
+
+def refused(error: BaseException) -> CliError | None:
+    """What the authoring language refused, in our style; None for any other error."""
+    from headrace.dsl.errors import DslError
+
+    if not isinstance(error, DslError):
+        return None
+    place = error.place
+    return CliError(
+        error.message,
+        code=error.code,
+        where=str(place) if place else "",
+        fix=error.hint or "",
+        story=linecache.getline(place.file, place.line).strip() if place else "",
+    )
+
+
+def _module_fix(error: Exception) -> str:
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    if error.name.split(".")[0] == "kfp":
+        return (
+            "Write `from headrace import dsl` for `from kfp import dsl`, "
+            f"or install kfp beside headrace: {sys.executable} -m pip install kfp"
+        )
+    return f"Install it beside headrace: {sys.executable} -m pip install {error.name.split('.')[0]}"
+
+
+def trimmed(error: BaseException, path: Path) -> str:
+    """The traceback from the user's first line on, without ours and the import system's above it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, frame in enumerate(frames) if Path(frame.filename).resolve() == path), 0)
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[first:])]
+    return "".join([*lines, *traceback.format_exception_only(error)])
+
+
+def _where(trace: TracebackType | None, path: Path) -> str:
+    """The innermost line of the user's file."""
+    frames = [frame for frame in traceback.extract_tb(trace) if Path(frame.filename).resolve() == path]
+    return f"{path}:{frames[-1].lineno}" if frames else str(path)
