@@ -1,1 +1,54 @@
+"""Headrace: machine-learning pipelines, wire-compatible with Kubeflow Pipelines. Rooms are imported when first used."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headrace import client as client
+    from headrace import compiler as compiler
+    from headrace import components as components
+    from headrace import dsl as dsl
+    from headrace import kubernetes as kubernetes
+    from headrace import local as local
+    from headrace.client import Client as Client
+
+__version__ = "0.1.0"
+
+_ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "client", "notebooks"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"headrace.{name}")
+    if name == "Client":
+        return importlib.import_module("headrace.client").Client
+    raise AttributeError(f"module 'headrace' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS, "Client"})
+
+
+# The wiring that `headrace.dsl.seams` asks for.
+
+
+def _run_locally(component: Any, arguments: dict[str, Any]) -> Any:
+    return importlib.import_module("headrace.local").run_component(component, arguments)
+
+
+def _lower_pipeline(*traced: Any) -> Any:
+    return importlib.import_module("headrace.compiler.lowering").lower_pipeline(*traced)
+
+
+def _lower_component(component: Any) -> Any:
+    return importlib.import_module("headrace.compiler.lowering").lower_component(component)
+
+
+def _message(kind: str, document: dict[str, Any]) -> Any:
+    return importlib.import_module("headrace.compiler.messages").message(kind, document)
+
+
+def _write_component(component: Any, path: str) -> None:
+    importlib.import_module("headrace.compiler").Compiler().compile(component, path)

@@ -1,0 +1,35 @@
+"""The last step of each compile: the verifier reads the document as the backend will."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from typing import Any
+
+from headrace.dsl.errors import DslError
+from headrace.dsl.structures import IR
+
+
+class InvalidDocument(DslError):
+    """The verifier found something in a document that no backend could run."""
+
+    code = "DOCUMENT_INVALID"
+
+
+@cache
+def _verify() -> Any:
+    if importlib.util.find_spec("headrace.spec.verify") is None:
+        return None
+    return importlib.import_module("headrace.spec.verify").verify
+
+
+def check_document(pipeline_spec: IR, platform_spec: IR) -> None:
+    """Refuse a document with dangling references, types that do not fit, or leftovers."""
+    verify = _verify()
+    findings = verify(pipeline_spec, platform_spec or None) if verify is not None else []
+    if findings:
+        shown = "\n  ".join(str(finding) for finding in findings[:10])
+        raise InvalidDocument(
+            f"The compiled document is not valid ({len(findings)} findings); this is a fault in headrace unless the "
+            f"document was loaded from a file:\n  {shown}"
+        )

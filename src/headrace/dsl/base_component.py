@@ -1,0 +1,222 @@
+"""Components: what a decorator or loader answers, and what calling it in a pipeline turns into a task."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from headrace.dsl import seams
+from headrace.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
+from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
+from headrace.dsl.pipeline_config import PipelineConfig
+from headrace.dsl.pipeline_context import Pipeline
+from headrace.dsl.pipeline_task import PipelineTask
+from headrace.dsl.structures import IR, ComponentSpec, GraphImplementation
+
+
+class BaseComponent:
+    """A component: called inside a pipeline it answers a task, outside it runs at once."""
+
+    def __init__(self, component_spec: ComponentSpec) -> None:
+        self.component_spec = component_spec
+        self.name = component_spec.name
+        self.description = component_spec.description or None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
+        if args:
+            raise DslTypeError(
+                "Components must be instantiated using keyword arguments. Positional parameters are not allowed "
+                f'(found {len(args)} such parameters for component "{self.name}").',
+                code="POSITIONAL_ARGUMENT",
+                hint=self._keyword_hint(len(args)),
+            )
+        self._check_names(kwargs)
+        if Pipeline.get_default_pipeline() is None:
+            task: PipelineTask = seams.run_locally(self, kwargs)
+            return task
+        return PipelineTask(self.component_spec, kwargs)
+
+    def _keyword_hint(self, count: int) -> str:
+        names = [name for name, spec in self.component_spec.inputs.items() if not spec.is_final_status][:count]
+        return f"write {self.name.replace('-', '_')}({', '.join(f'{name}=...' for name in names)})."
+
+    def _check_names(self, given: dict[str, Any]) -> None:
+        known = [name for name, spec in self.component_spec.inputs.items() if not spec.is_final_status]
+        for name in given:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                raise DslTypeError(
+                    f'{self.name}() got an unexpected keyword argument "{name}".',
+                    code="UNKNOWN_ARGUMENT",
+                    hint=f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}.",
+                )
+        missing = [name for name in self.required_inputs if name not in given]
+        if missing:
+            raise DslTypeError(
+                f"{self.name}() missing {len(missing)} required argument{'s' if len(missing) > 1 else ''}: "
+                f"{', '.join(name.replace('-', '_') for name in missing)}.",
+                code="MISSING_ARGUMENT",
+            )
+
+    @property
+    def required_inputs(self) -> list[str]:
+        return [name for name, spec in self.component_spec.inputs.items() if not spec.optional]
+
+    def documents(self) -> tuple[IR, IR]:
+        """The pipeline spec and the platform spec, as plain dicts in the document's own keys."""
+        return self._documents
+
+    @functools.cached_property
+    def _documents(self) -> tuple[IR, IR]:
+        found: tuple[IR, IR] = seams.lower_component(self)
+        return found
+
+    @property
+    def pipeline_spec(self) -> Any:
+        """The document as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
+        return seams.message("PipelineSpec", self.documents()[0])
+
+    @property
+    def platform_spec(self) -> Any:
+        """The platform settings as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
+        return seams.message("PlatformSpec", self.documents()[1])
+
+    def execute(self, **kwargs: Any) -> Any:
+        """Call the Python function itself, where there is one."""
+        raise NotImplementedError(f"{type(self).__name__} has no Python function.")
+
+    def _refuse_artifact_list_outputs(self) -> None:
+        for name, spec in self.component_spec.outputs.items():
+            if spec.is_artifact_list:
+                raise DslValueError(
+                    "Output lists of artifacts are only supported for pipelines. Got output list of artifacts for "
+                    f"output parameter {name!r} of component {self.name!r}.",
+                    code="ARTIFACT_LIST_OUTPUT",
+                    hint="write one artifact (a folder can hold many files), or collect from a loop with dsl.Collected.",
+                    place=self.component_spec.place,
+                )
+
+
+class PythonComponent(BaseComponent):
+    """A Python function whose source travels in the document, or sits in an image."""
+
+    def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Any]) -> None:
+        super().__init__(component_spec)
+        self.python_func = python_func
+        self._refuse_artifact_list_outputs()
+
+    def execute(self, **kwargs: Any) -> Any:
+        return self.python_func(**kwargs)
+
+
+class ContainerComponent(BaseComponent):
+    """A command in an image."""
+
+    def __init__(self, component_spec: ComponentSpec, pipeline_func: Callable[..., Any]) -> None:
+        super().__init__(component_spec)
+        self.pipeline_func = pipeline_func
+        self._refuse_artifact_list_outputs()
+
+
+class ImporterComponent(BaseComponent):
+    """An artifact that already exists."""
+
+
+class YamlComponent(BaseComponent):
+    """A component read from a document: `YamlComponent.from_ir(pipeline_spec, platform_spec, text)`."""
+
+    def __init__(
+        self,
+        component_spec: ComponentSpec,
+        component_yaml: str = "",
+        pipeline_spec: IR | None = None,
+        platform_spec: IR | None = None,
+    ) -> None:
+        super().__init__(component_spec)
+        self.component_yaml = component_yaml
+        self._ir = None if pipeline_spec is None else (pipeline_spec, platform_spec or {})
+
+    @classmethod
+    def from_ir(
+        cls,
+        pipeline_spec: IR,
+        platform_spec: IR | None = None,
+        component_yaml: str = "",
+        description: str | None = None,
+    ) -> YamlComponent:
+        spec = ComponentSpec.from_ir(pipeline_spec, platform_spec, description)
+        return cls(spec, component_yaml, pipeline_spec, platform_spec)
+
+    def documents(self) -> tuple[IR, IR]:
+        return self._ir if self._ir is not None else self._documents
+
+
+class GraphComponent(BaseComponent):
+    """A pipeline: its function is run once, here, with channels for arguments."""
+
+    def __init__(
+        self,
+        component_spec: ComponentSpec,
+        pipeline_func: Callable[..., Any],
+        display_name: str | None = None,
+        pipeline_config: PipelineConfig | None = None,
+    ) -> None:
+        super().__init__(component_spec)
+        self.pipeline_func = pipeline_func
+        self.pipeline_config = pipeline_config
+        arguments = [_pipeline_input(component_spec, name) for name in inspect.signature(pipeline_func).parameters]
+        with Pipeline(component_spec.name) as traced:
+            outputs = pipeline_func(*arguments)
+        if not traced.tasks:
+            raise DslValueError(
+                "Task is missing from pipeline.",
+                code="PIPELINE_EMPTY",
+                hint="call at least one component in the function.",
+                place=function_place(pipeline_func),
+            )
+        self._check_workspace(traced)
+        pipeline_spec, platform_spec = seams.lower(traced, component_spec, outputs, pipeline_config)
+        self._complete(pipeline_spec, display_name)
+        component_spec.implementation = GraphImplementation(pipeline_spec, platform_spec)
+
+    def _complete(self, pipeline_spec: IR, display_name: str | None) -> None:
+        root = getattr(self.pipeline_func, "pipeline_root", None)
+        if root:
+            pipeline_spec["defaultPipelineRoot"] = root
+        if display_name:
+            pipeline_spec["pipelineInfo"]["displayName"] = display_name
+        if self.component_spec.description:
+            pipeline_spec["pipelineInfo"]["description"] = self.component_spec.description
+
+    def documents(self) -> tuple[IR, IR]:
+        graph = self.component_spec.implementation
+        assert isinstance(graph, GraphImplementation)
+        return graph.pipeline_spec, graph.platform_spec
+
+    def execute(self, **kwargs: Any) -> Any:
+        raise RuntimeError("A pipeline is not one Python function; call it to run it.")
+
+    def _check_workspace(self, traced: Pipeline) -> None:
+        if self.pipeline_config is not None and self.pipeline_config.workspace is not None:
+            return
+        for task in traced.tasks.values():
+            for value in task.inputs.values():
+                if isinstance(value, str) and (
+                    WORKSPACE_PATH_PLACEHOLDER in value or value.startswith(WORKSPACE_MOUNT_PATH)
+                ):
+                    raise DslValueError(
+                        f"Workspace features are used (e.g., dsl.WORKSPACE_PATH_PLACEHOLDER) by task {task.name!r} but "
+                        "PipelineConfig.workspace.size is not set.",
+                        code="WORKSPACE_MISSING",
+                        hint="@dsl.pipeline(pipeline_config=dsl.PipelineConfig("
+                        "workspace=dsl.WorkspaceConfig(size='10Gi'))).",
+                        place=task.place,
+                    )
+
+
+def _pipeline_input(spec: ComponentSpec, name: str) -> PipelineChannel:
+    return create_pipeline_channel(name=name, type=spec.inputs[name].type)

@@ -1,0 +1,108 @@
+"""Refusals of the authoring language: what, where in the user's file, why, and how to write it instead."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+_PACKAGE_DIR = str(Path(__file__).resolve().parent.parent) + "/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A line of the user's own code."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def user_place() -> Place | None:
+    """The innermost line that is not ours: what the user was writing when this was called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not (filename.startswith(_PACKAGE_DIR) or filename.startswith("<frozen")) and "contextlib" not in filename:
+            return Place(file=filename, line=frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def function_place(func: object) -> Place | None:
+    """Where a function was defined."""
+    code = getattr(func, "__code__", None)
+    return None if code is None else Place(file=code.co_filename, line=code.co_firstlineno)
+
+
+class DslError(Exception):
+    """Base of every refusal; `code` is stable, the wording is not."""
+
+    code = "DSL_ERROR"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        hint: str | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self.code = code or type(self).code
+        self.message = message
+        self.hint = hint
+        self.place = place or user_place()
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        hint = f"\n  Instead: {self.hint}" if self.hint else ""
+        return f"{where}{self.message} [{self.code}]{hint}"
+
+
+class DslValueError(DslError, ValueError):
+    """A value the language cannot take."""
+
+    code = "INVALID_VALUE"
+
+
+class DslTypeError(DslError, TypeError):
+    """A thing of a kind the language cannot take."""
+
+    code = "INVALID_TYPE"
+
+
+class DslAttributeError(DslError, AttributeError):
+    """An attribute that this object does not have."""
+
+    code = "NO_SUCH_ATTRIBUTE"
+
+
+class DslKeyError(DslError, KeyError):
+    """An output that this task does not have."""
+
+    code = "NO_SUCH_OUTPUT"
+
+    def __str__(self) -> str:  # KeyError would show the repr of the text
+        return self._text()
+
+
+class DslIndexError(DslError, IndexError):
+    """A position that does not exist before the run."""
+
+    code = "CHANNEL_NOT_INDEXABLE"
+
+
+class DslRuntimeError(DslError, RuntimeError):
+    """Something that cannot be done here and now."""
+
+    code = "NOT_NOW"
+
+
+class DslNotImplementedError(DslError, NotImplementedError):
+    """Something Kubeflow Pipelines' document cannot express."""
+
+    code = "NOT_SUPPORTED"

@@ -1,0 +1,295 @@
+"""Channels: what a pipeline function handles instead of values, which exist only once the pipeline runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from headrace.dsl import conditions
+from headrace.dsl.errors import DslIndexError, DslTypeError, DslValueError
+from headrace.dsl.text import token
+from headrace.dsl.types.type_utils import ArtifactType, ParameterType, ValueType
+
+if TYPE_CHECKING:
+    from headrace.dsl.pipeline_task import PipelineTask
+    from headrace.dsl.tasks_group import ConditionBranches, TasksGroup
+
+INJECTED_PREFIX = "pipelinechannel--"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9\s_-]*")
+
+Producer: TypeAlias = "PipelineTask | TasksGroup"
+
+
+def additional_input_name_for_pipeline_channel(channel_or_name: PipelineChannel | str) -> str:
+    """The name under which a value from outside enters a group."""
+    name = channel_or_name.full_name if isinstance(channel_or_name, PipelineChannel) else channel_or_name
+    return INJECTED_PREFIX + name
+
+
+class PipelineChannel:
+    """A value of the running pipeline: a pipeline input, a task's output, or an item of a loop."""
+
+    __slots__ = ("name", "producer", "type")
+
+    name: str
+    type: ValueType
+    producer: Producer | None
+
+    def __init__(self, *, name: str, type: ValueType, producer: Producer | None = None) -> None:
+        if not _NAME.fullmatch(name):
+            raise DslValueError(
+                f"{name!r} cannot be the name of an input or output: only letters, digits, spaces, '_' and '-', "
+                "beginning with a letter.",
+                code="CHANNEL_NAME_INVALID",
+            )
+        self.name = name
+        self.type = type
+        self.producer = producer
+
+    @property
+    def full_name(self) -> str:
+        """Unique in the pipeline."""
+        return f"{self.producer.name}-{self.name}" if self.producer is not None else self.name
+
+    @property
+    def task_name(self) -> str | None:
+        return None if self.producer is None else self.producer.name
+
+    @property
+    def task(self) -> Producer | None:
+        return self.producer
+
+    @property
+    def channel_type(self) -> str:
+        return self.type.text
+
+    @property
+    def is_artifact_list(self) -> bool:
+        return isinstance(self.type, ArtifactType) and self.type.is_list
+
+    @property
+    def pattern(self) -> str:
+        """The text that stands for this channel inside other texts."""
+        return token(self)
+
+    def chain(self) -> tuple[PipelineChannel, ...]:
+        """This channel, then what it is an item or member of, and so on out to the source."""
+        return (self,)
+
+    def __str__(self) -> str:
+        return token(self)
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            raise DslTypeError(
+                f"A format ({spec!r}) cannot be applied to {self.described()}: its value is known only when the "
+                "pipeline runs.",
+                code="CHANNEL_FORMAT",
+                hint="format it inside a component.",
+            )
+        return token(self)
+
+    def described(self) -> str:
+        """How messages name this channel."""
+        owner = f"output {self.name!r} of {self.producer.name!r}" if self.producer else f"pipeline input {self.name!r}"
+        return f"the {owner}"
+
+    # Comparisons make conditions; everything else that would need the value now is refused.
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __eq__(self, other: object) -> conditions.Comparison:  # type: ignore[override]
+        return conditions.comparison("==", self, other)
+
+    def __ne__(self, other: object) -> conditions.Comparison:  # type: ignore[override]
+        return conditions.comparison("!=", self, other)
+
+    def __lt__(self, other: object) -> conditions.Comparison:
+        return conditions.comparison("<", self, other)
+
+    def __le__(self, other: object) -> conditions.Comparison:
+        return conditions.comparison("<=", self, other)
+
+    def __gt__(self, other: object) -> conditions.Comparison:
+        return conditions.comparison(">", self, other)
+
+    def __ge__(self, other: object) -> conditions.Comparison:
+        return conditions.comparison(">=", self, other)
+
+    def in_(self, values: list[Any] | tuple[Any, ...]) -> conditions.Membership:
+        """True where the value is one of these."""
+        return conditions.membership(self, values)
+
+    def __and__(self, other: object) -> conditions.Condition:
+        return conditions.truth(self) & other
+
+    def __rand__(self, other: object) -> conditions.Condition:
+        return conditions.truth(self) & other
+
+    def __or__(self, other: object) -> conditions.Condition:
+        return conditions.truth(self) | other
+
+    def __ror__(self, other: object) -> conditions.Condition:
+        return conditions.truth(self) | other
+
+    def __invert__(self) -> conditions.Condition:
+        return ~conditions.truth(self)
+
+    def __bool__(self) -> bool:
+        raise DslTypeError(
+            f"Python asked whether {self.described()} is true, but its value is known only when the pipeline runs "
+            "(`if`, `and`, `or`, `not` and `in` all ask this).",
+            code="CHANNEL_BOOL",
+            hint="use `with dsl.If(value == ...):`, and `&`, `|`, `~`, `.in_([...])` to combine conditions.",
+        )
+
+    def __len__(self) -> int:
+        self._unknown_now("has no length yet", "CHANNEL_LEN")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise DslTypeError(
+            f"{self._subject()} cannot be iterated: its value is known only when the pipeline runs.",
+            code="CHANNEL_ITERATED",
+            hint="use `with dsl.ParallelFor(items) as item:`.",
+        )
+
+    def __contains__(self, item: object) -> bool:
+        self._unknown_now("cannot be searched with `in`", "CHANNEL_CONTAINS")
+
+    def __getitem__(self, key: object) -> Any:
+        raise DslIndexError(
+            f"{self._subject()} cannot be indexed with {key!r}: its value is known only when the pipeline runs.",
+            hint="pass the whole value to a component and take the part there, or loop with dsl.ParallelFor.",
+        )
+
+    def __int__(self) -> int:
+        self._unknown_now("cannot become an int", "CHANNEL_CONVERTED")
+
+    def __float__(self) -> float:
+        self._unknown_now("cannot become a float", "CHANNEL_CONVERTED")
+
+    def __index__(self) -> int:
+        self._unknown_now("cannot be used as a position or count", "CHANNEL_CONVERTED")
+
+    def _subject(self) -> str:
+        text = self.described()
+        return text[0].upper() + text[1:]
+
+    def _unknown_now(self, what: str, code: str) -> NoReturn:
+        raise DslTypeError(
+            f"{self._subject()} {what}: its value is known only when the pipeline runs.",
+            code=code,
+            hint="do this inside a component that takes the value as an input.",
+        )
+
+
+def _refuse_arithmetic(self: PipelineChannel, *_: object) -> Any:
+    self._unknown_now("cannot take part in arithmetic or text concatenation", "CHANNEL_ARITHMETIC")
+
+
+for _operator in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "xor", "lshift", "rshift"):
+    setattr(PipelineChannel, f"__{_operator}__", _refuse_arithmetic)
+    setattr(PipelineChannel, f"__r{_operator}__", _refuse_arithmetic)
+for _operator in ("neg", "pos", "abs", "round", "call"):
+    setattr(PipelineChannel, f"__{_operator}__", _refuse_arithmetic)
+del PipelineChannel.__call__  # type: ignore[attr-defined]  # callable() must stay False
+
+
+class PipelineParameterChannel(PipelineChannel):
+    """A small value."""
+
+    __slots__ = ()
+    type: ParameterType
+
+
+class PipelineArtifactChannel(PipelineChannel):
+    """An artifact, or a list of artifacts."""
+
+    __slots__ = ()
+    type: ArtifactType
+
+
+def create_pipeline_channel(*, name: str, type: ValueType, producer: Producer | None = None) -> PipelineChannel:
+    if isinstance(type, ArtifactType):
+        return PipelineArtifactChannel(name=name, type=type, producer=producer)
+    return PipelineParameterChannel(name=name, type=type, producer=producer)
+
+
+class OneOfMixin(PipelineChannel):
+    """The output of whichever branch of an If/Else chain ran."""
+
+    __slots__ = ()
+    channels: tuple[PipelineChannel, ...]
+    producer: ConditionBranches
+
+    @property
+    def condition_branches_group(self) -> ConditionBranches:
+        return self.producer
+
+    def __str__(self) -> str:
+        raise DslTypeError(
+            "dsl.OneOf cannot be put into a text.",
+            code="ONEOF_IN_TEXT",
+            hint="give it to a component's own input and build the text there.",
+        )
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"OneOf({self.full_name})"
+
+
+class OneOfParameter(OneOfMixin, PipelineParameterChannel):
+    __slots__ = ("channels",)
+
+
+class OneOfArtifact(OneOfMixin, PipelineArtifactChannel):
+    __slots__ = ("channels",)
+
+
+def OneOf(*channels: PipelineChannel) -> OneOfParameter | OneOfArtifact:  # noqa: N802 (the name users write)
+    """The output of whichever branch of an If/Else chain ran, as one channel."""
+    from headrace.dsl.tasks_group import branches_of
+
+    if not channels:
+        raise DslValueError("dsl.OneOf needs at least one channel.", code="ONEOF_EMPTY")
+    _check_oneof(channels)
+    branches = branches_of(channels)
+    name = additional_input_name_for_pipeline_channel(f"{branches.name}-oneof-{branches.next_oneof()}")
+    cls = OneOfArtifact if isinstance(channels[0], PipelineArtifactChannel) else OneOfParameter
+    oneof = cls(name=name, type=channels[0].type, producer=branches)
+    oneof.channels = channels
+    return oneof
+
+
+def _check_oneof(channels: tuple[Any, ...]) -> None:
+    from headrace.dsl.for_loop import Collected
+
+    for channel in channels:
+        if isinstance(channel, Collected):
+            raise DslValueError("dsl.Collected cannot be used inside of dsl.OneOf.", code="ONEOF_OF_COLLECTED")
+        if isinstance(channel, OneOfMixin):
+            raise DslValueError("dsl.OneOf cannot be used inside of another dsl.OneOf.", code="ONEOF_OF_ONEOF")
+        if not isinstance(channel, PipelineChannel):
+            raise DslValueError(
+                f"Got unknown input to dsl.OneOf with type {type(channel).__name__}.", code="ONEOF_NOT_A_CHANNEL"
+            )
+    first = channels[0]
+    for index, channel in enumerate(channels):
+        if isinstance(channel, PipelineArtifactChannel) != isinstance(first, PipelineArtifactChannel):
+            raise DslTypeError(
+                "Task outputs passed to dsl.OneOf must be the same type. "
+                "Found a mix of parameters and artifacts passed to dsl.OneOf.",
+                code="ONEOF_MIXED",
+            )
+        if str(channel.type) != str(first.type):
+            raise DslTypeError(
+                "Task outputs passed to dsl.OneOf must be the same type. Got two channels with different types: "
+                f"{first.type} at index 0 and {channel.type} at index {index}.",
+                code="ONEOF_MIXED",
+            )

@@ -1,0 +1,227 @@
+"""Control flow: the groups of tasks that `with dsl.If(...)`, `dsl.ParallelFor`, `dsl.ExitHandler` make."""
+
+from __future__ import annotations
+
+import enum
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from headrace.dsl import pipeline_context
+from headrace.dsl.conditions import Condition as ConditionValue
+from headrace.dsl.conditions import Negated
+from headrace.dsl.conditions import condition as as_condition
+from headrace.dsl.errors import DslError, DslTypeError, DslValueError, user_place
+from headrace.dsl.for_loop import Collected, LoopArtifactArgument, LoopParameterArgument, item_of
+from headrace.dsl.pipeline_channel import PipelineChannel
+
+if TYPE_CHECKING:
+    from headrace.dsl.pipeline_task import PipelineTask
+
+
+class InvalidControlFlowException(DslError):
+    """An Elif or Else with no If before it."""
+
+    code = "CONTROL_FLOW_INVALID"
+
+
+class TasksGroupType(enum.StrEnum):
+    """Kinds of groups, by the first part of their names."""
+
+    PIPELINE = "pipeline"
+    CONDITION = "condition"
+    CONDITION_BRANCHES = "condition-branches"
+    FOR_LOOP = "for-loop"
+    EXIT_HANDLER = "exit-handler"
+
+
+class TasksGroup:
+    """Tasks and groups that belong together; a sub-DAG of the document."""
+
+    group_type = TasksGroupType.PIPELINE
+
+    def __init__(self, name: str | None = None) -> None:
+        self.display_name = name
+        self.name = ""
+        self.tasks: list[PipelineTask] = []
+        self.groups: list[TasksGroup] = []
+        self.parent_task_group: TasksGroup | None = None
+        self.place = user_place()
+
+    @property
+    def is_root(self) -> bool:
+        return self.group_type is TasksGroupType.PIPELINE
+
+    @property
+    def path(self) -> tuple[TasksGroup, ...]:
+        """The groups around this one from the outermost, with this one at the end."""
+        above = self.parent_task_group.path if self.parent_task_group is not None else ()
+        return (*above, self)
+
+    def __enter__(self) -> Any:
+        pipeline = pipeline_context.current(f"dsl.{type(self).__name__}")
+        self.name = f"{self.group_type}-{pipeline.next_group_number()}"
+        pipeline.push(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # An If/Elif chain without Else is still open here (as in KFP, what follows it on its level joins it).
+        pipeline_context.current("the end of a group").close(self)
+
+
+class ExitHandler(TasksGroup):
+    """Tasks after which, however they end, one more task runs."""
+
+    group_type = TasksGroupType.EXIT_HANDLER
+
+    def __init__(self, exit_task: PipelineTask, name: str | None = None) -> None:
+        super().__init__(name)
+        pipeline = pipeline_context.current("dsl.ExitHandler")
+        if exit_task.depends_on_tasks():
+            raise DslValueError(
+                "exit_task cannot depend on any other tasks.",
+                code="EXIT_TASK_DEPENDS",
+                hint="give the exit task pipeline inputs and constants only; dsl.PipelineTaskFinalStatus tells it how "
+                "the tasks ended.",
+            )
+        self.exit_task = exit_task
+        exit_task.is_exit_handler = True
+        pipeline.take_out(exit_task)
+
+
+class ConditionBranches(TasksGroup):
+    """The whole of an If/Elif/Else chain."""
+
+    group_type = TasksGroupType.CONDITION_BRANCHES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._oneofs = 0
+
+    def next_oneof(self) -> int:
+        self._oneofs += 1
+        return self._oneofs
+
+
+class _Branch(TasksGroup):
+    """Tasks that run only where conditions hold; `refused` is what a following branch has to exclude."""
+
+    group_type = TasksGroupType.CONDITION
+
+    def __init__(
+        self, conditions: tuple[ConditionValue, ...], refused: tuple[ConditionValue, ...], name: str | None
+    ) -> None:
+        super().__init__(name)
+        self.conditions = conditions
+        self.refused = refused
+
+
+class If(_Branch):
+    """Tasks that run only if a condition holds."""
+
+    def __init__(self, condition: Any, name: str | None = None) -> None:
+        held = as_condition(condition)
+        super().__init__((held,), (Negated(held),), name)
+
+
+class Condition(If):
+    """The old name of dsl.If."""
+
+    def __enter__(self) -> Any:
+        warnings.warn("dsl.Condition is deprecated. Use dsl.If instead.", DeprecationWarning, stacklevel=2)
+        return super().__enter__()
+
+
+class _Follower(_Branch):
+    def __enter__(self) -> Any:
+        _wrap_chain(pipeline_context.current(f"dsl.{type(self).__name__}"))
+        return super().__enter__()
+
+
+class Elif(_Follower):
+    """Tasks that run only if no earlier branch did and a condition holds."""
+
+    def __init__(self, condition: Any, name: str | None = None) -> None:
+        before = _branch_before("dsl.Elif")
+        held = as_condition(condition)
+        super().__init__((*before.refused, held), (*before.refused, Negated(held)), name)
+
+
+class Else(_Follower):
+    """Tasks that run only if no earlier branch did."""
+
+    def __init__(self, name: str | None = None) -> None:
+        before = _branch_before("dsl.Else")
+        super().__init__(before.refused, before.refused, name)
+
+    def __exit__(self, *_: object) -> None:
+        pipeline = pipeline_context.current("the end of dsl.Else")
+        pipeline.pop()
+        pipeline.pop()  # nothing can follow an Else, so the chain ends with it
+
+
+def _branch_before(what: str) -> _Branch:
+    before = pipeline_context.current(what).last_group()
+    if isinstance(before, ConditionBranches) and what == "dsl.Else":
+        raise InvalidControlFlowException(
+            "Cannot use dsl.Else following another dsl.Else. "
+            "dsl.Else can only be used following an upstream dsl.If or dsl.Elif."
+        )
+    if not isinstance(before, If | Elif):
+        raise InvalidControlFlowException(f"{what} can only be used following an upstream dsl.If or dsl.Elif.")
+    return before
+
+
+def _wrap_chain(pipeline: pipeline_context.Pipeline) -> None:
+    """Put the If before into a group of its own, whose number is the lower one of the two."""
+    first = pipeline.last_group()
+    if first is None or isinstance(first, Elif):
+        return
+    chain = ConditionBranches()
+    chain.name = f"{chain.group_type}-{first.name.rsplit('-', 1)[1]}"
+    first.name = f"{first.group_type}-{pipeline.next_group_number()}"
+    pipeline.current_group.groups.pop()
+    pipeline.push(chain)
+    pipeline.push(first)
+    pipeline.pop()
+
+
+def branches_of(channels: tuple[PipelineChannel, ...]) -> ConditionBranches:
+    """The If/Else chain whose branches these outputs come from."""
+    group = getattr(channels[0].producer, "parent_task_group", None)
+    chain = group.parent_task_group if group is not None else None
+    if not isinstance(chain, ConditionBranches):
+        raise DslValueError(
+            "dsl.OneOf takes one output from each branch of a dsl.If / dsl.Else chain, of tasks that stand directly "
+            "in the branches.",
+            code="ONEOF_NOT_FROM_BRANCHES",
+        )
+    if not isinstance(chain.groups[-1], Else):
+        raise DslValueError(
+            "dsl.OneOf must include an output from a task in a dsl.Else group to ensure at least one output is "
+            "available at runtime.",
+            code="ONEOF_WITHOUT_ELSE",
+        )
+    return chain
+
+
+class ParallelFor(TasksGroup):
+    """Tasks that run once for each item of a list."""
+
+    group_type = TasksGroupType.FOR_LOOP
+
+    def __init__(self, items: Any, name: str | None = None, parallelism: int | None = None) -> None:
+        limit = parallelism or 0
+        if limit < 0:
+            raise DslValueError(f"ParallelFor parallelism must be >= 0. Got: {limit}.", code="PARALLELISM_NEGATIVE")
+        super().__init__(name)
+        if isinstance(items, Collected) and items.is_artifact_channel is False and items.producer is None:
+            raise DslTypeError("A loop cannot run over this.", code="LOOP_ITEMS_INVALID")
+        pipeline = pipeline_context.current("dsl.ParallelFor")
+        self.loop_argument = item_of(items, next_number=pipeline.next_group_number)
+        self.loop_argument.loop = self
+        self.items_is_pipeline_channel = isinstance(items, PipelineChannel)
+        self.parallelism_limit = limit
+
+    def __enter__(self) -> LoopParameterArgument | LoopArtifactArgument:
+        super().__enter__()
+        return self.loop_argument

@@ -1,0 +1,72 @@
+"""Channels inside Python texts: an f-string leaves a token of private-use characters that is looked up later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from headrace.dsl.errors import DslValueError
+
+if TYPE_CHECKING:
+    from headrace.dsl.pipeline_channel import PipelineChannel
+
+_OPEN, _CLOSE = "\ue0d0", "\ue0d1"
+# json.dumps and repr write such characters as escapes; the token must survive both.
+_TOKEN = re.compile(r"(?:\ue0d0|\\{1,4}ue0d0)([0-9]+)(?:\ue0d1|\\{1,4}ue0d1)")
+_DAMAGED = re.compile(r"\ue0d0|\ue0d1|\\ue0d[01]")
+
+#: Channel by number. Numbers are never reused, so a token cannot mean another pipeline's channel.
+_channels: dict[int, PipelineChannel] = {}
+_numbers: dict[int, int] = {}
+
+
+def token(channel: PipelineChannel) -> str:
+    """The text that stands for a channel."""
+    number = _numbers.get(id(channel))
+    if number is None or _channels.get(number) is not channel:
+        number = len(_channels)
+        _channels[number] = channel
+        _numbers[id(channel)] = number
+    return f"{_OPEN}{number}{_CLOSE}"
+
+
+def has_token(text: str) -> bool:
+    return "ue0d" in text or _OPEN in text or _CLOSE in text
+
+
+def channels_in_text(text: str) -> Iterator[PipelineChannel]:
+    if has_token(text):
+        for found in _TOKEN.finditer(text):
+            yield _channels[int(found[1])]
+
+
+def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> str:
+    """The text with each channel replaced; a cut-up token is refused."""
+    if not has_token(text):
+        return text
+    replaced = _TOKEN.sub(lambda found: replacement(_channels[int(found[1])]), text)
+    if _DAMAGED.search(replaced):
+        raise DslValueError(
+            "A text with a pipeline value in it was sliced, split or changed letter by letter.",
+            code="CHANNEL_TEXT_DAMAGED",
+            hint="the value is known only when the pipeline runs: change the text inside a component.",
+        )
+    return replaced
+
+
+def channels_in(value: Any) -> Iterator[PipelineChannel]:
+    """Every channel in a value, also inside texts, lists and dicts."""
+    from headrace.dsl.pipeline_channel import PipelineChannel
+
+    if isinstance(value, PipelineChannel):
+        yield value
+    elif isinstance(value, str):
+        yield from channels_in_text(value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from channels_in(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from channels_in(key)
+            yield from channels_in(item)

@@ -1,0 +1,1 @@
+"""The types of values that flow between tasks."""
