@@ -90,6 +90,9 @@ def page_headers(facts: Facts) -> dict[str, str]:
             "base-uri 'none'",
             "object-src 'none'",
             "frame-ancestors 'none'",
+            # Text becomes script only through the UI's one policy, which makes its worker's address.
+            "require-trusted-types-for 'script'",
+            "trusted-types headrace",
         )
     )
     return {

@@ -28,7 +28,9 @@ from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, Unavailable
 from headrace.service.service import Service
 from headrace.service.settings import Settings
-from headrace.wire.server_file import ServerInfo, read_info, server_file
+from headrace.wire.server_file import ServerInfo as ServerInfo
+from headrace.wire.server_file import read_info as read_info
+from headrace.wire.server_file import server_file
 
 log = logging.getLogger("headrace.server")
 
