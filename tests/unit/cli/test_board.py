@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
-from factories import AT, LATER, a_change, a_node, a_reason, a_run, a_run_view, an_attempt, an_execution
 
+from factories import AT, LATER, a_change, a_node, a_reason, a_run, a_run_view, an_attempt, an_execution
 from headrace.cli.board import MANY, Board
 from headrace.cli.screen import LiveScreen, PlainScreen, screen_for
 from headrace.cli.terminal import Paint, plain
