@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import msgspec
-
 from headrace.engine.model import Execution, Json
+from headrace.executors.port import Executor
+from headrace.service import content, experiments, pipelines, runs, views
+from headrace.service.context import Context
+from headrace.service.loop import RunLoop
+from headrace.service.opening import close_context, open_context, resumable
+from headrace.service.requests import NewRun as NewRun
+from headrace.service.requests import NewVersion as NewVersion
 from headrace.service.settings import Settings
 from headrace.store.records import (
     ArtifactRecord,
@@ -24,179 +29,178 @@ from headrace.store.records import (
 from headrace.wire.api import ExecutionDetail, ListChange, RunChange, RunView
 
 
-class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is made from: a document, or a pipeline (its latest version) or version."""
-
-    display_name: str = ""
-    description: str = ""
-    #: Parsed document as plain JSON objects (`pipeline_spec`, `platform_spec`), or
-    pipeline_spec: dict[str, Json] | None = None
-    platform_spec: dict[str, Json] | None = None
-    #: … ids of what was uploaded.
-    pipeline_id: str | None = None
-    pipeline_version_id: str | None = None
-    experiment_id: str | None = None
-    #: Found or made when no id is given; "" means the default experiment.
-    experiment_name: str = ""
-    parameters: dict[str, Json] = {}
-    pipeline_root: str = ""
-    service_account: str = ""
-    #: None: as each task says; False: no cache is read.
-    caching: bool | None = None
-
-
-class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """An uploaded document."""
-
-    name: str
-    display_name: str = ""
-    description: str = ""
-    code_source_url: str = ""
-    tags: dict[str, str] = {}
-    pipeline_spec: dict[str, Json]
-    platform_spec: dict[str, Json] | None = None
-
-
 class Service:
     """A running service over one data directory."""
 
+    def __init__(self, context: Context, loop: RunLoop) -> None:
+        self._context = context
+        self._loop = loop
+
     @classmethod
-    async def open(cls, settings: Settings) -> Service:
+    async def open(cls, settings: Settings, *, executor: Executor | None = None, in_memory: bool = False) -> Service:
         """Open or make the data directory, take it for this process alone, resume every run.
+
+        `executor` takes the place of this machine's own; `in_memory` keeps nothing beyond `close` but artifacts.
 
         Raises Unavailable: HOME_READ_ONLY, HOME_FULL, HOME_IN_USE (details: pid, url of who has it),
         HOME_NEWER (made by a newer version of Headrace).
         """
-        raise NotImplementedError
+        context = await open_context(settings, executor=executor, in_memory=in_memory)
+        loop = RunLoop(context)
+        try:
+            await experiments.find_or_create(context, experiments.DEFAULT_NAME)
+            await loop.start(await resumable(context))
+        except BaseException:
+            await loop.close()
+            await close_context(context)
+            raise
+        return cls(context, loop)
 
     async def close(self) -> None:
         """Let go: attempts go on running and are adopted by the next `open`."""
-        raise NotImplementedError
+        await self._loop.close()
+        await close_context(self._context)
 
     # experiments -----------------------------------------------------------------------------
     async def create_experiment(self, *, name: str, description: str = "", namespace: str = "") -> ExperimentRecord:
-        raise NotImplementedError
+        return await experiments.create(self._context, name=name, description=description, namespace=namespace)
 
     async def get_experiment(self, experiment_id: str) -> ExperimentRecord:
-        raise NotImplementedError
+        return await experiments.get(self._context, experiment_id)
 
     async def list_experiments(self, query: ListQuery) -> Page[ExperimentRecord]:
-        raise NotImplementedError
+        return await experiments.list_page(self._context, query)
 
     async def set_experiment_archived(self, experiment_id: str, archived: bool) -> None:
-        raise NotImplementedError
+        await experiments.set_archived(self._context, experiment_id, archived)
 
     async def delete_experiment(self, experiment_id: str) -> None:
-        raise NotImplementedError
+        await experiments.delete(self._context, experiment_id)
 
     # pipelines and versions ------------------------------------------------------------------
     async def create_pipeline(
-        self, *, name: str, display_name: str = "", description: str = "", namespace: str = "",
-        tags: dict[str, str] | None = None, version: NewVersion | None = None,
+        self,
+        *,
+        name: str,
+        display_name: str = "",
+        description: str = "",
+        namespace: str = "",
+        tags: dict[str, str] | None = None,
+        version: NewVersion | None = None,
     ) -> PipelineRecord:
-        raise NotImplementedError
+        return await pipelines.create(
+            self._context,
+            name=name,
+            display_name=display_name,
+            description=description,
+            namespace=namespace,
+            tags=tags or {},
+            version=version,
+        )
 
     async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:
-        raise NotImplementedError
+        return await pipelines.create_version(self._context, pipeline_id, version)
 
     async def get_pipeline(self, pipeline_id: str) -> PipelineRecord:
-        raise NotImplementedError
+        return await pipelines.get(self._context, pipeline_id)
 
     async def get_pipeline_by_name(self, name: str, namespace: str = "") -> PipelineRecord:
-        raise NotImplementedError
+        return await pipelines.find(self._context, name, namespace)
 
     async def list_pipelines(self, query: ListQuery) -> Page[PipelineRecord]:
-        raise NotImplementedError
+        return await pipelines.list_page(self._context, query)
 
     async def update_pipeline(
         self, pipeline_id: str, *, display_name: str | None = None, tags: dict[str, str] | None = None
     ) -> PipelineRecord:
-        raise NotImplementedError
+        return await pipelines.update(self._context, pipeline_id, display_name=display_name, tags=tags)
 
     async def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> None:
-        raise NotImplementedError
+        await pipelines.delete(self._context, pipeline_id, cascade=cascade)
 
     async def get_version(self, pipeline_version_id: str) -> VersionRecord:
-        raise NotImplementedError
+        return await pipelines.get_version(self._context, pipeline_version_id)
 
     async def list_versions(self, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
-        raise NotImplementedError
+        return await pipelines.list_versions(self._context, pipeline_id, query)
 
     async def update_version(
         self, pipeline_version_id: str, *, display_name: str | None = None, tags: dict[str, str] | None = None
     ) -> VersionRecord:
-        raise NotImplementedError
+        return await pipelines.update_version(self._context, pipeline_version_id, display_name=display_name, tags=tags)
 
     async def delete_version(self, pipeline_version_id: str) -> None:
-        raise NotImplementedError
+        await pipelines.delete_version(self._context, pipeline_version_id)
 
     # runs ------------------------------------------------------------------------------------
     async def create_run(self, new: NewRun) -> RunRecord:
         """Check the document and the arguments, store the run with RunStarted, and begin."""
-        raise NotImplementedError
+        return await runs.create(self._context, self._loop, new)
 
     async def get_run(self, run_id: str) -> RunRecord:
-        raise NotImplementedError
+        return await runs.get(self._context, run_id)
 
     async def get_run_document(self, run_id: str) -> tuple[dict[str, Json], dict[str, Json] | None]:
         """`(pipeline_spec, platform_spec)` of the run."""
-        raise NotImplementedError
+        return await runs.get_document(self._context, run_id)
 
     async def list_runs(self, query: ListQuery) -> Page[RunRecord]:
-        raise NotImplementedError
+        return await runs.list_page(self._context, query)
 
     async def get_executions(self, run_id: str) -> tuple[Execution, ...]:
         """All executions of a run, parents before children."""
-        raise NotImplementedError
+        return await runs.get_executions(self._context, run_id)
 
     async def terminate_run(self, run_id: str) -> None:
-        raise NotImplementedError
+        """Ask for its end; CANCELED once nothing of it is left. Raises Conflict RUN_FINAL when it has ended already."""
+        await runs.terminate(self._context, self._loop, run_id)
 
     async def retry_run(self, run_id: str) -> None:
-        raise NotImplementedError
+        """Try what failed once more, keeping what succeeded. Raises Conflict unless the run is FAILED or CANCELED."""
+        await runs.retry(self._context, self._loop, run_id)
 
     async def set_run_archived(self, run_id: str, archived: bool) -> None:
-        raise NotImplementedError
+        await runs.set_archived(self._context, run_id, archived)
 
     async def delete_run(self, run_id: str) -> None:
         """Delete a run and its executions; one that is not final is terminated first. Artifacts go with it."""
-        raise NotImplementedError
+        await runs.delete(self._context, self._loop, run_id)
 
     # views for `/api` ------------------------------------------------------------------------
     async def run_view(self, run_id: str) -> RunView:
-        raise NotImplementedError
+        return await views.run_view(self._context, run_id)
 
     async def execution_detail(self, execution_id: str) -> ExecutionDetail:
-        raise NotImplementedError
+        return await views.execution_detail(self._context, execution_id)
 
     def watch_run(self, run_id: str, *, after_version: int = 0) -> AsyncIterator[RunChange]:
         """What changed after `after_version` (0: everything), then each change, batched (at most ~10 a second);
         ends once the run is final and all is sent. Raises NotFound at the first step."""
-        raise NotImplementedError
+        return views.watch_run(self._context, run_id, after_version=after_version)
 
     def watch_runs(self) -> AsyncIterator[ListChange]:
         """Summaries of runs as they change, batched; endless."""
-        raise NotImplementedError
+        return views.watch_runs(self._context)
 
     async def get_artifact(self, artifact_id: str) -> ArtifactRecord:
-        raise NotImplementedError
+        return await content.get_artifact(self._context, artifact_id)
 
     def read_artifact(
         self, artifact_id: str, *, offset: int = 0, limit: int | None = None, member: str = ""
     ) -> AsyncIterator[bytes]:
         """The content in chunks; `member` is a file's name inside a directory artifact (checked, never followed out)."""
-        raise NotImplementedError
+        return content.read_artifact(self._context, artifact_id, offset=offset, limit=limit, member=member)
 
     async def list_artifact_members(self, artifact_id: str) -> tuple[tuple[str, int], ...]:
         """`(name, size_bytes)` of each file of a directory artifact; one pair with name "" for a file."""
-        raise NotImplementedError
+        return await content.list_members(self._context, artifact_id)
 
     async def log_size(self, execution_id: str, attempt: int) -> int:
         """Bytes of the attempt's log so far. Raises NotFound."""
-        raise NotImplementedError
+        return await content.log_size(self._context, execution_id, attempt)
 
     def read_log(
         self, execution_id: str, attempt: int, *, offset: int = 0, limit: int | None = None, follow: bool = False
     ) -> AsyncIterator[bytes]:
         """The attempt's log from byte `offset`; with `follow`, until the attempt has ended."""
-        raise NotImplementedError
+        return content.read_log(self._context, execution_id, attempt, offset=offset, limit=limit, follow=follow)

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from immutables import Map
 
-from headrace.engine.model import AnyEvent, Execution, Json, Reason, RunState, State
+from headrace.engine.model import AnyEvent, Execution, Json, Reason, State
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-
-#: `RunState` without its executions, which have rows of their own.
-_Head = msgspec.defstruct(
-    "Head",
-    [
-        (field.name, field.type, field.default) if field.default is not msgspec.NODEFAULT else (field.name, field.type)
-        for field in msgspec.structs.fields(RunState)
-        if field.name != "executions"
-    ],
-    kw_only=True,
-    omit_defaults=True,
-)
-_HEAD_FIELDS: tuple[str, ...] = _Head.__struct_fields__
 
 _history = msgspec.json.Decoder(tuple[tuple[float, State, Reason | None], ...])
 _counts = msgspec.json.Decoder(dict[State, int])
 _execution = msgspec.json.Decoder(Execution)
 _event: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 _reason = msgspec.json.Decoder(Reason)
-_head = msgspec.json.Decoder(_Head)
 
 
 def encode(value: Any) -> str:
@@ -78,15 +62,3 @@ def decode_execution(text: str) -> Execution:
 def decode_event(text: str) -> AnyEvent:
     """One event of the log."""
     return _event.decode(text)
-
-
-def encode_head(state: RunState) -> str:
-    """A run's state without its executions."""
-    return encode(_Head(**{name: getattr(state, name) for name in _HEAD_FIELDS}))
-
-
-def decode_state(head: str, executions: Mapping[str, Execution]) -> RunState:
-    """The whole state again."""
-    decoded = _head.decode(head)
-    fields = {name: getattr(decoded, name) for name in _HEAD_FIELDS}
-    return RunState(executions=Map(executions), **fields)

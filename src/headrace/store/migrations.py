@@ -138,8 +138,7 @@ CREATE TABLE execution_artifacts (
     run_id TEXT NOT NULL,
     artifact_id TEXT NOT NULL,
     PRIMARY KEY (execution_id, direction, name, position),
-    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE,
-    FOREIGN KEY (artifact_id) REFERENCES artifacts (artifact_id) ON DELETE CASCADE
+    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE
 );
 CREATE INDEX execution_artifacts_artifact ON execution_artifacts (artifact_id);
 CREATE INDEX execution_artifacts_run ON execution_artifacts (run_id);

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, update
 
+from headrace.engine import decode_header, encode_header
 from headrace.engine.model import AnyEvent, Execution, Json, Reason, RunState, State, execution_id
 from headrace.store import codec
 from headrace.store.artifacts import ArtifactEdge, insert_artifacts, insert_edges
@@ -93,7 +94,9 @@ class StoredRun(Record, frozen=True, kw_only=True):
     record: RunRecord
     pipeline_spec: dict[str, Json]
     platform_spec: dict[str, Json] | None
-    state: RunState
+    #: Its state without executions; `engine.restore` puts the two together.
+    header: RunState
+    executions: tuple[Execution, ...]
     event_count: int
 
 
@@ -146,7 +149,7 @@ def _moving(change: RunChangeSet) -> dict[str, Any]:
         "error": None if state.error is None else codec.encode(state.error),
         "state_history": codec.encode(change.state_history),
         "task_counts": codec.encode(change.task_counts),
-        "head": codec.encode_head(state),
+        "head": encode_header(state).decode(),
     }
 
 
@@ -296,12 +299,12 @@ def load_run(conn: Connection, run_id: str) -> StoredRun | None:
     document = get_document(conn, run_id)
     if row is None or document is None:
         return None
-    found = {execution.path: execution for execution in get_executions(conn, run_id)}
     return StoredRun(
         record=_record(row),
         pipeline_spec=document[0],
         platform_spec=document[1],
-        state=codec.decode_state(row.head, found),
+        header=decode_header(row.head),
+        executions=get_executions(conn, run_id),
         event_count=row.event_count,
     )
 

@@ -180,7 +180,8 @@ execution_artifacts = Table(
     Column("name", Text, primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
-    Column("artifact_id", Text, ForeignKey("artifacts.artifact_id", ondelete="CASCADE"), nullable=False),
+    # No foreign key: a lineage edge whose artifact was deleted meanwhile must not stop a run.
+    _text("artifact_id"),
 )
 Index("execution_artifacts_artifact", execution_artifacts.c.artifact_id)
 Index("execution_artifacts_run", execution_artifacts.c.run_id)

@@ -1,0 +1,267 @@
+"""One run under way, in memory: folding events into the next state and into what must be committed with it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from headrace.engine import Plan, advance, fingerprint, uses_cache
+from headrace.engine.model import (
+    AnyEvent,
+    AttemptFailed,
+    AttemptId,
+    AttemptLost,
+    AttemptStopped,
+    AttemptSucceeded,
+    Command,
+    Execution,
+    Kind,
+    Reason,
+    RunState,
+    State,
+    execution_id,
+)
+from headrace.service import outcomes
+from headrace.store.cache import CacheEntry, CacheKey
+from headrace.store.records import RunRecord
+from headrace.store.runs import RunChangeSet
+
+#: Kinds that have attempts: what `task_counts` counts.
+TASKS = frozenset({Kind.TASK, Kind.IMPORTER})
+_STORY_LENGTH = 20
+
+
+@dataclass(kw_only=True)
+class Happening:
+    """One event of one run, on its way into the record."""
+
+    run_id: str
+    event: AnyEvent
+    #: URIs among the event's outputs that are directories.
+    directories: frozenset[str] = frozenset()
+
+
+@dataclass(kw_only=True)
+class ActiveRun:
+    """A run that is not final, and what is known of it beside its state."""
+
+    record: RunRecord
+    plan: Plan
+    state: RunState
+    version: int
+    event_count: int
+    state_history: tuple[tuple[float, State, Reason | None], ...]
+    task_counts: dict[State, int]
+    #: Nothing of it is recorded yet: its root execution, too, is to be written.
+    is_new: bool = False
+    #: The last events, for the story told when something goes wrong with the run.
+    story: list[str] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.record.run_id
+
+
+@dataclass(kw_only=True)
+class Fold:
+    """What a batch of events did to one run, before it is committed."""
+
+    run: ActiveRun
+    change: RunChangeSet
+    #: Each with the state in which it was wished for.
+    commands: list[tuple[RunState, Command]]
+    #: Attempts whose end is recorded by this.
+    ended: list[AttemptId]
+
+
+def fold(run: ActiveRun, happenings: Sequence[Happening], now: float) -> Fold:
+    """The run after these events. An error in it ends this run, FAILED, and no other."""
+    try:
+        return _fold(run, happenings)
+    except Exception as error:
+        return failed_by(run, error, now)
+
+
+def _fold(run: ActiveRun, happenings: Sequence[Happening]) -> Fold:
+    state = run.state
+    touched: dict[str, None] = {}
+    commands: list[tuple[RunState, Command]] = []
+    for happening in happenings:
+        step = advance(run.plan, state, happening.event)
+        state = step.state
+        touched.update(dict.fromkeys(step.changed))
+        commands += ((state, command) for command in step.commands)
+        _tell(run.story, happening.event)
+    directories = frozenset().union(*(happening.directories for happening in happenings))
+    change = _change(run, state, list(touched), happenings, directories)
+    ended = [attempt for happening in happenings if (attempt := ended_by(happening.event))]
+    return Fold(run=run, change=change, commands=commands, ended=ended)
+
+
+def ended_by(event: AnyEvent) -> AttemptId | None:
+    """The attempt whose end this event tells of."""
+    match event:
+        case AttemptSucceeded() | AttemptFailed() | AttemptLost() | AttemptStopped():
+            return event.attempt
+        case _:
+            return None
+
+
+def _tell(story: list[str], event: AnyEvent) -> None:
+    attempt = getattr(event, "attempt", None)
+    where = f" {attempt.path}#{attempt.number}" if attempt else f" {getattr(event, 'path', '')}".rstrip()
+    story.append(f"{event.at:.3f} {type(event).__name__}{where}")
+    del story[:-_STORY_LENGTH]
+
+
+def _change(
+    run: ActiveRun, state: RunState, touched: list[str], happenings: Sequence[Happening], directories: frozenset[str]
+) -> RunChangeSet:
+    before: Mapping[str, Execution] = {} if run.is_new else run.state.executions
+    if run.is_new:
+        touched = list(state.executions)
+    changed = [path for path in touched if state.executions[path] != before.get(path)]
+    settled = [
+        state.executions[path]
+        for path in changed
+        if state.executions[path].state.final and not (path in before and before[path].state.final)
+    ]
+    at = happenings[-1].event.at
+    return RunChangeSet(
+        run_id=run.run_id,
+        base_version=run.version,
+        state=state,
+        changed=tuple(_placed(state, before, changed)),
+        first_seq=run.event_count,
+        events=tuple(happening.event for happening in happenings),
+        state_history=_history(run, state, at),
+        task_counts=_counts(run, state, changed),
+        artifacts=tuple(
+            artifact
+            for execution in settled
+            if execution.kind in TASKS
+            for artifact in outcomes.made_by(run.run_id, execution, at, directories)
+        ),
+        edges=tuple(
+            edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)
+        ),
+        cache_entries=tuple(_cache_entries(run, state, settled, at)),
+    )
+
+
+def _placed(state: RunState, before: Mapping[str, Execution], changed: list[str]) -> Iterable[tuple[int, Execution]]:
+    place = len(before)
+    for path in changed:
+        new = path not in before
+        # The place of one that has a row already is not written again.
+        yield place if new else 0, state.executions[path]
+        place += new
+
+
+def _history(run: ActiveRun, state: RunState, at: float) -> tuple[tuple[float, State, Reason | None], ...]:
+    if run.state_history and run.state_history[-1][1] is state.state:
+        return run.state_history
+    return (*run.state_history, (at, state.state, state.error))
+
+
+def _counts(run: ActiveRun, state: RunState, changed: list[str]) -> dict[State, int]:
+    counts = dict(run.task_counts)
+    for path in changed:
+        old, new = run.state.executions.get(path), state.executions[path]
+        if new.kind not in TASKS:
+            continue
+        if old is not None:
+            counts[old.state] = counts.get(old.state, 0) - 1
+        counts[new.state] = counts.get(new.state, 0) + 1
+    return {word: count for word, count in counts.items() if count}
+
+
+def _cache_entries(run: ActiveRun, state: RunState, settled: list[Execution], at: float) -> Iterable[CacheEntry]:
+    for execution in settled:
+        if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or execution.cached_from:
+            continue
+        if not uses_cache(run.plan, state, execution.path):
+            continue
+        yield CacheEntry(
+            key=cache_key(run, state, execution.path),
+            execution_id=execution_id(run.run_id, execution.path),
+            run_id=run.run_id,
+            outputs=execution.outputs,
+            created_at=at,
+        )
+
+
+def cache_key(run: ActiveRun, state: RunState, path: str) -> CacheKey:
+    """What this execution's outputs are kept under, and found by."""
+    return CacheKey(
+        namespace=run.record.namespace,
+        pipeline_name=run.record.pipeline_name,
+        fingerprint=fingerprint(run.plan, state, path),
+    )
+
+
+def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:
+    """The run's end when Headrace itself failed in handling it: its story goes into the error."""
+    reason = internal_error(error, run.story)
+    state = run.state
+    ended = {path: _ended(execution, reason, now) for path, execution in state.executions.items()}
+    changed = [path for path, execution in ended.items() if execution is not state.executions[path]]
+    executions = state.executions.update(ended)
+    state = msgspec.structs.replace(state, state=State.FAILED, error=reason, ended_at=now, executions=executions)
+    change = RunChangeSet(
+        run_id=run.run_id,
+        base_version=run.version,
+        state=state,
+        changed=tuple((0, executions[path]) for path in changed),
+        first_seq=run.event_count,
+        state_history=(*run.state_history, (now, State.FAILED, reason)),
+        task_counts=_counts(run, state, changed),
+    )
+    return Fold(run=run, change=change, commands=[], ended=live_attempts(run))
+
+
+def _ended(execution: Execution, reason: Reason, now: float) -> Execution:
+    if execution.state.final:
+        return execution
+    word = State.FAILED if execution.kind is Kind.ROOT else State.CANCELED
+    return msgspec.structs.replace(execution, state=word, reason=reason, ended_at=now, looking_up=False, retry_at=None)
+
+
+def live_attempts(run: ActiveRun) -> list[AttemptId]:
+    """Attempts that have begun, as far as is recorded, and have not ended."""
+    return [
+        AttemptId(run_id=run.run_id, path=path, number=execution.attempts[-1].number)
+        for path, execution in run.state.executions.items()
+        if not execution.state.final and execution.attempts and not execution.attempts[-1].state.final
+    ]
+
+
+def internal_error(error: Exception, story: Sequence[str]) -> Reason:
+    """A fault of Headrace's own, told so that it can be reported."""
+    frames = traceback.extract_tb(error.__traceback__)[-5:]
+    return Reason(
+        code="INTERNAL_ERROR",
+        message=(
+            f"Headrace failed in handling this run ({type(error).__name__}: {error}). Other runs go on. "
+            "This is a fault of Headrace: please report it with the details given here."
+        ),
+        details={
+            "where": [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames],
+            "story": list(story),
+        },
+    )
+
+
+def adopt(folded: Fold) -> None:
+    """The fold is committed: the run is what it says."""
+    run, change = folded.run, folded.change
+    run.state = change.state
+    run.version = change.base_version + 1
+    run.event_count = change.first_seq + len(change.events)
+    run.state_history = change.state_history
+    run.task_counts = change.task_counts
+    run.is_new = False

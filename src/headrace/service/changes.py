@@ -1,0 +1,91 @@
+"""Who wants to know that a run changed. Only names of runs are kept, so a slow watcher costs nothing but a set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+#: Changes are handed on at most this often, in seconds.
+INTERVAL_S = 0.08
+
+
+class Changes:
+    """Tells watchers which runs have changed; what they are now, the watcher reads from the store."""
+
+    def __init__(self) -> None:
+        self._watches: set[Watch] = set()
+        self._closed = False
+
+    def notify(self, run_ids: Iterable[str]) -> None:
+        """These runs have changed, and it is on disk."""
+        ids = frozenset(run_ids)
+        for watch in self._watches:
+            watch.add(ids)
+
+    def watch(self, run_id: str | None = None) -> Watch:
+        """Changes from now on, of one run or of all. Use it in a `with`."""
+        return Watch(self, run_id)
+
+    def close(self) -> None:
+        """All watches end."""
+        self._closed = True
+        for watch in self._watches:
+            watch.wake()
+
+    @property
+    def closed(self) -> bool:
+        """True once the service is closing."""
+        return self._closed
+
+    def enter(self, watch: Watch) -> None:
+        """Begin to tell it."""
+        self._watches.add(watch)
+
+    def leave(self, watch: Watch) -> None:
+        """Stop telling it."""
+        self._watches.discard(watch)
+
+
+class Watch:
+    """Ids of runs that changed since the last look."""
+
+    def __init__(self, changes: Changes, run_id: str | None) -> None:
+        self._changes = changes
+        self._only = run_id
+        self._changed: set[str] = set()
+        self._something = asyncio.Event()
+        self._last = float("-inf")
+
+    def __enter__(self) -> Watch:
+        self._changes.enter(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._changes.leave(self)
+
+    def add(self, run_ids: frozenset[str]) -> None:
+        """These changed."""
+        wanted = run_ids if self._only is None else run_ids & {self._only}
+        if wanted:
+            self._changed |= wanted
+            self._something.set()
+
+    def wake(self) -> None:
+        """Look up: the service is closing."""
+        self._something.set()
+
+    async def next(self) -> frozenset[str]:
+        """Wait for changes, gather those that come close together; empty when the service closes."""
+        await self._something.wait()
+        clock = asyncio.get_running_loop().time
+        if not self._changes.closed:
+            await asyncio.sleep(max(0.0, self._last + INTERVAL_S - clock()))
+        self._last = clock()
+        self._something.clear()
+        found, self._changed = frozenset(self._changed), set()
+        return found
+
+    async def __aiter__(self) -> AsyncIterator[frozenset[str]]:
+        while not self._changes.closed:
+            if found := await self.next():
+                yield found

@@ -1,0 +1,104 @@
+"""Opening and closing: the data directory, the database, the executor, and the runs that go on."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+
+import msgspec
+
+from headrace.artifacts.local import LocalStore
+from headrace.executors.port import Executor
+from headrace.executors.select import make_executor
+from headrace.service.active import ActiveRun, internal_error
+from headrace.service.context import Context, translated
+from headrace.service.errors import Unavailable
+from headrace.service.home import Home, unavailable, unusable
+from headrace.service.runs import load
+from headrace.service.settings import Settings
+from headrace.store import errors as store
+from headrace.store import runs as rows
+from headrace.store.database import Database
+
+log = logging.getLogger(__name__)
+
+#: With less room than this on the disk, whatever fails at the start fails for want of it.
+_LITTLE_ROOM = 256 * 1024
+
+
+async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool) -> Context:
+    """Take the data directory and open what is in it. Raises Unavailable."""
+    settings = msgspec.structs.replace(settings, home=settings.home.expanduser().absolute())
+    home = Home.open(settings.home)
+    try:
+        database = await _open_database(settings, None if in_memory else home)
+    except BaseException:
+        home.close()
+        raise
+    try:
+        artifacts = LocalStore(settings.home / "artifacts")
+        return Context(
+            settings=settings,
+            home=home,
+            database=database,
+            executor=executor or _executor(settings, artifacts),
+            artifacts=artifacts,
+        )
+    except BaseException as error:
+        await database.close()
+        home.close()
+        if isinstance(error, OSError):
+            raise unusable(settings.home, error) from error
+        raise
+
+
+def _executor(settings: Settings, artifacts: LocalStore) -> Executor:
+    return make_executor(
+        settings.home,
+        porter=artifacts,
+        max_parallel=settings.max_parallel,
+        stop_grace_s=settings.stop_grace_s,
+        container_engine=settings.container_engine,
+        max_log_bytes=settings.max_log_bytes,
+        max_parameter_bytes=settings.max_parameter_bytes,
+    )
+
+
+async def _open_database(settings: Settings, home: Home | None) -> Database:
+    try:
+        return await Database.open(home.database if home else None)
+    except store.StoreError as error:
+        raise _meaning(error, settings) from error
+
+
+def _meaning(error: store.StoreError, settings: Settings) -> Exception:
+    """SQLite says "cannot open" or "I/O error" for a full disk too."""
+    if isinstance(error, store.Broken) and shutil.disk_usage(settings.home).free < _LITTLE_ROOM:
+        return unavailable(settings.home, "HOME_FULL", str(error))
+    meaning = translated(error, settings)
+    return meaning if isinstance(meaning, Unavailable) else Unavailable(str(error), code="STORE_FAILED")
+
+
+async def close_context(context: Context) -> None:
+    """Let go of everything; attempts go on."""
+    context.changes.close()
+    await context.executor.close()
+    await context.database.close()
+    context.home.close()
+
+
+async def resumable(context: Context) -> list[ActiveRun]:
+    """Every run that is not final. One that cannot be read is ended, FAILED, and keeps no other from going on."""
+    found = []
+    for run_id in await context.read(rows.unfinished_runs):
+        try:
+            run = await load(context, run_id)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("run %s cannot be taken up again", run_id)
+            await context.write(rows.quarantine_run, run_id, internal_error(error, ()), context.now())
+            continue
+        if run is not None:
+            found.append(run)
+    return found

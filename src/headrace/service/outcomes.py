@@ -1,0 +1,119 @@
+"""What executors report, as events; and the rows an outcome brings along: artifacts, lineage, cache entries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, assert_never
+
+from headrace.engine.model import (
+    AnyEvent,
+    Artifact,
+    AttemptFailed,
+    AttemptId,
+    AttemptLost,
+    AttemptStarted,
+    AttemptStopped,
+    AttemptSucceeded,
+    AttemptWaiting,
+    Bundle,
+    Execution,
+    execution_id,
+)
+from headrace.executors import port
+from headrace.store.artifacts import ArtifactEdge
+from headrace.store.records import ArtifactRecord
+
+_ARTIFACTS = uuid.UUID("b6a3c0f2-5a57-4a3b-9d0c-2f6c2f7a6d11")
+
+
+def to_event(report: port.AnyReport) -> AnyEvent:
+    """A report as the engine's event; artifacts get their ids here."""
+    at, attempt = report.at, report.attempt
+    match report:
+        case port.Waiting():
+            return AttemptWaiting(at=at, attempt=attempt, reason=report.reason)
+        case port.Started():
+            return AttemptStarted(at=at, attempt=attempt)
+        case port.Succeeded():
+            return AttemptSucceeded(at=at, attempt=attempt, outputs=_outputs(report))
+        case port.Failed():
+            return AttemptFailed(at=at, attempt=attempt, error=report.error, retryable=report.retryable)
+        case port.Lost():
+            return AttemptLost(at=at, attempt=attempt, error=report.error)
+        case port.Stopped():
+            return AttemptStopped(at=at, attempt=attempt)
+        case _:
+            assert_never(report)
+
+
+def _outputs(report: port.Succeeded) -> Bundle:
+    artifacts = {
+        name: tuple(_artifact(report.attempt, name, made, position) for position, made in enumerate(many))
+        for name, many in report.artifacts.items()
+    }
+    return Bundle(parameters=report.parameters, artifacts=artifacts)
+
+
+def _artifact(attempt: AttemptId, name: str, made: port.ProducedArtifact, position: int) -> Artifact:
+    return Artifact(
+        artifact_id=artifact_id(attempt, name, position),
+        name=made.name,
+        type=made.type,
+        uri=made.uri,
+        metadata=made.metadata,
+        digest=made.digest,
+        size_bytes=made.size_bytes,
+    )
+
+
+def artifact_id(attempt: AttemptId, name: str, position: int) -> str:
+    """The same report twice gives the same id, and nobody can guess it without knowing the run's."""
+    return str(uuid.uuid5(_ARTIFACTS, f"{attempt.run_id}/{attempt.path}/{attempt.number}/{name}/{position}"))
+
+
+def directories(report: port.AnyReport) -> frozenset[str]:
+    """URIs of the reported artifacts that are directories."""
+    if not isinstance(report, port.Succeeded):
+        return frozenset()
+    return frozenset(made.uri for many in report.artifacts.values() for made in many if made.is_directory)
+
+
+def made_by(
+    run_id: str, execution: Execution, at: float, known_directories: frozenset[str]
+) -> Iterator[ArtifactRecord]:
+    """Rows for what an execution made. One that reused others' outputs names them too: those rows are there already."""
+    for artifact in _each(execution.outputs.artifacts):
+        yield ArtifactRecord(
+            artifact=artifact,
+            run_id=run_id,
+            execution_id=execution_id(run_id, execution.path),
+            created_at=at,
+            is_directory=artifact.uri in known_directories,
+        )
+
+
+def edges(run_id: str, execution: Execution) -> Iterator[ArtifactEdge]:
+    """Lineage of an execution."""
+    yield from _edges(run_id, execution, "INPUT", execution.inputs)
+    yield from _edges(run_id, execution, "OUTPUT", execution.outputs)
+
+
+def _edges(
+    run_id: str, execution: Execution, direction: Literal["INPUT", "OUTPUT"], bundle: Bundle
+) -> Iterator[ArtifactEdge]:
+    for name, many in bundle.artifacts.items():
+        for position, artifact in enumerate(many):
+            yield ArtifactEdge(
+                run_id=run_id,
+                execution_id=execution_id(run_id, execution.path),
+                direction=direction,
+                name=name,
+                position=position,
+                artifact_id=artifact.artifact_id,
+            )
+
+
+def _each(artifacts: Mapping[str, Iterable[Artifact]]) -> Iterator[Artifact]:
+    for many in artifacts.values():
+        yield from many

@@ -1,0 +1,40 @@
+"""What the service is asked to make."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headrace.engine.model import Json
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is made from: a document, or a pipeline (its latest version) or version."""
+
+    display_name: str = ""
+    description: str = ""
+    #: Parsed document as plain JSON objects (`pipeline_spec`, `platform_spec`), or
+    pipeline_spec: dict[str, Json] | None = None
+    platform_spec: dict[str, Json] | None = None
+    #: … ids of what was uploaded.
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    experiment_id: str | None = None
+    #: Found or made when no id is given; "" means the default experiment.
+    experiment_name: str = ""
+    parameters: dict[str, Json] = {}
+    pipeline_root: str = ""
+    service_account: str = ""
+    #: None: as each task says; False: no cache is read.
+    caching: bool | None = None
+
+
+class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """An uploaded document."""
+
+    name: str
+    display_name: str = ""
+    description: str = ""
+    code_source_url: str = ""
+    tags: dict[str, str] = {}
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None = None

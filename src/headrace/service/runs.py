@@ -1,0 +1,258 @@
+"""Runs: made, asked for, ended, tried again, put away."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from sqlalchemy import Connection
+
+from headrace.engine import InvalidArguments, Plan, new_run, plan, restore
+from headrace.engine.model import CancelRequested, Execution, Json, RetryRequested, RunStarted, RunState, State
+from headrace.service import experiments, pipelines
+from headrace.service.active import ActiveRun, Happening, fold
+from headrace.service.content import delete_content
+from headrace.service.context import Context, new_id
+from headrace.service.documents import check_document
+from headrace.service.errors import Conflict, Invalid, NotFound
+from headrace.service.loop import RunLoop
+from headrace.service.naming import check_length
+from headrace.service.requests import NewRun
+from headrace.spec.document import parse_document
+from headrace.store import artifacts as artifact_rows
+from headrace.store import runs as rows
+from headrace.store.records import ArtifactRecord, ExperimentRecord, ListQuery, Page, RunRecord
+
+_DEFAULT_ACCOUNT = "pipeline-runner"
+
+
+class _Source(msgspec.Struct, frozen=True, kw_only=True):
+    """The document a run is made from, and where it is from."""
+
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+
+
+# --- making ------------------------------------------------------------------------------------
+
+
+async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
+    """See `Service.create_run`."""
+    check_length("run", new.display_name)
+    source = await _source(context, new)
+    compiled = check_document(source.pipeline_spec, source.platform_spec)
+    experiment = await _experiment(context, new)
+    record = _record(context, new, source, compiled, experiment)
+    run = _begin(record, compiled, _state(record, compiled, new))
+    folded = fold(run, [Happening(run_id=record.run_id, event=RunStarted(at=record.created_at))], record.created_at)
+    change = folded.change
+    await context.write(
+        rows.insert_run, record, change, pipeline_spec=source.pipeline_spec, platform_spec=source.platform_spec
+    )
+    await loop.take(folded)
+    context.changes.notify((record.run_id,))
+    # As KFP answers: the run as it was made, PENDING.
+    return msgspec.structs.replace(record, version=change.base_version + 1)
+
+
+async def _source(context: Context, new: NewRun) -> _Source:
+    if new.pipeline_spec is not None:
+        return _Source(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
+    if new.pipeline_version_id:
+        version = await pipelines.get_version(context, new.pipeline_version_id)
+    elif new.pipeline_id:
+        version = await pipelines.latest_version(context, new.pipeline_id)
+    else:
+        raise Invalid(
+            "The run needs a pipeline document, a pipeline or a pipeline version.", code="RUN_WITHOUT_PIPELINE"
+        )
+    return _Source(
+        pipeline_spec=version.pipeline_spec,
+        platform_spec=version.platform_spec,
+        pipeline_id=version.pipeline_id,
+        pipeline_version_id=version.pipeline_version_id,
+    )
+
+
+async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
+    if new.experiment_id:
+        return await experiments.get(context, new.experiment_id)
+    return await experiments.find_or_create(context, new.experiment_name)
+
+
+def _record(context: Context, new: NewRun, source: _Source, compiled: Plan, experiment: ExperimentRecord) -> RunRecord:
+    now = context.now()
+    return RunRecord(
+        run_id=new_id(),
+        display_name=new.display_name or _display_name(compiled.document.name, now),
+        description=new.description,
+        experiment_id=experiment.experiment_id,
+        experiment_name=experiment.display_name,
+        namespace=experiment.namespace,
+        pipeline_name=compiled.document.name,
+        pipeline_id=source.pipeline_id,
+        pipeline_version_id=source.pipeline_version_id,
+        service_account=new.service_account or _DEFAULT_ACCOUNT,
+        pipeline_root=new.pipeline_root,
+        state=State.PENDING,
+        parameters=new.parameters,
+        created_at=now,
+        scheduled_at=now,
+        state_history=((now, State.PENDING, None),),
+    )
+
+
+def _display_name(pipeline_name: str, now: float) -> str:
+    return f"{pipeline_name} {time.strftime('%Y-%m-%d %H-%M-%S', time.gmtime(now))}"
+
+
+def _state(record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
+    try:
+        return new_run(
+            compiled,
+            run_id=record.run_id,
+            display_name=record.display_name,
+            arguments=new.parameters,
+            at=record.created_at,
+            scheduled_at=record.scheduled_at,
+            caching=new.caching,
+        )
+    except InvalidArguments as error:
+        faults = [msgspec.to_builtins(fault) for fault in error.faults]
+        raise Invalid(str(error), code=error.code, faults=faults) from error
+
+
+def _begin(record: RunRecord, compiled: Plan, state: RunState) -> ActiveRun:
+    return ActiveRun(
+        record=record,
+        plan=compiled,
+        state=state,
+        version=0,
+        event_count=0,
+        state_history=record.state_history,
+        task_counts={},
+        is_new=True,
+    )
+
+
+async def load(context: Context, run_id: str) -> ActiveRun | None:
+    """A run as it was recorded."""
+    stored = await context.read(rows.load_run, run_id)
+    if stored is None:
+        return None
+    compiled = plan(parse_document(stored.pipeline_spec, stored.platform_spec))
+    return ActiveRun(
+        record=stored.record,
+        plan=compiled,
+        state=restore(compiled, stored.header, stored.executions),
+        version=stored.record.version,
+        event_count=stored.event_count,
+        state_history=stored.record.state_history,
+        task_counts=stored.record.task_counts,
+    )
+
+
+# --- asking ------------------------------------------------------------------------------------
+
+
+async def get(context: Context, run_id: str) -> RunRecord:
+    """Raises NotFound."""
+    found = await context.read(rows.get_run, run_id)
+    if found is None:
+        raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+    return found
+
+
+async def get_document(context: Context, run_id: str) -> tuple[dict[str, Json], dict[str, Json] | None]:
+    """Raises NotFound."""
+    found = await context.read(rows.get_document, run_id)
+    if found is None:
+        raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+    return found
+
+
+async def list_page(context: Context, query: ListQuery) -> Page[RunRecord]:
+    """One page."""
+    return await context.read(rows.list_runs, query, context.home.secret)
+
+
+async def get_executions(context: Context, run_id: str) -> tuple[Execution, ...]:
+    """Raises NotFound."""
+    await get(context, run_id)
+    return await context.read(rows.get_executions, run_id)
+
+
+# --- changing ----------------------------------------------------------------------------------
+
+
+async def terminate(context: Context, loop: RunLoop, run_id: str) -> None:
+    """Raises Conflict RUN_FINAL for a run that has ended."""
+    record = await get(context, run_id)
+    if record.state.final or loop.active(run_id) is None:
+        raise Conflict(f"The run has ended already: it is {record.state}.", code="RUN_FINAL", state=record.state.value)
+    await loop.post(run_id, CancelRequested(at=context.now()))
+
+
+async def retry(context: Context, loop: RunLoop, run_id: str) -> None:
+    """Raises Conflict RUN_NOT_RETRYABLE unless it FAILED or was CANCELED."""
+    record = await get(context, run_id)
+    if record.state not in (State.FAILED, State.CANCELED):
+        raise _not_retryable(record.state)
+    run = await load(context, run_id)
+    if run is None or loop.active(run_id) is not None:
+        raise _not_retryable(State.RUNNING)
+    loop.revive(run)
+    await loop.post(run_id, RetryRequested(at=context.now()))
+
+
+def _not_retryable(state: State) -> Conflict:
+    return Conflict(
+        f"The run is {state}; only a run that is FAILED or CANCELED can be tried again.",
+        code="RUN_NOT_RETRYABLE",
+        state=state.value,
+    )
+
+
+async def set_archived(context: Context, run_id: str, archived: bool) -> None:
+    """Archiving does not stop a run."""
+    record = await get(context, run_id)
+    if not archived:
+        experiment = await _of(context, record)
+        if experiment is not None and experiment.archived:
+            raise Invalid(
+                f"The run is in experiment {experiment.display_name!r}, which is archived; bring that back first.",
+                code="EXPERIMENT_ARCHIVED",
+            )
+    await context.write(rows.set_archived, run_id, archived)
+    context.changes.notify((run_id,))
+
+
+async def _of(context: Context, record: RunRecord) -> ExperimentRecord | None:
+    try:
+        return await experiments.get(context, record.experiment_id)
+    except NotFound:
+        return None
+
+
+async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
+    """See `Service.delete_run`."""
+    await get(context, run_id)
+    run = loop.drop(run_id)
+    try:
+        gone = await context.write(_delete, run_id)
+    except BaseException:
+        if run is not None:
+            await loop.resume(run)
+        raise
+    if run is not None:
+        await loop.stop_all(run)
+    await delete_content(context, gone)
+    context.changes.notify((run_id,))
+
+
+def _delete(conn: Connection, run_id: str) -> list[ArtifactRecord]:
+    gone = artifact_rows.drop_artifacts_of(conn, run_id)
+    rows.delete_run(conn, run_id)
+    return gone

@@ -1,0 +1,243 @@
+"""What `/api` shows: runs, executions and artifacts in the shapes of `wire.api`, and what changed since a version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from headrace.engine import Plan, graph, node_path, plan
+from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Reason, execution_id
+from headrace.service.content import find_execution
+from headrace.service.context import Context
+from headrace.service.errors import NotFound
+from headrace.spec.bootstrap import recognise
+from headrace.spec.document import Container, parse_document
+from headrace.store import artifacts as artifact_rows
+from headrace.store import runs as rows
+from headrace.store.records import ArtifactRecord, RunRecord
+from headrace.wire import api
+from headrace.wire.times import millis, optional_millis
+
+# --- shapes ------------------------------------------------------------------------------------
+
+
+def run_summary(record: RunRecord) -> api.RunSummary:
+    """A run as lists show it."""
+    return api.RunSummary(
+        run_id=record.run_id,
+        display_name=record.display_name,
+        state=record.state.value,
+        storage_state="ARCHIVED" if record.archived else "AVAILABLE",
+        experiment_id=record.experiment_id,
+        experiment_name=record.experiment_name,
+        pipeline_name=record.pipeline_name,
+        pipeline_id=record.pipeline_id,
+        pipeline_version_id=record.pipeline_version_id,
+        created_at=millis(record.created_at),
+        started_at=optional_millis(record.started_at),
+        finished_at=optional_millis(record.finished_at),
+        error=_reason(record.error),
+        task_counts={state.value: count for state, count in record.task_counts.items()},
+        version=record.version,
+    )
+
+
+def execution_view(run_id: str, execution: Execution, compiled: Plan) -> api.ExecutionView:
+    """An execution without its inputs and outputs."""
+    return api.ExecutionView(
+        execution_id=execution_id(run_id, execution.path),
+        path=execution.path,
+        node=node_path(execution.path),
+        task=execution.task,
+        kind=execution.kind.value,
+        state=execution.state.value,
+        parent=execution.parent,
+        iteration=execution.iteration,
+        iteration_count=execution.iteration_count,
+        item=_item(execution, compiled),
+        attempts=[_attempt(attempt) for attempt in execution.attempts],
+        retry_at=optional_millis(execution.retry_at),
+        cached_from=execution.cached_from,
+        reason=_reason(execution.reason),
+        started_at=optional_millis(execution.started_at),
+        ended_at=optional_millis(execution.ended_at),
+    )
+
+
+def _item(execution: Execution, compiled: Plan) -> Json:
+    """What an iteration got of the loop's items."""
+    if execution.iteration is None:
+        return None
+    iterator = compiled.task_at(execution.path).iterator
+    if iterator is None:
+        return None
+    if iterator.over == "artifact":
+        return [artifact.name for artifact in execution.inputs.artifacts.get(iterator.item_input, ())]
+    return execution.inputs.parameters.get(iterator.item_input)
+
+
+def _attempt(attempt: AttemptRecord) -> api.AttemptView:
+    return api.AttemptView(
+        number=attempt.number,
+        state=attempt.state.value,
+        started_at=optional_millis(attempt.started_at),
+        ended_at=optional_millis(attempt.ended_at),
+        error=_reason(attempt.error),
+        waiting=_reason(attempt.waiting),
+    )
+
+
+def _reason(reason: Reason | None) -> api.ReasonView | None:
+    if reason is None:
+        return None
+    return api.ReasonView(code=reason.code, message=reason.message, details=reason.details)
+
+
+def _artifact(record: ArtifactRecord) -> api.ArtifactView:
+    artifact = record.artifact
+    return api.ArtifactView(
+        artifact_id=artifact.artifact_id,
+        name=artifact.name,
+        type=artifact.type.schema_title,
+        uri=artifact.uri,
+        metadata=artifact.metadata,
+        digest=artifact.digest,
+        size_bytes=artifact.size_bytes,
+        created_at=millis(record.created_at),
+        execution_id=record.execution_id,
+        run_id=record.run_id,
+        is_directory=record.is_directory,
+    )
+
+
+def _bundle(bundle: Bundle, known: Mapping[str, ArtifactRecord]) -> api.BundleView:
+    """Artifacts whose rows are gone (their run was deleted) are left out."""
+    return api.BundleView(
+        parameters=bundle.parameters,
+        artifacts={
+            name: [_artifact(known[one.artifact_id]) for one in many if one.artifact_id in known]
+            for name, many in bundle.artifacts.items()
+        },
+    )
+
+
+def _ids(*bundles: Bundle) -> list[str]:
+    return [one.artifact_id for bundle in bundles for many in bundle.artifacts.values() for one in many]
+
+
+# --- a run -------------------------------------------------------------------------------------
+
+
+async def run_view(context: Context, run_id: str) -> api.RunView:
+    """Raises NotFound."""
+    record, executions, compiled, artifacts = await context.read(_whole, run_id)
+    root = executions[0] if executions else None
+    return api.RunView(
+        run=run_summary(record),
+        parameters=root.inputs.parameters if root else record.parameters,
+        graph=graph(compiled),
+        executions=[execution_view(run_id, execution, compiled) for execution in executions],
+        outputs=_bundle(root.outputs if root else Bundle(), artifacts),
+    )
+
+
+def _whole(conn: Connection, run_id: str) -> tuple[RunRecord, tuple[Execution, ...], Plan, dict[str, ArtifactRecord]]:
+    record = rows.get_run(conn, run_id)
+    compiled = _plan(conn, run_id)
+    if record is None or compiled is None:
+        raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+    executions = rows.get_executions(conn, run_id)
+    outputs = executions[0].outputs if executions else Bundle()
+    return record, executions, compiled, artifact_rows.get_artifacts(conn, _ids(outputs))
+
+
+def _plan(conn: Connection, run_id: str) -> Plan | None:
+    document = rows.get_document(conn, run_id)
+    return None if document is None else plan(parse_document(*document))
+
+
+# --- an execution ------------------------------------------------------------------------------
+
+
+async def execution_detail(context: Context, execution_id: str) -> api.ExecutionDetail:
+    """Raises NotFound."""
+    run_id, execution = await find_execution(context, execution_id)
+    compiled = await context.read(_plan, run_id)
+    if compiled is None:
+        raise NotFound(f"There is no execution {execution_id}.", execution_id=execution_id)
+    wanted = _ids(execution.inputs, execution.outputs)
+    known = await context.read(artifact_rows.get_artifacts, wanted)
+    return api.ExecutionDetail(
+        execution=execution_view(run_id, execution, compiled),
+        run_id=run_id,
+        inputs=_bundle(execution.inputs, known),
+        outputs=_bundle(execution.outputs, known),
+        **_code(compiled, execution),
+    )
+
+
+def _code(compiled: Plan, execution: Execution) -> dict[str, Any]:
+    """What the execution runs, as the document has it."""
+    container = _container(compiled, execution)
+    if container is None:
+        return {}
+    entry = recognise(container.command, container.args)
+    return {
+        "image": container.image,
+        "command": list(container.command),
+        "args": list(container.args),
+        "source": entry.source if entry else None,
+    }
+
+
+def _container(compiled: Plan, execution: Execution) -> Container | None:
+    if execution.kind is not Kind.TASK:
+        return None
+    executor = compiled.task_at(execution.path).executor
+    return executor.container if executor else None
+
+
+# --- live --------------------------------------------------------------------------------------
+
+
+async def watch_run(context: Context, run_id: str, *, after_version: int) -> AsyncIterator[api.RunChange]:
+    """See `Service.watch_run`."""
+    seen = after_version
+    with context.changes.watch(run_id) as watch:
+        compiled = await context.read(_plan, run_id)
+        if compiled is None:
+            raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+        while True:
+            change = await _change(context, run_id, compiled, seen)
+            if change is None:
+                return
+            record, shown = change
+            if shown.version > seen or not seen:
+                seen = shown.version
+                yield shown
+            if record.state.final or context.changes.closed:
+                return
+            await watch.next()
+
+
+async def _change(context: Context, run_id: str, compiled: Plan, seen: int) -> tuple[RunRecord, api.RunChange] | None:
+    record, executions = await context.read(_since, run_id, seen)
+    if record is None:
+        return None
+    views = [execution_view(run_id, execution, compiled) for execution in executions]
+    return record, api.RunChange(version=record.version, run=run_summary(record), executions=views)
+
+
+def _since(conn: Connection, run_id: str, seen: int) -> tuple[RunRecord | None, tuple[Execution, ...]]:
+    return rows.get_run(conn, run_id), rows.get_executions(conn, run_id, after_version=seen)
+
+
+async def watch_runs(context: Context) -> AsyncIterator[api.ListChange]:
+    """See `Service.watch_runs`."""
+    with context.changes.watch() as watch:
+        async for changed in watch:
+            records = await context.read(rows.get_runs, sorted(changed))
+            if records:
+                yield api.ListChange(runs=[run_summary(record) for record in records])
