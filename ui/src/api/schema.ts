@@ -3,106 +3,810 @@
  * Do not make direct changes to the file.
  */
 
-export type paths = Record<string, never>;
+export interface paths {
+    readonly "/api/session": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Who is asking, and what this server is. */
+        readonly get: operations["get_api_session"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/session/link": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** A link that signs one browser in, once, within minutes. */
+        readonly post: operations["post_api_session_link"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/auth": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Turn a one-time code into a session cookie, then show the UI. */
+        readonly get: operations["get_auth"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List runs, newest first. */
+        readonly get: operations["get_api_runs"];
+        readonly put?: never;
+        /** Create a run. */
+        readonly post: operations["post_api_runs"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** A run, its plan and all its executions. */
+        readonly get: operations["get_api_runs_run_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete a run. */
+        readonly delete: operations["delete_api_runs_run_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/terminate": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** End a run early. */
+        readonly post: operations["post_api_runs_run_id_terminate"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/retry": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Try the failed parts of a finished run again. */
+        readonly post: operations["post_api_runs_run_id_retry"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/archive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Archive a run. */
+        readonly post: operations["post_api_runs_run_id_archive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/unarchive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Bring an archived run back. */
+        readonly post: operations["post_api_runs_run_id_unarchive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/events": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Changes of a run as they happen (events `change`, `end`; id = version). */
+        readonly get: operations["get_api_runs_run_id_events"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/events": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Changes of any run as they happen (event `runs`). */
+        readonly get: operations["get_api_events"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/executions/{execution_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** All there is to know of one execution. */
+        readonly get: operations["get_api_executions_execution_id"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/executions/{execution_id}/logs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Part of an attempt's log (headers X-Log-Offset, X-Log-Size). */
+        readonly get: operations["get_api_executions_execution_id_logs"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/executions/{execution_id}/logs/stream": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** An attempt's log as it is written (events `log`, `end`; id = byte after the chunk). */
+        readonly get: operations["get_api_executions_execution_id_logs_stream"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/artifacts/{artifact_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** An artifact, without its content. */
+        readonly get: operations["get_api_artifacts_artifact_id"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/artifacts/{artifact_id}/members": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** The files of a directory artifact. */
+        readonly get: operations["get_api_artifacts_artifact_id_members"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/artifacts/{artifact_id}/content": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** The content as bytes (Range is honoured), for scripts; to show it, ask for a link. */
+        readonly get: operations["get_api_artifacts_artifact_id_content"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/artifacts/{artifact_id}/link": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** A signed URL of the content on the content origin, good for minutes. */
+        readonly post: operations["post_api_artifacts_artifact_id_link"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/openapi.json": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** This description. */
+        readonly get: operations["get_api_openapi_json"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/healthz": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** That the server is there. */
+        readonly get: operations["get_healthz"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/healthz": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Whether the server is there. */
+        readonly get: operations["get_apis_v2beta1_healthz"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v1beta1/healthz": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Whether the server is there, for older probes. */
+        readonly get: operations["get_apis_v1beta1_healthz"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/experiments": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List experiments. */
+        readonly get: operations["get_apis_v2beta1_experiments"];
+        readonly put?: never;
+        /** Create an experiment. */
+        readonly post: operations["post_apis_v2beta1_experiments"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/experiments/{experiment_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get an experiment. */
+        readonly get: operations["get_apis_v2beta1_experiments_experiment_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete an experiment; its runs stay. */
+        readonly delete: operations["delete_apis_v2beta1_experiments_experiment_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/experiments/{experiment_id}:archive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Archive an experiment and its runs. */
+        readonly post: operations["post_apis_v2beta1_experiments_experiment_id_archive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/experiments/{experiment_id}:unarchive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Bring an archived experiment back. */
+        readonly post: operations["post_apis_v2beta1_experiments_experiment_id_unarchive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/upload": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Upload a new pipeline. */
+        readonly post: operations["post_apis_v2beta1_pipelines_upload"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/upload_version": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Upload a new version of a pipeline. */
+        readonly post: operations["post_apis_v2beta1_pipelines_upload_version"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List pipelines. */
+        readonly get: operations["get_apis_v2beta1_pipelines"];
+        readonly put?: never;
+        /** Create a pipeline without a version. */
+        readonly post: operations["post_apis_v2beta1_pipelines"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/create": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Create a pipeline and its first version. */
+        readonly post: operations["post_apis_v2beta1_pipelines_create"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/names/{name}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get a pipeline by its name. */
+        readonly get: operations["get_apis_v2beta1_pipelines_names_name"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/{pipeline_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get a pipeline. */
+        readonly get: operations["get_apis_v2beta1_pipelines_pipeline_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete a pipeline. */
+        readonly delete: operations["delete_apis_v2beta1_pipelines_pipeline_id"];
+        readonly options?: never;
+        readonly head?: never;
+        /** Change a pipeline's display name or tags. */
+        readonly patch: operations["patch_apis_v2beta1_pipelines_pipeline_id"];
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/{pipeline_id}/versions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List the versions of a pipeline. */
+        readonly get: operations["get_apis_v2beta1_pipelines_pipeline_id_versions"];
+        readonly put?: never;
+        /** Create a version from a document in the body. */
+        readonly post: operations["post_apis_v2beta1_pipelines_pipeline_id_versions"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/pipelines/{pipeline_id}/versions/{pipeline_version_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get a version with its document. */
+        readonly get: operations["get_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete a version. */
+        readonly delete: operations["delete_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id"];
+        readonly options?: never;
+        readonly head?: never;
+        /** Change a version's display name or tags. */
+        readonly patch: operations["patch_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id"];
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List runs. */
+        readonly get: operations["get_apis_v2beta1_runs"];
+        readonly put?: never;
+        /** Create a run. */
+        readonly post: operations["post_apis_v2beta1_runs"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get a run with its executions. */
+        readonly get: operations["get_apis_v2beta1_runs_run_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete a run. */
+        readonly delete: operations["delete_apis_v2beta1_runs_run_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}:terminate": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** End a run early. */
+        readonly post: operations["post_apis_v2beta1_runs_run_id_terminate"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}:retry": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Try the failed parts of a finished run again. */
+        readonly post: operations["post_apis_v2beta1_runs_run_id_retry"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}:archive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Archive a run. */
+        readonly post: operations["post_apis_v2beta1_runs_run_id_archive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}:unarchive": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Bring an archived run back. */
+        readonly post: operations["post_apis_v2beta1_runs_run_id_unarchive"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Not implemented: for v1 runs only. */
+        readonly get: operations["get_apis_v2beta1_runs_run_id_nodes_node_id_artifacts_artifact_name_read"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/recurringruns": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Not implemented yet. */
+        readonly get: operations["get_apis_v2beta1_recurringruns"];
+        readonly put?: never;
+        /** Not implemented yet. */
+        readonly post: operations["post_apis_v2beta1_recurringruns"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/recurringruns/{recurring_run_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Not implemented yet. */
+        readonly get: operations["get_apis_v2beta1_recurringruns_recurring_run_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Not implemented yet. */
+        readonly delete: operations["delete_apis_v2beta1_recurringruns_recurring_run_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/recurringruns/{recurring_run_id}:enable": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Not implemented yet. */
+        readonly post: operations["post_apis_v2beta1_recurringruns_recurring_run_id_enable"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/apis/v2beta1/recurringruns/{recurring_run_id}:disable": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Not implemented yet. */
+        readonly post: operations["post_apis_v2beta1_recurringruns_recurring_run_id_disable"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+}
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * ErrorBody
-         * @description Every error of `/api`, with its HTTP status.
+         * ArtifactView
+         * @description An artifact, without its content.
          */
-        readonly ErrorBody: {
-            readonly code: string;
-            readonly message: string;
-            /** @default {} */
-            readonly details: Record<string, unknown>;
-        };
-        /**
-         * ReasonView
-         * @description Why something waits, failed or was skipped.
-         */
-        readonly ReasonView: {
-            readonly code: string;
-            readonly message: string;
-            /** @default {} */
-            readonly details: Record<string, unknown>;
-        };
-        /**
-         * SessionView
-         * @description `GET /api/session`: who is asking, and what this server is.
-         */
-        readonly SessionView: {
-            readonly user: string;
-            readonly version: string;
-            readonly content_origin: string;
-        };
-        /**
-         * RunSummary
-         * @description A run as lists show it.
-         */
-        readonly RunSummary: {
-            readonly run_id: string;
-            readonly display_name: string;
-            /** @enum {unknown} */
-            readonly state: "CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED";
-            /** @enum {unknown} */
-            readonly storage_state: "ARCHIVED" | "AVAILABLE";
-            readonly experiment_id: string;
-            readonly experiment_name: string;
-            readonly pipeline_name: string;
-            /** @default null */
-            readonly pipeline_id: string | null;
-            /** @default null */
-            readonly pipeline_version_id: string | null;
-            readonly created_at: string;
-            /** @default null */
-            readonly started_at: string | null;
-            /** @default null */
-            readonly finished_at: string | null;
-            /** @default null */
-            readonly error: components["schemas"]["ReasonView"] | null;
-            /** @default {} */
-            readonly task_counts: {
-                readonly [key: string]: number;
-            };
-            /** @default 0 */
-            readonly version: number;
-        };
-        /**
-         * RunList
-         * @description `GET /api/runs?page_size=&page_token=&state=&experiment_id=&storage_state=&search=`.
-         */
-        readonly RunList: {
-            readonly runs: readonly components["schemas"]["RunSummary"][];
-            readonly total_size: number;
-            /** @default  */
-            readonly next_page_token: string;
-        };
-        /**
-         * GraphNode
-         * @description One task of the document, with the DAG below it: the run's plan, before anything has run.
-         */
-        readonly GraphNode: {
+        readonly ArtifactView: {
+            readonly artifact_id: string;
             readonly name: string;
-            readonly display_name: string;
-            /** @enum {unknown} */
-            readonly kind: "DAG" | "IMPORTER" | "LOOP" | "TASK";
-            /**
-             * @default
-             * @enum {unknown}
-             */
-            readonly group: "" | "condition" | "condition-branches" | "exit-handler" | "for-loop" | "pipeline";
-            readonly component: string;
-            /** @default [] */
-            readonly depends_on: readonly string[];
+            readonly type: string;
+            readonly uri: string;
+            readonly metadata: Record<string, unknown>;
+            readonly digest: string;
+            readonly size_bytes: number;
             /** @default null */
-            readonly condition: string | null;
+            readonly created_at: string | null;
+            /** @default null */
+            readonly execution_id: string | null;
+            /** @default null */
+            readonly run_id: string | null;
             /** @default false */
-            readonly runs_after_failure: boolean;
-            /** @default null */
-            readonly image: string | null;
-            /** @default [] */
-            readonly children: readonly components["schemas"]["GraphNode"][];
+            readonly is_directory: boolean;
         };
         /**
          * AttemptView
@@ -120,6 +824,86 @@ export interface components {
             readonly error: components["schemas"]["ReasonView"] | null;
             /** @default null */
             readonly waiting: components["schemas"]["ReasonView"] | null;
+        };
+        /**
+         * BundleView
+         * @description Inputs or outputs.
+         */
+        readonly BundleView: {
+            /** @default {} */
+            readonly parameters: Record<string, unknown>;
+            /** @default {} */
+            readonly artifacts: {
+                readonly [key: string]: readonly components["schemas"]["ArtifactView"][];
+            };
+        };
+        /**
+         * ContentLink
+         * @description `POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes.
+         */
+        readonly ContentLink: {
+            readonly url: string;
+            readonly expires_at: string;
+        };
+        /**
+         * CreateLink
+         * @description Body of `POST /api/artifacts/{artifact_id}/link`; may be left out.
+         */
+        readonly CreateLink: {
+            /** @default  */
+            readonly member: string;
+            /** @default false */
+            readonly download: boolean;
+        };
+        /**
+         * CreateRun
+         * @description `POST /api/runs`: a run from a document's text or an uploaded version.
+         */
+        readonly CreateRun: {
+            /** @default  */
+            readonly display_name: string;
+            /** @default null */
+            readonly document: string | null;
+            /** @default null */
+            readonly pipeline_id: string | null;
+            /** @default null */
+            readonly pipeline_version_id: string | null;
+            /** @default null */
+            readonly experiment_id: string | null;
+            /** @default null */
+            readonly experiment_name: string | null;
+            /** @default {} */
+            readonly parameters: Record<string, unknown>;
+            /** @default null */
+            readonly caching: boolean | null;
+        };
+        /**
+         * ErrorBody
+         * @description Every error of `/api`, with its HTTP status.
+         */
+        readonly ErrorBody: {
+            readonly code: string;
+            readonly message: string;
+            /** @default {} */
+            readonly details: Record<string, unknown>;
+        };
+        /**
+         * ExecutionDetail
+         * @description `GET /api/executions/{execution_id}`: all there is to know of one execution.
+         */
+        readonly ExecutionDetail: {
+            readonly execution: components["schemas"]["ExecutionView"];
+            readonly run_id: string;
+            readonly inputs: components["schemas"]["BundleView"];
+            readonly outputs: components["schemas"]["BundleView"];
+            /** @default null */
+            readonly image: string | null;
+            /** @default [] */
+            readonly command: readonly string[];
+            /** @default [] */
+            readonly args: readonly string[];
+            /** @default null */
+            readonly source: string | null;
         };
         /**
          * ExecutionView
@@ -156,78 +940,30 @@ export interface components {
             readonly ended_at: string | null;
         };
         /**
-         * RunView
-         * @description `GET /api/runs/{run_id}`: a run, its plan and all its executions.
+         * GraphNode
+         * @description One task of the document, with the DAG below it: the run's plan, before anything has run.
          */
-        readonly RunView: {
-            readonly run: components["schemas"]["RunSummary"];
-            readonly parameters: Record<string, unknown>;
-            readonly graph: readonly components["schemas"]["GraphNode"][];
-            readonly executions: readonly components["schemas"]["ExecutionView"][];
-            readonly outputs: components["schemas"]["BundleView"];
-        };
-        /**
-         * BundleView
-         * @description Inputs or outputs.
-         */
-        readonly BundleView: {
-            /** @default {} */
-            readonly parameters: Record<string, unknown>;
-            /** @default {} */
-            readonly artifacts: {
-                readonly [key: string]: readonly components["schemas"]["ArtifactView"][];
-            };
-        };
-        /**
-         * ArtifactView
-         * @description An artifact, without its content.
-         */
-        readonly ArtifactView: {
-            readonly artifact_id: string;
+        readonly GraphNode: {
             readonly name: string;
-            readonly type: string;
-            readonly uri: string;
-            readonly metadata: Record<string, unknown>;
-            readonly digest: string;
-            readonly size_bytes: number;
+            readonly display_name: string;
+            /** @enum {unknown} */
+            readonly kind: "DAG" | "IMPORTER" | "LOOP" | "TASK";
+            /**
+             * @default
+             * @enum {unknown}
+             */
+            readonly group: "" | "condition" | "condition-branches" | "exit-handler" | "for-loop" | "pipeline";
+            readonly component: string;
+            /** @default [] */
+            readonly depends_on: readonly string[];
             /** @default null */
-            readonly created_at: string | null;
-            /** @default null */
-            readonly execution_id: string | null;
-            /** @default null */
-            readonly run_id: string | null;
+            readonly condition: string | null;
             /** @default false */
-            readonly is_directory: boolean;
-        };
-        /**
-         * ExecutionDetail
-         * @description `GET /api/executions/{execution_id}`: all there is to know of one execution.
-         */
-        readonly ExecutionDetail: {
-            readonly execution: components["schemas"]["ExecutionView"];
-            readonly run_id: string;
-            readonly inputs: components["schemas"]["BundleView"];
-            readonly outputs: components["schemas"]["BundleView"];
+            readonly runs_after_failure: boolean;
             /** @default null */
             readonly image: string | null;
             /** @default [] */
-            readonly command: readonly string[];
-            /** @default [] */
-            readonly args: readonly string[];
-            /** @default null */
-            readonly source: string | null;
-        };
-        /**
-         * RunChange
-         * @description One server-sent event of `GET /api/runs/{run_id}/events` (event name `change`, id = version).
-         *
-         *         The first one after connecting holds everything; `Last-Event-ID` is honoured by sending what
-         *         changed since. The stream ends (event `end`) when the run is final.
-         */
-        readonly RunChange: {
-            readonly version: number;
-            readonly run: components["schemas"]["RunSummary"];
-            readonly executions: readonly components["schemas"]["ExecutionView"][];
+            readonly children: readonly components["schemas"]["GraphNode"][];
         };
         /**
          * ListChange
@@ -249,34 +985,459 @@ export interface components {
             readonly text: string;
         };
         /**
-         * ContentLink
-         * @description `POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes.
+         * MemberList
+         * @description `GET /api/artifacts/{artifact_id}/members`; an artifact that is a file has one member with the name "".
          */
-        readonly ContentLink: {
-            readonly url: string;
-            readonly expires_at: string;
+        readonly MemberList: {
+            readonly members: readonly components["schemas"]["MemberView"][];
         };
         /**
-         * CreateRun
-         * @description `POST /api/runs`: a run from a document's text or an uploaded version.
+         * MemberView
+         * @description A file of a directory artifact.
          */
-        readonly CreateRun: {
+        readonly MemberView: {
+            readonly name: string;
+            readonly size_bytes: number;
+        };
+        /**
+         * ReasonView
+         * @description Why something waits, failed or was skipped.
+         */
+        readonly ReasonView: {
+            readonly code: string;
+            readonly message: string;
+            /** @default {} */
+            readonly details: Record<string, unknown>;
+        };
+        /**
+         * RunChange
+         * @description One server-sent event of `GET /api/runs/{run_id}/events` (event name `change`, id = version).
+         *
+         *         The first one after connecting holds everything; `Last-Event-ID` is honoured by sending what
+         *         changed since. The stream ends (event `end`) when the run is final.
+         */
+        readonly RunChange: {
+            readonly version: number;
+            readonly run: components["schemas"]["RunSummary"];
+            readonly executions: readonly components["schemas"]["ExecutionView"][];
+        };
+        /**
+         * RunList
+         * @description `GET /api/runs?page_size=&page_token=&state=&experiment_id=&storage_state=&search=`.
+         */
+        readonly RunList: {
+            readonly runs: readonly components["schemas"]["RunSummary"][];
+            readonly total_size: number;
             /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * RunSummary
+         * @description A run as lists show it.
+         */
+        readonly RunSummary: {
+            readonly run_id: string;
             readonly display_name: string;
-            /** @default null */
-            readonly document: string | null;
+            /** @enum {unknown} */
+            readonly state: "CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED";
+            /** @enum {unknown} */
+            readonly storage_state: "ARCHIVED" | "AVAILABLE";
+            readonly experiment_id: string;
+            readonly experiment_name: string;
+            readonly pipeline_name: string;
             /** @default null */
             readonly pipeline_id: string | null;
             /** @default null */
             readonly pipeline_version_id: string | null;
+            readonly created_at: string;
             /** @default null */
-            readonly experiment_id: string | null;
+            readonly started_at: string | null;
             /** @default null */
-            readonly experiment_name: string | null;
+            readonly finished_at: string | null;
+            /** @default null */
+            readonly error: components["schemas"]["ReasonView"] | null;
+            /** @default {} */
+            readonly task_counts: {
+                readonly [key: string]: number;
+            };
+            /** @default 0 */
+            readonly version: number;
+        };
+        /**
+         * RunView
+         * @description `GET /api/runs/{run_id}`: a run, its plan and all its executions.
+         */
+        readonly RunView: {
+            readonly run: components["schemas"]["RunSummary"];
+            readonly parameters: Record<string, unknown>;
+            readonly graph: readonly components["schemas"]["GraphNode"][];
+            readonly executions: readonly components["schemas"]["ExecutionView"][];
+            readonly outputs: components["schemas"]["BundleView"];
+        };
+        /**
+         * SessionView
+         * @description `GET /api/session`: who is asking, and what this server is.
+         */
+        readonly SessionView: {
+            readonly user: string;
+            readonly version: string;
+            readonly content_origin: string;
+        };
+        /**
+         * SignInLink
+         * @description `POST /api/session/link` (token only): opens the UI in a browser and signs it in, once, within minutes.
+         */
+        readonly SignInLink: {
+            readonly url: string;
+            readonly expires_at: string;
+        };
+        /**
+         * ArtifactIds
+         * @description Artifacts by their (64-bit, as text) number.
+         */
+        readonly V2beta1ArtifactIds: {
+            /** @default [] */
+            readonly artifact_ids: readonly string[];
+        };
+        /**
+         * ChildTask
+         * @description A task below another.
+         */
+        readonly V2beta1ChildTask: {
+            /** @default  */
+            readonly task_id: string;
+            /** @default  */
+            readonly pod_name: string;
+        };
+        /**
+         * CreatePipelineAndVersion
+         * @description `POST /pipelines/create`.
+         */
+        readonly V2beta1CreatePipelineAndVersion: {
+            /** @default {} */
+            readonly pipeline: components["schemas"]["V2beta1Pipeline"];
+            /** @default {} */
+            readonly pipeline_version: components["schemas"]["V2beta1PipelineVersion"];
+        };
+        /**
+         * Empty
+         * @description `{}`.
+         */
+        readonly V2beta1Empty: Record<string, unknown>;
+        /**
+         * ExecutorDetail
+         * @description KFP's names for the pods of a task; ours has none.
+         */
+        readonly V2beta1ExecutorDetail: {
+            /** @default  */
+            readonly main_job: string;
+            /** @default  */
+            readonly pre_caching_check_job: string;
+            /** @default [] */
+            readonly failed_main_jobs: readonly string[];
+            /** @default [] */
+            readonly failed_pre_caching_check_jobs: readonly string[];
+        };
+        /**
+         * Experiment
+         * @description A folder of runs.
+         */
+        readonly V2beta1Experiment: {
+            /** @default  */
+            readonly experiment_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default  */
+            readonly description: string;
+            /** @default null */
+            readonly created_at: string | null;
+            /** @default  */
+            readonly namespace: string;
+            /** @default  */
+            readonly storage_state: string;
+            /** @default null */
+            readonly last_run_created_at: string | null;
+        };
+        /**
+         * ExperimentList
+         * @description `GET /experiments`.
+         */
+        readonly V2beta1ExperimentList: {
+            /** @default [] */
+            readonly experiments: readonly components["schemas"]["V2beta1Experiment"][];
+            /** @default 0 */
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * Health
+         * @description `GET /apis/v2beta1/healthz`.
+         */
+        readonly V2beta1Health: {
+            readonly commit_sha: string;
+            readonly tag_name: string;
+            readonly multi_user: boolean;
+            readonly pipeline_store: string;
+        };
+        /**
+         * HealthV1
+         * @description `GET /apis/v1beta1/healthz`.
+         */
+        readonly V2beta1HealthV1: {
+            readonly commit_sha: string;
+            readonly tag_name: string;
+            readonly multi_user: boolean;
+        };
+        /**
+         * Pipeline
+         * @description A named pipeline.
+         */
+        readonly V2beta1Pipeline: {
+            /** @default  */
+            readonly pipeline_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default  */
+            readonly name: string;
+            /** @default  */
+            readonly description: string;
+            /** @default null */
+            readonly created_at: string | null;
+            /** @default  */
+            readonly namespace: string;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+            /** @default null */
+            readonly tags: {
+                readonly [key: string]: string;
+            } | null;
+        };
+        /**
+         * PipelineList
+         * @description `GET /pipelines`.
+         */
+        readonly V2beta1PipelineList: {
+            /** @default [] */
+            readonly pipelines: readonly components["schemas"]["V2beta1Pipeline"][];
+            /** @default 0 */
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * PipelineTaskDetail
+         * @description One execution of a run.
+         */
+        readonly V2beta1PipelineTaskDetail: {
+            /** @default  */
+            readonly run_id: string;
+            /** @default  */
+            readonly task_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default null */
+            readonly create_time: string | null;
+            /** @default null */
+            readonly start_time: string | null;
+            /** @default null */
+            readonly end_time: string | null;
+            /** @default null */
+            readonly executor_detail: components["schemas"]["V2beta1ExecutorDetail"] | null;
+            /** @default  */
+            readonly state: string;
+            /** @default  */
+            readonly execution_id: string;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+            /** @default {} */
+            readonly inputs: {
+                readonly [key: string]: components["schemas"]["V2beta1ArtifactIds"];
+            };
+            /** @default {} */
+            readonly outputs: {
+                readonly [key: string]: components["schemas"]["V2beta1ArtifactIds"];
+            };
+            /** @default  */
+            readonly parent_task_id: string;
+            /** @default [] */
+            readonly state_history: readonly components["schemas"]["V2beta1RuntimeStatus"][];
+            /** @default  */
+            readonly pod_name: string;
+            /** @default [] */
+            readonly child_tasks: readonly components["schemas"]["V2beta1ChildTask"][];
+        };
+        /**
+         * PipelineVersion
+         * @description One immutable uploaded document of a pipeline.
+         */
+        readonly V2beta1PipelineVersion: {
+            /** @default  */
+            readonly pipeline_id: string;
+            /** @default  */
+            readonly pipeline_version_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default  */
+            readonly name: string;
+            /** @default  */
+            readonly description: string;
+            /** @default null */
+            readonly created_at: string | null;
+            /** @default null */
+            readonly package_url: components["schemas"]["V2beta1Url"] | null;
+            /** @default  */
+            readonly code_source_url: string;
+            /** @default null */
+            readonly pipeline_spec: Record<string, unknown> | null;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+            /** @default null */
+            readonly tags: {
+                readonly [key: string]: string;
+            } | null;
+        };
+        /**
+         * PipelineVersionList
+         * @description `GET /pipelines/{pipeline_id}/versions`.
+         */
+        readonly V2beta1PipelineVersionList: {
+            /** @default [] */
+            readonly pipeline_versions: readonly components["schemas"]["V2beta1PipelineVersion"][];
+            /** @default 0 */
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * PipelineVersionReference
+         * @description Which uploaded document a run is made from.
+         */
+        readonly V2beta1PipelineVersionReference: {
+            /** @default  */
+            readonly pipeline_id: string;
+            /** @default  */
+            readonly pipeline_version_id: string;
+        };
+        /**
+         * Run
+         * @description One submission of a document with arguments.
+         */
+        readonly V2beta1Run: {
+            /** @default  */
+            readonly experiment_id: string;
+            /** @default  */
+            readonly run_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default  */
+            readonly storage_state: string;
+            /** @default  */
+            readonly description: string;
+            /** @default  */
+            readonly pipeline_version_id: string;
+            /** @default null */
+            readonly pipeline_spec: Record<string, unknown> | null;
+            /** @default null */
+            readonly pipeline_version_reference: components["schemas"]["V2beta1PipelineVersionReference"] | null;
+            /** @default null */
+            readonly runtime_config: components["schemas"]["V2beta1RuntimeConfig"] | null;
+            /** @default  */
+            readonly service_account: string;
+            /** @default null */
+            readonly created_at: string | null;
+            /** @default null */
+            readonly scheduled_at: string | null;
+            /** @default null */
+            readonly finished_at: string | null;
+            /** @default  */
+            readonly state: string;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+            /** @default null */
+            readonly run_details: components["schemas"]["V2beta1RunDetails"] | null;
+            /** @default  */
+            readonly recurring_run_id: string;
+            /** @default [] */
+            readonly state_history: readonly components["schemas"]["V2beta1RuntimeStatus"][];
+            /** @default {} */
+            readonly plugins_input: Record<string, unknown>;
+            /** @default {} */
+            readonly plugins_output: Record<string, unknown>;
+        };
+        /**
+         * RunDetails
+         * @description The executions of a run.
+         */
+        readonly V2beta1RunDetails: {
+            /** @default  */
+            readonly pipeline_context_id: string;
+            /** @default  */
+            readonly pipeline_run_context_id: string;
+            /** @default [] */
+            readonly task_details: readonly components["schemas"]["V2beta1PipelineTaskDetail"][];
+        };
+        /**
+         * RunList
+         * @description `GET /runs`.
+         */
+        readonly V2beta1RunList: {
+            /** @default [] */
+            readonly runs: readonly components["schemas"]["V2beta1Run"][];
+            /** @default 0 */
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * RuntimeConfig
+         * @description What a run is given.
+         */
+        readonly V2beta1RuntimeConfig: {
             /** @default {} */
             readonly parameters: Record<string, unknown>;
+            /** @default  */
+            readonly pipeline_root: string;
+        };
+        /**
+         * RuntimeStatus
+         * @description A state and since when.
+         */
+        readonly V2beta1RuntimeStatus: {
             /** @default null */
-            readonly caching: boolean | null;
+            readonly update_time: string | null;
+            /** @default  */
+            readonly state: string;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+        };
+        /**
+         * Status
+         * @description `google.rpc.Status`: why something failed; also the body of every error.
+         */
+        readonly V2beta1Status: {
+            /** @default 0 */
+            readonly code: number;
+            /** @default  */
+            readonly message: string;
+            /** @default [] */
+            readonly details: readonly Record<string, unknown>[];
+        };
+        /**
+         * UploadError
+         * @description The body of an upload's error.
+         */
+        readonly V2beta1UploadError: {
+            readonly error_message: string;
+            readonly error_details: string;
+        };
+        /**
+         * Url
+         * @description Where a document was fetched from.
+         */
+        readonly V2beta1Url: {
+            /** @default  */
+            readonly pipeline_url: string;
         };
     };
     responses: never;
@@ -285,22 +1446,1991 @@ export interface components {
     headers: never;
     pathItems: never;
 }
-export type ErrorBody = components['schemas']['ErrorBody'];
-export type ReasonView = components['schemas']['ReasonView'];
-export type SessionView = components['schemas']['SessionView'];
-export type RunSummary = components['schemas']['RunSummary'];
-export type RunList = components['schemas']['RunList'];
-export type GraphNode = components['schemas']['GraphNode'];
-export type AttemptView = components['schemas']['AttemptView'];
-export type ExecutionView = components['schemas']['ExecutionView'];
-export type RunView = components['schemas']['RunView'];
-export type BundleView = components['schemas']['BundleView'];
 export type ArtifactView = components['schemas']['ArtifactView'];
+export type AttemptView = components['schemas']['AttemptView'];
+export type BundleView = components['schemas']['BundleView'];
+export type ContentLink = components['schemas']['ContentLink'];
+export type CreateLink = components['schemas']['CreateLink'];
+export type CreateRun = components['schemas']['CreateRun'];
+export type ErrorBody = components['schemas']['ErrorBody'];
 export type ExecutionDetail = components['schemas']['ExecutionDetail'];
-export type RunChange = components['schemas']['RunChange'];
+export type ExecutionView = components['schemas']['ExecutionView'];
+export type GraphNode = components['schemas']['GraphNode'];
 export type ListChange = components['schemas']['ListChange'];
 export type LogChunk = components['schemas']['LogChunk'];
-export type ContentLink = components['schemas']['ContentLink'];
-export type CreateRun = components['schemas']['CreateRun'];
+export type MemberList = components['schemas']['MemberList'];
+export type MemberView = components['schemas']['MemberView'];
+export type ReasonView = components['schemas']['ReasonView'];
+export type RunChange = components['schemas']['RunChange'];
+export type RunList = components['schemas']['RunList'];
+export type RunSummary = components['schemas']['RunSummary'];
+export type RunView = components['schemas']['RunView'];
+export type SessionView = components['schemas']['SessionView'];
+export type SignInLink = components['schemas']['SignInLink'];
+export type V2beta1ArtifactIds = components['schemas']['V2beta1ArtifactIds'];
+export type V2beta1ChildTask = components['schemas']['V2beta1ChildTask'];
+export type V2beta1CreatePipelineAndVersion = components['schemas']['V2beta1CreatePipelineAndVersion'];
+export type V2beta1Empty = components['schemas']['V2beta1Empty'];
+export type V2beta1ExecutorDetail = components['schemas']['V2beta1ExecutorDetail'];
+export type V2beta1Experiment = components['schemas']['V2beta1Experiment'];
+export type V2beta1ExperimentList = components['schemas']['V2beta1ExperimentList'];
+export type V2beta1Health = components['schemas']['V2beta1Health'];
+export type V2beta1HealthV1 = components['schemas']['V2beta1HealthV1'];
+export type V2beta1Pipeline = components['schemas']['V2beta1Pipeline'];
+export type V2beta1PipelineList = components['schemas']['V2beta1PipelineList'];
+export type V2beta1PipelineTaskDetail = components['schemas']['V2beta1PipelineTaskDetail'];
+export type V2beta1PipelineVersion = components['schemas']['V2beta1PipelineVersion'];
+export type V2beta1PipelineVersionList = components['schemas']['V2beta1PipelineVersionList'];
+export type V2beta1PipelineVersionReference = components['schemas']['V2beta1PipelineVersionReference'];
+export type V2beta1Run = components['schemas']['V2beta1Run'];
+export type V2beta1RunDetails = components['schemas']['V2beta1RunDetails'];
+export type V2beta1RunList = components['schemas']['V2beta1RunList'];
+export type V2beta1RuntimeConfig = components['schemas']['V2beta1RuntimeConfig'];
+export type V2beta1RuntimeStatus = components['schemas']['V2beta1RuntimeStatus'];
+export type V2beta1Status = components['schemas']['V2beta1Status'];
+export type V2beta1UploadError = components['schemas']['V2beta1UploadError'];
+export type V2beta1Url = components['schemas']['V2beta1Url'];
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    readonly get_api_session: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Who is asking, and what this server is. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_session_link: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description A link that signs one browser in, once, within minutes. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SignInLink"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_auth: {
+        readonly parameters: {
+            readonly query?: {
+                readonly code?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Turn a one-time code into a session cookie, then show the UI. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/html": unknown;
+                };
+            };
+            /** @description What went wrong, for a person. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/html": unknown;
+                };
+            };
+        };
+    };
+    readonly get_api_runs: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON, as in KFP's API. */
+                readonly filter?: string;
+                /** @description One state, or several with commas. */
+                readonly state?: string;
+                /** @description AVAILABLE or ARCHIVED; both when not given. */
+                readonly storage_state?: string;
+                readonly experiment_id?: string;
+                /** @description Text within the display name. */
+                readonly search?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List runs, newest first. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CreateRun"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a run. */
+            readonly 201: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RunSummary"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_runs_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description A run, its plan and all its executions. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly delete_api_runs_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete a run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_terminate: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description End a run early. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_retry: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Try the failed parts of a finished run again. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_archive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Archive a run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_unarchive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Bring an archived run back. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_runs_run_id_events: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Changes of a run as they happen (events `change`, `end`; id = version). */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/event-stream": components["schemas"]["RunChange"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_events: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Changes of any run as they happen (event `runs`). */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/event-stream": components["schemas"]["ListChange"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_executions_execution_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly execution_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description All there is to know of one execution. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ExecutionDetail"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_executions_execution_id_logs: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From 1; the latest when not given. */
+                readonly attempt?: number;
+                /** @description First byte; negative: counted from the present end. */
+                readonly offset?: number;
+                /** @description Bytes; 1 MiB when not given. */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly execution_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Part of an attempt's log (headers X-Log-Offset, X-Log-Size). */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/plain": unknown;
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_executions_execution_id_logs_stream: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description From 1; the latest when not given. */
+                readonly attempt?: number;
+                /** @description First byte; negative: counted from the present end. */
+                readonly offset?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly execution_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description An attempt's log as it is written (events `log`, `end`; id = byte after the chunk). */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/event-stream": components["schemas"]["LogChunk"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_artifacts_artifact_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly artifact_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description An artifact, without its content. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ArtifactView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_artifacts_artifact_id_members: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly artifact_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The files of a directory artifact. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["MemberList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_artifacts_artifact_id_content: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description A file of a directory artifact. */
+                readonly member?: string;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly artifact_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The content as bytes (Range is honoured), for scripts; to show it, ask for a link. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/octet-stream": unknown;
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_artifacts_artifact_id_link: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly artifact_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CreateLink"];
+            };
+        };
+        readonly responses: {
+            /** @description A signed URL of the content on the content origin, good for minutes. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ContentLink"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_openapi_json: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description This description. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_healthz: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description That the server is there. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_healthz: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Whether the server is there. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Health"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v1beta1_healthz: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Whether the server is there, for older probes. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1HealthV1"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_experiments: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON: {predicates: [{operation, key, string_value | …}]}. */
+                readonly filter?: string;
+                /** @description Ignored: this server has one namespace. */
+                readonly namespace?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List experiments. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1ExperimentList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_experiments: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1Experiment"];
+            };
+        };
+        readonly responses: {
+            /** @description Create an experiment. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Experiment"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_experiments_experiment_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly experiment_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get an experiment. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Experiment"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly delete_apis_v2beta1_experiments_experiment_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly experiment_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete an experiment; its runs stay. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_experiments_experiment_id_archive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly experiment_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Archive an experiment and its runs. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_experiments_experiment_id_unarchive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly experiment_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Bring an archived experiment back. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_pipelines_upload: {
+        readonly parameters: {
+            readonly query?: {
+                readonly name?: string;
+                readonly display_name?: string;
+                readonly description?: string;
+                /** @description JSON object of texts. */
+                readonly tags?: string;
+                readonly code_source_url?: string;
+                /** @description Ignored. */
+                readonly namespace?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "multipart/form-data": {
+                    readonly uploadfile: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description Upload a new pipeline. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1UploadError"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_pipelines_upload_version: {
+        readonly parameters: {
+            readonly query?: {
+                readonly name?: string;
+                readonly display_name?: string;
+                readonly description?: string;
+                /** @description JSON object of texts. */
+                readonly tags?: string;
+                readonly code_source_url?: string;
+                /** @description The pipeline. */
+                readonly pipelineid?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "multipart/form-data": {
+                    readonly uploadfile: string;
+                };
+            };
+        };
+        readonly responses: {
+            /** @description Upload a new version of a pipeline. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1UploadError"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_pipelines: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON: {predicates: [{operation, key, string_value | …}]}. */
+                readonly filter?: string;
+                /** @description Ignored: this server has one namespace. */
+                readonly namespace?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List pipelines. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_pipelines: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a pipeline without a version. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_pipelines_create: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1CreatePipelineAndVersion"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a pipeline and its first version. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_pipelines_names_name: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get a pipeline by its name. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_pipelines_pipeline_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get a pipeline. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly delete_apis_v2beta1_pipelines_pipeline_id: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Delete its versions too. */
+                readonly cascade?: boolean;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete a pipeline. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly patch_apis_v2beta1_pipelines_pipeline_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+            };
+        };
+        readonly responses: {
+            /** @description Change a pipeline's display name or tags. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Pipeline"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_pipelines_pipeline_id_versions: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON: {predicates: [{operation, key, string_value | …}]}. */
+                readonly filter?: string;
+                /** @description Ignored: this server has one namespace. */
+                readonly namespace?: string;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List the versions of a pipeline. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineVersionList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_pipelines_pipeline_id_versions: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a version from a document in the body. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+                readonly pipeline_version_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get a version with its document. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly delete_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+                readonly pipeline_version_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete a version. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly patch_apis_v2beta1_pipelines_pipeline_id_versions_pipeline_version_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly pipeline_id: string;
+                readonly pipeline_version_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+            };
+        };
+        readonly responses: {
+            /** @description Change a version's display name or tags. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1PipelineVersion"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_runs: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON: {predicates: [{operation, key, string_value | …}]}. */
+                readonly filter?: string;
+                /** @description Ignored: this server has one namespace. */
+                readonly namespace?: string;
+                readonly experiment_id?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List runs. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1RunList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_runs: {
+        readonly parameters: {
+            readonly query?: {
+                readonly experiment_id?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1Run"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Run"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_runs_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get a run with its executions. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Run"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly delete_apis_v2beta1_runs_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete a run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_runs_run_id_terminate: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description End a run early. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_runs_run_id_retry: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Try the failed parts of a finished run again. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_runs_run_id_archive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Archive a run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_runs_run_id_unarchive: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Bring an archived run back. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_runs_run_id_nodes_node_id_artifacts_artifact_name_read: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+                readonly node_id: string;
+                readonly artifact_name: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented: for v1 runs only. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_recurringruns: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_recurringruns: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly get_apis_v2beta1_recurringruns_recurring_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly delete_apis_v2beta1_recurringruns_recurring_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_recurringruns_recurring_run_id_enable: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+    readonly post_apis_v2beta1_recurringruns_recurring_run_id_disable: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Not implemented yet. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                };
+            };
+        };
+    };
+}

@@ -24,11 +24,34 @@ export function Value({ value }: { readonly value: unknown }) {
   );
 }
 
+const LINE = 60;
+
+/** JSON with a line for each part that does not fit one. */
+function written(value: unknown, indent: string): string {
+  const line = JSON.stringify(value) ?? "null";
+  if (value === null || typeof value !== "object" || line.length + indent.length <= LINE)
+    return spaced(line, value);
+  const inner = `${indent}  `;
+  if (Array.isArray(value)) {
+    if (value.every((item) => item === null || typeof item !== "object")) return spaced(line, value);
+    return `[\n${value.map((item) => inner + written(item, inner)).join(",\n")}\n${indent}]`;
+  }
+  const fields = Object.entries(value).map(
+    ([key, item]) => `${inner}${JSON.stringify(key)}: ${written(item, inner)}`,
+  );
+  return `{\n${fields.join(",\n")}\n${indent}}`;
+}
+
+/** A list of plain values with room to break between them. */
+function spaced(line: string, value: unknown): string {
+  const plain = Array.isArray(value) && value.every((item) => item === null || typeof item !== "object");
+  return plain ? `[${value.map((item) => JSON.stringify(item)).join(", ")}]` : line;
+}
+
 export function valueText(value: unknown): string {
   if (typeof value === "string") return value === "" ? '""' : value;
   if (value !== null && typeof value === "object") {
-    const line = JSON.stringify(value);
-    return line.length <= 64 ? line : JSON.stringify(value, null, 2);
+    return written(value, "");
   }
   return String(value);
 }

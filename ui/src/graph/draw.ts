@@ -339,7 +339,7 @@ class Pen {
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, radius);
     if (!picked && (look.state === "SKIPPED" || !look.begun)) context.setLineDash([4, 4]);
-    context.lineWidth = picked ? this.hair(2.5) : this.hair(look.state === "FAILED" ? 1.5 : 1);
+    context.lineWidth = picked ? this.hair(2.5) : this.hair(look.state === "FAILED" && !box.group ? 1.5 : 1);
     if (picked) context.strokeStyle = palette.accent;
     else if (look.state === "FAILED") context.strokeStyle = palette.tones.bad;
     else if (look.state === "RUNNING" && !box.group) context.strokeStyle = palette.tones.active;

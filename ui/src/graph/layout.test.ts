@@ -119,7 +119,8 @@ describe("layout", () => {
   it("lays out 1,000 nodes in under 100 ms", () => {
     const items = randomItems(1000, 3);
     layout(items);
-    const times = Array.from({ length: 5 }, () => {
+    // The best of several: a busy machine makes any one of them slow.
+    const times = Array.from({ length: 15 }, () => {
       const start = performance.now();
       layout(items);
       return performance.now() - start;

@@ -344,29 +344,26 @@ class Net {
         x += slot.width + GAP_X;
       }
     }
-    for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
+    // The last sweep goes down: what follows stands below what it follows.
+    for (let sweep = 0; sweep <= SWEEPS; sweep += 1) {
       const downward = sweep % 2 === 0;
       const layers = downward ? this.layers : [...this.layers].reverse();
-      for (const layer of layers) this.settle(layer, downward ? ["up"] : ["down"]);
+      for (const layer of layers) this.settle(layer, downward ? "up" : "down");
     }
-    for (const layer of this.layers) this.settle(layer, ["up", "down"]);
-    for (const layer of [...this.layers].reverse()) this.settle(layer, ["up", "down"]);
   }
 
-  private settle(layer: readonly number[], sides: readonly ("up" | "down")[]): void {
+  private settle(layer: readonly number[], side: "up" | "down"): void {
     const slots = layer.map((index) => this.slots[index]!);
     const wishes: number[] = [];
     const weights: number[] = [];
     for (const slot of slots) {
       let sum = 0;
       let count = 0;
-      for (const side of sides) {
-        for (const other of slot[side]) {
-          // A task lines up with tasks rather than with an edge that only passes by.
-          const pull = slot.cell === null || this.slots[other]!.cell !== null ? 8 : 1;
-          sum += this.slots[other]!.x * pull;
-          count += pull;
-        }
+      for (const other of slot[side]) {
+        // A task lines up with tasks rather than with an edge that only passes by.
+        const pull = slot.cell === null || this.slots[other]!.cell !== null ? 8 : 1;
+        sum += this.slots[other]!.x * pull;
+        count += pull;
       }
       wishes.push(count > 0 ? sum / count : slot.x);
       weights.push(count === 0 ? 0.05 : slot.cell === null ? 4 : 1);

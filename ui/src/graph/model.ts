@@ -186,7 +186,7 @@ function detailOf(
   over: boolean,
   now: number,
 ): string {
-  if (executions.length === 0) return over ? "Did not run" : "Waiting for what comes before";
+  if (executions.length === 0) return over ? "Did not run" : "";
   if (iterations.length > 0) return rollUp(iterations);
   if (only === null) return rollUp(executions);
   const parts: string[] = [];

@@ -94,6 +94,14 @@ describe("rows", () => {
     ]);
   });
 
+  it("break between words", () => {
+    const lines = [{ at: 0, text: "one two three", spans: null }];
+    expect(rowsOf(lines, 9).map((row) => "one two three".slice(row.from, row.to))).toEqual([
+      "one two ",
+      "three",
+    ]);
+  });
+
   it("mark what is searched for, whatever its case", () => {
     const line = { at: 0, text: "An Error here", spans: null };
     expect(partsOf(line, { line: 0, from: 0, to: 13 }, "error")).toEqual([

@@ -196,11 +196,21 @@ export function rowsOf(lines: readonly Line[], columns: number): Row[] {
   for (let line = 0; line < lines.length; line += 1) {
     const { length } = lines[line]!.text;
     if (length <= columns) rows.push({ line, from: 0, to: length });
-    else
-      for (let from = 0; from < length; from += columns)
-        rows.push({ line, from, to: Math.min(length, from + columns) });
+    else breakLine(rows, line, lines[line]!.text, columns);
   }
   return rows;
+}
+
+/** Between words where there is a gap not too far back, else wherever the edge is. */
+function breakLine(rows: Row[], line: number, text: string, columns: number): void {
+  let from = 0;
+  while (text.length - from > columns) {
+    const gap = text.lastIndexOf(" ", from + columns - 1) + 1;
+    const to = gap > from + columns * 0.6 ? gap : from + columns;
+    rows.push({ line, from, to });
+    from = to;
+  }
+  rows.push({ line, from, to: text.length });
 }
 
 export interface Part {
