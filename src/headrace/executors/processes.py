@@ -87,7 +87,10 @@ def members(claim: Claim, tag: str) -> set[int]:
     directory it names, and the children of all these.
 
     A process cannot be older than the one that claimed the attempt, which spares looking at most of them.
+    A claim that names nobody has no members: session 0 is the system's own, and ours would be suicide.
     """
+    if claim.pid <= 1 or claim.pid == os.getsid(0):
+        return set()
     found: set[int] = set()
     parents: dict[int, int] = {}
     for stat in _younger_than(claim):
@@ -137,6 +140,8 @@ def _with_descendants(found: set[int], parents: dict[int, int]) -> set[int]:
 def send(pids: Iterable[int], number: signal.Signals) -> None:
     """Signal them; those that are gone do not mind."""
     for pid in pids:
+        if pid <= 1 or pid == os.getpid():  # 0 and -1 mean "everybody" to kill(2)
+            continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
 
