@@ -109,6 +109,8 @@ def fetched(url: str, auth: tuple[str, str] | None = None) -> str:
         with opener.open(request, timeout=_TIMEOUT_S) as response:
             data: bytes = response.read(MAX_BYTES + 1)
     except (urllib.error.URLError, OSError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise DslValueError(f"{_shown(url)} cannot be read: {error}.", code="URL_UNREACHABLE") from error
     if len(data) > MAX_BYTES:
         raise DslValueError(f"{_shown(url)} holds more than {MAX_BYTES} bytes.", code="URL_TOO_LARGE")
@@ -147,5 +149,9 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        _check_address(newurl)
+        try:
+            _check_address(newurl)
+        except DslValueError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -36,6 +35,7 @@ from headrace.dsl.types.type_utils import (
     ValueType,
     artifact_type,
 )
+from headrace.spec.reading import read_json
 
 Json: TypeAlias = Any
 
@@ -133,13 +133,14 @@ def _truth(default: Json) -> Json:
     raise ValueError(default)
 
 
-def _from_json(default: Json) -> Json:
-    if not isinstance(default, str):
-        return default
-    try:
-        return json.loads(default)
-    except (ValueError, RecursionError):
-        return default
+def _from_json(kind: type) -> Callable[[Json], Json]:
+    def read(default: Json) -> Json:
+        value = read_json(default) if isinstance(default, str) else default
+        if not isinstance(value, kind):
+            raise ValueError(default)
+        return value
+
+    return read
 
 
 _CASTS: Final[dict[str, Callable[[Json], Json]]] = {
@@ -147,8 +148,8 @@ _CASTS: Final[dict[str, Callable[[Json], Json]]] = {
     DOUBLE: float,
     STRING: str,
     BOOLEAN: _truth,
-    LIST: _from_json,
-    STRUCT: _from_json,
+    LIST: _from_json(list),
+    STRUCT: _from_json(dict),
 }
 
 
