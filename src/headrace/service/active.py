@@ -123,7 +123,8 @@ def _change(
 ) -> RunChangeSet:
     before: Mapping[str, Execution] = {} if run.is_new else run.state.executions
     if run.is_new:
-        touched = list(state.executions)
+        # Those that `new_run` made, the root, come first.
+        touched = [*run.state.executions, *(path for path in touched if path not in run.state.executions)]
     changed = [path for path in touched if state.executions[path] != before.get(path)]
     settled = [
         state.executions[path]

@@ -32,6 +32,4 @@ def check_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json
 def _refused(findings: Sequence[dict[str, Any]]) -> Invalid:
     lines = [f"{one['path']}: {one['message']}" if one["path"] else str(one["message"]) for one in findings]
     text = lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines[:20])
-    return Invalid(
-        f"The pipeline document is not right: {text}", code=str(findings[0]["code"]), findings=list(findings)
-    )
+    return Invalid(f"The pipeline document is not right: {text}", code="SPEC_INVALID", findings=list(findings))

@@ -1,4 +1,4 @@
-"""Importers: an artifact that exists somewhere becomes one of ours. The service does it itself; no process is needed."""
+"""Importers: an artifact that exists somewhere becomes one of ours. The service does it itself, without a process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ async def import_artifact(context: Context, order: LaunchOrder) -> tuple[AnyEven
         metadata=importer.metadata,
     )
     if not importer.reimport:
-        artifact = await context.read(find_equal_artifact, artifact) or artifact
+        known = await context.read(find_equal_artifact, artifact)
+        artifact = artifact if known is None else known
     outputs = Bundle(artifacts={name: (artifact,)})
     return (
         AttemptStarted(at=context.now(), attempt=attempt),

@@ -79,9 +79,7 @@ def directories(report: port.AnyReport) -> frozenset[str]:
     return frozenset(made.uri for many in report.artifacts.values() for made in many if made.is_directory)
 
 
-def made_by(
-    run_id: str, execution: Execution, at: float, known_directories: frozenset[str]
-) -> Iterator[ArtifactRecord]:
+def made_by(run_id: str, execution: Execution, at: float, folders: frozenset[str]) -> Iterator[ArtifactRecord]:
     """Rows for what an execution made. One that reused others' outputs names them too: those rows are there already."""
     for artifact in _each(execution.outputs.artifacts):
         yield ArtifactRecord(
@@ -89,7 +87,7 @@ def made_by(
             run_id=run_id,
             execution_id=execution_id(run_id, execution.path),
             created_at=at,
-            is_directory=artifact.uri in known_directories,
+            is_directory=artifact.uri in folders,
         )
 
 

@@ -188,7 +188,7 @@ class Service:
     def read_artifact(
         self, artifact_id: str, *, offset: int = 0, limit: int | None = None, member: str = ""
     ) -> AsyncIterator[bytes]:
-        """The content in chunks; `member` is a file's name inside a directory artifact (checked, never followed out)."""
+        """The content in chunks; `member` is a file's name inside a directory artifact (never followed out)."""
         return content.read_artifact(self._context, artifact_id, offset=offset, limit=limit, member=member)
 
     async def list_artifact_members(self, artifact_id: str) -> tuple[tuple[str, int], ...]:

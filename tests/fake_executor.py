@@ -1,0 +1,136 @@
+"""An executor that obeys the port and runs nothing: what attempts come to is the test's to say.
+
+What it knows lives in a `World`, which outlives it as processes outlive a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Set
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from headrace.engine.model import ArtifactType, AttemptId, LaunchOrder, Reason
+from headrace.executors.port import AnyReport, Failed, ProducedArtifact, Started, Stopped, Succeeded
+
+#: What an attempt comes to; None: it goes on until it is stopped, or the test says more.
+Behaviour: TypeAlias = Callable[[LaunchOrder], "AnyReport | None"]
+
+_VALUES = {
+    "STRING": "text",
+    "NUMBER_INTEGER": 1,
+    "NUMBER_DOUBLE": 0.5,
+    "BOOLEAN": True,
+    "LIST": [1, 2, 3],
+    "STRUCT": {"a": 1},
+}
+
+
+def succeed(order: LaunchOrder) -> Succeeded:
+    """Ends well, with a value for each declared output."""
+    return Succeeded(
+        attempt=order.attempt,
+        at=1.0,
+        parameters={name: _VALUES[kind] for name, kind in order.outputs.parameters.items()},
+        artifacts={name: (produced(order, name, kind),) for name, kind in order.outputs.artifacts.items()},
+    )
+
+
+def produced(order: LaunchOrder, name: str, kind: ArtifactType) -> ProducedArtifact:
+    """An output artifact of the fake store."""
+    uri = f"fake://{order.attempt.execution_id}/{order.attempt.number}/{name}"
+    return ProducedArtifact(name=name, type=kind, uri=uri, metadata={"n": 1}, digest="d" * 64, size_bytes=3)
+
+
+def fail(order: LaunchOrder) -> Failed:
+    """Ends badly."""
+    return Failed(attempt=order.attempt, at=1.0, error=Reason(code="USER_CODE", message="It raised."))
+
+
+def hang(order: LaunchOrder) -> None:
+    """Goes on."""
+
+
+@dataclass(kw_only=True)
+class World:
+    """What attempts are doing, whichever server looks."""
+
+    behaviour: Behaviour = succeed
+    orders: dict[AttemptId, LaunchOrder] = field(default_factory=dict)
+    #: How each attempt ended, once it has.
+    ends: dict[AttemptId, AnyReport] = field(default_factory=dict)
+    #: How often each attempt's user code was begun: never more than once.
+    starts: Counter[AttemptId] = field(default_factory=Counter)
+    settled: set[AttemptId] = field(default_factory=set)
+    discarded: set[AttemptId] = field(default_factory=set)
+    logs: dict[AttemptId, bytes] = field(default_factory=dict)
+
+
+class FakeExecutor:
+    """See `Executor`."""
+
+    def __init__(self, world: World | None = None, *, fuse: Callable[[], None] = lambda: None) -> None:
+        self.world = world or World()
+        #: Called before each thing done: a test lets it raise to end the server there.
+        self._fuse = fuse
+        self._reports: asyncio.Queue[AnyReport | None] = asyncio.Queue()
+        self._clock = itertools.count(1)
+
+    async def launch(self, order: LaunchOrder) -> None:
+        self._fuse()
+        attempt, world = order.attempt, self.world
+        if attempt not in world.orders:
+            world.orders[attempt] = order
+            world.starts[attempt] += 1
+            world.logs[attempt] = f"hello from {attempt.path}\n".encode()
+            end = world.behaviour(order)
+            if end is not None:
+                world.ends[attempt] = end
+        self._tell(attempt)
+
+    def _tell(self, attempt: AttemptId) -> None:
+        self._reports.put_nowait(Started(attempt=attempt, at=1.0))
+        if attempt in self.world.ends:
+            self._reports.put_nowait(self.world.ends[attempt])
+
+    def end(self, report: AnyReport) -> None:
+        """The attempt ends now, like this."""
+        self.world.ends.setdefault(report.attempt, report)
+        self._reports.put_nowait(self.world.ends[report.attempt])
+
+    def say(self, report: AnyReport) -> None:
+        """Report this, true or not."""
+        self._reports.put_nowait(report)
+
+    async def stop(self, attempt: AttemptId) -> None:
+        self._fuse()
+        self.end(Stopped(attempt=attempt, at=2.0))
+
+    async def settle(self, attempt: AttemptId) -> None:
+        self._fuse()
+        self.world.settled.add(attempt)
+
+    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+        self._fuse()
+        for attempt in set(self.world.orders) - self.world.settled - set(attempts):
+            self.world.discarded.add(attempt)
+            self.world.ends.setdefault(attempt, Stopped(attempt=attempt, at=2.0))
+
+    async def reports(self) -> AsyncIterator[AnyReport]:
+        for attempt in set(self.world.orders) - self.world.settled - self.world.discarded:
+            self._tell(attempt)
+        while (report := await self._reports.get()) is not None:
+            yield report
+
+    async def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        text = self.world.logs.get(attempt, b"")[offset:]
+        for start in range(0, len(text), 4):
+            yield text[start : start + 4]
+
+    async def log_size(self, attempt: AttemptId) -> int:
+        return len(self.world.logs.get(attempt, b""))
+
+    async def close(self) -> None:
+        self._reports.put_nowait(None)
