@@ -3,7 +3,7 @@ import { readLog } from "@/api/executions";
 import { Mark } from "@/components/mark";
 import styles from "./failure.module.css";
 import { lastLines } from "./log/model";
-import { failuresOf } from "./model";
+import { type Failure, failuresOf } from "./model";
 import type { RunParts } from "./shared";
 
 const TAIL_BYTES = 4096;
@@ -29,19 +29,22 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
       </section>
     );
   }
-  const open = (path: string): void => change({ task: path, panel: "logs", attempt: undefined });
+  const open = ({ execution }: Failure): void => {
+    const panel = execution.attempts.length > 0 ? "logs" : undefined;
+    change({ task: execution.path, panel, attempt: undefined });
+  };
   return (
     <section className={styles.box} aria-label="Why this run failed">
       <Mark shape="cross" tone="bad" size={18} />
       <div className={styles.body}>
         <p className={styles.title}>
-          <button type="button" className={styles.task} onClick={() => open(first.execution.path)}>
+          <button type="button" className={styles.task} onClick={() => open(first)}>
             {first.label}
           </button>{" "}
           failed <code className={styles.code}>{first.reason.code}</code>
         </p>
         <p className={styles.message}>{first.reason.message}</p>
-        {first.execution.kind === "TASK" && (
+        {first.execution.attempts.length > 0 && first.execution.kind === "TASK" && (
           <LastLines executionId={first.execution.execution_id} attempt={first.execution.attempts.length} />
         )}
         {failures.length > 1 && (
@@ -52,7 +55,7 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
                 key={failure.execution.execution_id}
                 type="button"
                 className={styles.task}
-                onClick={() => open(failure.execution.path)}
+                onClick={() => open(failure)}
               >
                 {failure.label}
               </button>

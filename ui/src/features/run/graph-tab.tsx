@@ -7,7 +7,7 @@ import { useLayout } from "@/graph/use-layout";
 import { type GraphHandle, GraphView } from "@/graph/view";
 import { lookOf } from "@/lib/states";
 import styles from "./graph-tab.module.css";
-import { graphWords, taskRows } from "./model";
+import { graphWords, isTask, taskRows } from "./model";
 import { readClosed, readLoops, writeClosed, writeLoops } from "./search";
 import type { RunParts } from "./shared";
 
@@ -68,7 +68,7 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
     setTimeout(() => handle.current?.reveal(id), next.size === closed.size ? 0 : 120);
   };
   const failed = rows.filter(
-    (row) => row.state === "FAILED" && row.execution !== null && row.execution.attempts.length > 0,
+    (row) => row.state === "FAILED" && row.execution !== null && isTask(row.execution),
   );
   const nextFailed = (): void => {
     const at = failed.findIndex((row) => row.path === search.task);

@@ -21,7 +21,7 @@ export function Header({ run, now, lost }: HeaderProps) {
   const over = isFinal(run.state);
   const started = run.started_at ?? run.created_at;
   return (
-    <header className={styles.header}>
+    <section className={styles.header} aria-label="Run">
       <div className={styles.line}>
         <Link to="/runs" className={styles.back}>
           Runs
@@ -86,7 +86,7 @@ export function Header({ run, now, lost }: HeaderProps) {
           {error.message}
         </p>
       )}
-    </header>
+    </section>
   );
 }
 

@@ -60,7 +60,7 @@ export interface Failure {
 /** The tasks that failed by themselves, first one first; what fell with them is left out. */
 export function failuresOf(view: RunView, plan: Plan, index: RunIndex): Failure[] {
   return view.executions
-    .filter((execution) => execution.state === "FAILED" && execution.attempts.length > 0)
+    .filter((execution) => execution.state === "FAILED" && isTask(execution))
     .sort((a, b) => (parseTime(a.ended_at) ?? 0) - (parseTime(b.ended_at) ?? 0))
     .map((execution) => {
       const name = plan.nodes.get(execution.node)?.plan.display_name || execution.task;
@@ -71,6 +71,11 @@ export function failuresOf(view: RunView, plan: Plan, index: RunIndex): Failure[
         reason: reasonOf(execution) ?? { code: "FAILED", message: "The task failed.", details: {} },
       };
     });
+}
+
+/** Something that can fail by itself, and not a group that fails with what is in it. */
+export function isTask(execution: ExecutionView): boolean {
+  return execution.kind === "TASK" || execution.kind === "IMPORTER";
 }
 
 /** The last attempt's own words first: they are nearest to the cause. */
@@ -89,7 +94,7 @@ export function explain(execution: ExecutionView): string {
         return "Its result was in the cache, from an earlier task with the same inputs. Nothing ran.";
       return `It succeeded${tries}.`;
     case "FAILED":
-      return `It failed${tries}.`;
+      return attempts === 0 ? "It failed before it could start." : `It failed${tries}.`;
     case "SKIPPED":
       return "It was skipped.";
     case "RUNNING":
@@ -185,10 +190,7 @@ export interface Timeline {
 }
 
 export function timelineOf(view: RunView, plan: Plan, index: RunIndex, now: number): Timeline {
-  const begun = view.executions.filter(
-    (execution) =>
-      execution.started_at !== null && (execution.kind === "TASK" || execution.kind === "IMPORTER"),
-  );
+  const begun = view.executions.filter((execution) => execution.started_at !== null && isTask(execution));
   const times = begun.flatMap((execution) => [
     parseTime(execution.started_at)!,
     parseTime(execution.ended_at) ?? now,
@@ -243,7 +245,7 @@ export function ticks(length: number, count = 6): number[] {
 /** `7 tasks: 4 succeeded, 1 failed`: what a reader of the graph is told first. */
 export function graphWords(plan: Plan, rows: readonly TaskRow[]): string {
   const counts = new Map<StateWord, number>();
-  const leaves = rows.filter((row) => row.execution?.kind === "TASK" || row.execution?.kind === "IMPORTER");
+  const leaves = rows.filter((row) => row.execution !== null && isTask(row.execution));
   for (const row of leaves) counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
   const words = [...counts].map(([state, count]) => `${count} ${lookOf(state).word.toLowerCase()}`);
   const planned = [...plan.nodes.values()].filter((node) => node.children.length === 0).length;

@@ -200,7 +200,7 @@ function Overview({
         <div className={styles.reason} data-bad={execution.state === "FAILED"}>
           <code>{reason.code}</code>
           <p>{reason.message}</p>
-          {execution.state === "FAILED" && execution.kind === "TASK" && (
+          {execution.state === "FAILED" && execution.attempts.length > 0 && execution.kind === "TASK" && (
             <Button look="quiet" icon="right" onClick={() => change({ panel: "logs" })}>
               Read the log
             </Button>

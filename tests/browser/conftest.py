@@ -1,0 +1,153 @@
+"""A real Chromium before a real `headrace up` with real runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from harness import ROOT, Server
+
+SCREENSHOTS = ROOT / "tests/browser/screenshots"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Site:
+    """The server, and what was run on it."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        #: What a run waits for as long as its gate does not exist.
+        self.open_gate = folder / "open"
+        self.open_gate.touch()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def run(self, pipeline: str, name: str, **parameters: Any) -> str:
+        """Begin a run of a pipeline of tour.py; its id."""
+        body = {"display_name": name, "document": document(pipeline), "parameters": parameters}
+        return self.server.post("/api/runs", body)["run_id"]
+
+    def tour(self, name: str, **parameters: Any) -> str:
+        """A finished run of the tour."""
+        run_id = self.run("tour", name, **{"gate": str(self.open_gate), **parameters})
+        self.server.finished(run_id)
+        return run_id
+
+    def sign_in_link(self) -> str:
+        return self.server.post("/api/session/link", {})["url"]
+
+
+_DOCUMENTS: dict[str, str] = {}
+
+
+def document(pipeline: str) -> str:
+    """The pipeline's document, compiled as a user would."""
+    if pipeline not in _DOCUMENTS:
+        program = (
+            "import sys; from headrace import compiler; from browser import tour;"
+            f"compiler.Compiler().compile(tour.{pipeline}, sys.argv[1])"
+        )
+        target = SCREENSHOTS.parent / f"screenshots/{pipeline}.yaml"
+        target.parent.mkdir(exist_ok=True)
+        subprocess.run([sys.executable, "-c", program, str(target)], check=True, cwd=ROOT / "tests", timeout=60)
+        _DOCUMENTS[pipeline] = target.read_text()
+    return _DOCUMENTS[pipeline]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for all browser tests: they only look at their own runs."""
+    folder = tmp_path_factory.mktemp("site")
+    server = Server(folder / "home")
+    try:
+        yield Site(server.start(), folder)
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
+def finished(site: Site) -> str:
+    """A run that succeeded, with everything in it."""
+    return site.tour("Tour of everything")
+
+
+@pytest.fixture(scope="session")
+def failed(site: Site) -> str:
+    """A run in which one iteration of a loop failed."""
+    return site.tour("A depth too deep", settings=[{"depth": 3}, {"depth": 99, "broken": True}, {"depth": 9}])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def signed_in(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """`signed_in(**options)`: a page of a new browser profile that came by a sign-in link.
+
+    Afterwards no page may have complained: no error in the console, no breach of the content security policy.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(**options: Any) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        contexts.append(context)
+        context.add_init_script(
+            "window.breaches = [];"
+            "document.addEventListener('securitypolicyviolation', (event) =>"
+            " window.breaches.push(event.violatedDirective + ' ' + event.blockedURI))"
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto(site.sign_in_link())
+        page.wait_for_url("**/runs")
+        return page
+
+    yield make
+    for context in contexts:
+        for page in context.pages:
+            complaints.extend(page.evaluate("window.breaches"))
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(signed_in: Callable[..., Page]) -> Page:
+    return signed_in()
+
+
+@pytest.fixture
+def picture() -> Callable[..., None]:
+    """`picture(page, name)`: a screenshot, for people to look at."""
+
+    def take(page: Page, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return take

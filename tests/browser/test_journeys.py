@@ -1,0 +1,242 @@
+"""What a person does with the web UI, from signing in to reading a log, in the real Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from browser.conftest import Site
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+Picture = Callable[[Page, str], None]
+EVALUATE = "exit-handler-1/evaluate"
+
+
+def test_a_sign_in_link_works_once_and_without_one_nothing_is_shown(browser: Browser, site: Site) -> None:
+    link = site.sign_in_link()
+    first = browser.new_context().new_page()
+    first.goto(link)
+    expect(first.get_by_role("heading", name="Runs")).to_be_visible()
+    second = browser.new_context().new_page()
+    second.goto(link)
+    expect(second.get_by_role("heading", name="Runs")).to_have_count(0)
+    second.goto(f"{site.url}/runs")
+    expect(second.get_by_text("headrace ui")).to_be_visible()
+    # A session that ends while the page is open.
+    first.context.clear_cookies()
+    first.get_by_role("searchbox").fill("x")
+    expect(first.get_by_text("This browser is not signed in")).to_be_visible()
+    first.context.close()
+    second.context.close()
+
+
+def test_the_list_finds_runs_and_keeps_the_search_in_the_address(
+    page: Page, site: Site, finished: str, failed: str, picture: Picture
+) -> None:
+    row = page.locator(f"[data-run='{finished}']")
+    expect(row).to_contain_text("Succeeded")
+    expect(row).to_contain_text("tour")
+    expect(row.get_by_role("img", name=re.compile("9 succeeded"))).to_be_visible()
+    picture(page, "runs")
+    page.get_by_role("button", name="Failed", exact=True).click()
+    expect(page.locator(f"[data-run='{failed}']")).to_be_visible()
+    expect(row).to_have_count(0)
+    expect(page).to_have_url(re.compile("state=FAILED"))
+    page.get_by_role("button", name="All", exact=True).click()
+    page.get_by_role("searchbox").fill("tour of")
+    expect(row).to_be_visible()
+    expect(page.locator(f"[data-run='{failed}']")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("searchbox")).to_have_value("tour of")
+    expect(row).to_be_visible()
+    page.get_by_role("searchbox").fill("no such run")
+    expect(page.get_by_text("No run matches")).to_be_visible()
+
+
+def test_a_run_is_archived_and_brought_back(page: Page, site: Site) -> None:
+    run_id = site.tour("To be put away")
+    row = page.locator(f"[data-run='{run_id}']")
+    row.get_by_role("button", name="Archive").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Archived").click()
+    row.get_by_role("button", name="Take out of the archive").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(row).to_be_visible()
+
+
+def test_a_run_is_watched_without_reloading(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
+    gate = tmp_path / "gate"
+    run_id = site.run("tour", "Watched live", gate=str(gate))
+    # 1. It appears in the open list by itself.
+    row = page.locator(f"[data-run='{run_id}']")
+    expect(row).to_contain_text("Running")
+    row.get_by_role("link").click()
+    page.evaluate("window.sameDocument = true")
+    header = page.get_by_role("region", name="Run", exact=True)
+    expect(header).to_contain_text("Running")
+    # 2. The log of what runs comes line by line.
+    page.get_by_role("tab", name="Tasks").click()
+    page.get_by_role("button", name=re.compile("^watch")).click()
+    page.get_by_role("tab", name="Logs").click()
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("looked 5 times")
+    line = int(re.findall(r"looked (\d+) times", log.inner_text())[-1])
+    expect(log).to_contain_text(f"looked {line + 10} times")
+    page.get_by_role("tab", name="Graph").click()
+    expect(page.get_by_role("img", name=re.compile("running"))).to_be_visible()
+    picture(page, "live")
+    # 3. It ends, and everything on the page says so.
+    gate.touch()
+    expect(log).to_contain_text("the gate is open")
+    expect(header).to_contain_text("Succeeded")
+    expect(page.get_by_role("img", name=re.compile("Graph of 7 tasks: 9 succeeded"))).to_be_visible()
+    assert page.evaluate("window.sameDocument"), "the page was loaded again"
+
+
+def test_a_run_is_terminated_and_retried(page: Page, site: Site, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run_id = site.run("tour", "Terminated", gate=str(gate))
+    page.goto(f"{site.url}/runs/{run_id}")
+    page.get_by_role("button", name="Terminate").click()
+    header = page.get_by_role("region", name="Run", exact=True)
+    expect(header).to_contain_text("Canceled")
+    gate.touch()
+    page.get_by_role("button", name="Retry").click()
+    expect(header).to_contain_text("Succeeded")
+
+
+def test_the_graph_answers_to_pointer_and_keys(page: Page, site: Site, finished: str, picture: Picture) -> None:
+    page.goto(f"{site.url}/runs/{finished}")
+    graph = page.get_by_role("img", name=re.compile("^Graph of 7 tasks"))
+    expect(graph).to_be_visible()
+    page.wait_for_function("performance.getEntriesByName('headrace:graph').length > 0")
+    picture(page, "graph")
+    # The group that holds nearly all of it begins in the middle of the top.
+    box = graph.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 40)
+    expect(page).to_have_url(re.compile("task=exit-handler-1"))
+    graph.focus()
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("task=exit-handler-1(%2F|/)"))
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("task="))
+    page.keyboard.press("/")
+    page.get_by_role("textbox", name="Find a task").fill("eval")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Task evaluate")).to_be_visible()
+    page.get_by_role("button", name="Close groups").click()
+    expect(page).to_have_url(re.compile("closed="))
+
+
+def test_loops_show_one_iteration_or_all(page: Page, site: Site, finished: str, picture: Picture) -> None:
+    page.goto(f"{site.url}/runs/{finished}?task=exit-handler-1/for-loop-2&panel=iterations")
+    page.get_by_role("complementary").get_by_role("button", name="#1 depth=9").click()
+    expect(page).to_have_url(re.compile("loops="))
+    picture(page, "loop")
+    page.goto(f"{site.url}/runs/{finished}?task=exit-handler-1/for-loop-2[1]/train")
+    panel = page.get_by_role("complementary", name="Task train")
+    expect(panel).to_contain_text("#1 · depth=9")
+    panel.get_by_role("button", name="Next iteration").click()
+    expect(panel).to_contain_text("3 of 3")
+    expect(page).to_have_url(re.compile(r"for-loop-2(\[|%5B)2"))
+
+
+def test_a_failure_is_explained_at_the_top(page: Page, site: Site, failed: str, picture: Picture) -> None:
+    page.goto(f"{site.url}/runs/{failed}")
+    why = page.get_by_role("region", name="Why this run failed")
+    expect(why).to_contain_text("train (#1 · depth=99")
+    expect(why).to_contain_text("depth 99 is too deep")
+    expect(why).to_contain_text("USER_EXCEPTION")
+    picture(page, "failure")
+    page.keyboard.press("n")
+    panel = page.get_by_role("complementary", name="Task train")
+    expect(panel).to_contain_text("It failed.")
+    why.get_by_role("button", name=re.compile("^train")).click()
+    expect(page.get_by_role("log")).to_contain_text("ValueError: depth 99 is too deep")
+
+
+def test_results_are_drawn(page: Page, site: Site, finished: str, picture: Picture) -> None:
+    page.goto(f"{site.url}/runs/{finished}?task={EVALUATE}&panel=visuals")
+    expect(page.get_by_role("row", name="accuracy 0.964286")).to_be_visible()
+    matrix = page.get_by_role("table", name=re.compile("Confusion matrix"))
+    expect(matrix.get_by_role("cell", name="71")).to_be_visible()
+    curve = page.get_by_role("img", name=re.compile("ROC curve of 4 points, area under it 0.97"))
+    curve.scroll_into_view_if_needed()
+    curve.hover()
+    expect(page.get_by_text(re.compile("true positives"))).to_be_visible()
+    picture(page, "results")
+    notes = page.locator("article")
+    expect(notes.get_by_role("heading", name="Notes")).to_be_visible()
+    expect(notes.locator("strong")).to_have_text("good")
+    expect(notes.locator("img")).to_have_count(0)
+
+
+def test_a_page_a_task_wrote_is_shut_in(page: Page, site: Site, finished: str) -> None:
+    asked: list[dict[str, str]] = []
+    page.on(
+        "request",
+        lambda request: asked.append(request.all_headers()) if request.url.startswith("http://localhost") else None,
+    )
+    page.goto(f"{site.url}/runs/{finished}?task={EVALUATE}&panel=visuals")
+    frame = page.locator("iframe")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
+    inside = page.frame_locator("iframe")
+    expect(inside.locator("h1")).to_have_text("Report")
+    expect(inside.locator("#origin")).to_have_text("null")
+    expect(inside.locator("#cookies")).to_have_text("SecurityError")
+    expect(page).not_to_have_title("taken over")
+    assert asked and all("cookie" not in headers for headers in asked)
+
+
+def test_parameters_code_and_details_are_shown(page: Page, site: Site, finished: str) -> None:
+    page.goto(f"{site.url}/runs/{finished}?task=exit-handler-1/load&panel=io")
+    panel = page.get_by_role("complementary", name="Task load")
+    expect(panel).to_contain_text("455")
+    expect(panel).to_contain_text("Dataset")
+    panel.get_by_role("tab", name="Code").click()
+    expect(panel).to_contain_text("def load(rows: int")
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_role("tabpanel").first).to_contain_text("threshold")
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.get_by_role("button", name=re.compile("^evaluate"))).to_be_visible()
+
+
+def test_an_address_holds_everything_chosen(page: Page, site: Site, failed: str) -> None:
+    page.goto(f"{site.url}/runs/{failed}?tab=tasks&task=exit-handler-1/for-loop-2[1]/train&panel=logs")
+    expect(page.get_by_role("log")).to_contain_text("too deep")
+    address = page.url
+    page.reload()
+    expect(page.get_by_role("log")).to_contain_text("too deep")
+    expect(page.get_by_role("tab", name="Tasks")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("tab", name="Logs")).to_have_attribute("aria-selected", "true")
+    assert page.url == address
+
+
+def test_colours_follow_the_system_or_the_reader(
+    signed_in: Callable[..., Page], site: Site, finished: str, picture: Picture
+) -> None:
+    page = signed_in(color_scheme="dark", device_scale_factor=2)
+    page.goto(f"{site.url}/runs/{finished}?task={EVALUATE}&panel=visuals")
+    expect(page.locator("iframe")).to_be_visible()
+    picture(page, "dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(13, 17, 23)"
+    page.get_by_role("button", name=re.compile("^Colours")).click()
+    assert page.evaluate(background) == "rgb(245, 246, 248)"
+    page.reload()
+    assert page.evaluate(background) == "rgb(245, 246, 248)"
+
+
+def test_a_run_that_does_not_exist_is_told_so(browser: Browser, site: Site) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(site.sign_in_link())
+        page.goto(f"{site.url}/runs/4e1d3f60-0000-4000-8000-000000000000")
+        expect(page.get_by_text("There is no such run")).to_be_visible()
