@@ -86,7 +86,8 @@ def get_artifact(conn: Connection, artifact_id: str) -> ArtifactRecord | None:
 
 def get_artifacts(conn: Connection, artifact_ids: Sequence[str]) -> dict[str, ArtifactRecord]:
     """By ids; the ones that exist."""
-    found = (_record(row) for row in conn.execute(select(artifacts).where(_a.artifact_id.in_(artifact_ids))))
+    rows = conn.execute(select(artifacts).where(_a.artifact_id.in_(artifact_ids))).all()
+    found = (_record(row) for row in rows)
     return {record.artifact.artifact_id: record for record in found}
 
 
@@ -97,7 +98,7 @@ def find_equal_artifact(conn: Connection, wanted: Artifact) -> Artifact | None:
         _a.schema_title == wanted.type.schema_title,
         _a.schema_version == wanted.type.schema_version,
     )
-    for row in conn.execute(rows.order_by(_a.created_at.desc())):
+    for row in conn.execute(rows.order_by(_a.created_at.desc())).all():
         if (artifact := _record(row).artifact).metadata == wanted.metadata:
             return artifact
     return None
@@ -108,11 +109,11 @@ def drop_artifacts_of(conn: Connection, run_id: str) -> list[ArtifactRecord]:
 
     Those still in use stay, without a run.
     """
-    mine = [_record(row) for row in conn.execute(select(artifacts).where(_a.run_id == run_id))]
+    mine = [_record(row) for row in conn.execute(select(artifacts).where(_a.run_id == run_id)).all()]
     used = select(_x.artifact_id).where(
         _x.run_id != run_id, _x.artifact_id.in_(select(_a.artifact_id).where(_a.run_id == run_id))
     )
-    kept = set(conn.execute(used).scalars())
+    kept = set(conn.execute(used).scalars().all())
     conn.execute(delete(execution_artifacts).where(_x.run_id == run_id))
     conn.execute(artifacts.update().where(_a.run_id == run_id, _a.artifact_id.in_(kept)).values(run_id=None))
     conn.execute(delete(artifacts).where(_a.run_id == run_id))
@@ -124,5 +125,5 @@ def get_edges(conn: Connection, execution_id: str) -> tuple[ArtifactEdge, ...]:
     rows = select(execution_artifacts).where(_x.execution_id == execution_id)
     return tuple(
         ArtifactEdge(**{name: getattr(row, name) for name in ArtifactEdge.__struct_fields__})
-        for row in conn.execute(rows.order_by(_x.direction, _x.name, _x.position))
+        for row in conn.execute(rows.order_by(_x.direction, _x.name, _x.position)).all()
     )

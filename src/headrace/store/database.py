@@ -1,6 +1,7 @@
 """The database as the service sees it: hand in `op(conn, …)`, get its result when it is on disk.
 
-SQLite has one writer at a time, so one thread writes and another reads; each unit of work is one hop.
+SQLite has one writer at a time, so one thread writes and another reads; each unit of work is one hop. An operation
+takes all rows of a query before it looks at them: a half-read one would hold the reader at an old state.
 """
 
 from __future__ import annotations

@@ -231,6 +231,6 @@ def _set_tags(conn: Connection, owner_id: str, new: dict[str, str]) -> None:
 def _tags_of(conn: Connection, owners: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     rows = select(tags).where(tags.c.owner_id.in_(list(owners))).order_by(tags.c.owner_id, tags.c.key)
-    for row in conn.execute(rows):
+    for row in conn.execute(rows).all():
         found.setdefault(row.owner_id, {})[row.key] = row.value
     return found

@@ -273,7 +273,7 @@ def get_run(conn: Connection, run_id: str) -> RunRecord | None:
 
 def get_runs(conn: Connection, run_ids: Sequence[str]) -> list[RunRecord]:
     """By ids; the ones that exist."""
-    return [_record(row) for row in conn.execute(_ROWS.where(_r.run_id.in_(run_ids)))]
+    return [_record(row) for row in conn.execute(_ROWS.where(_r.run_id.in_(run_ids))).all()]
 
 
 def list_runs(conn: Connection, query: ListQuery, secret: bytes) -> Page[RunRecord]:
@@ -290,7 +290,7 @@ def get_document(conn: Connection, run_id: str) -> tuple[dict[str, Json], dict[s
 def unfinished_runs(conn: Connection) -> list[str]:
     """Ids of the runs that are not final, oldest first."""
     final = [state.value for state in State if state.final]
-    return list(conn.execute(select(_r.run_id).where(_r.state.not_in(final)).order_by(_r.created_at)).scalars())
+    return list(conn.execute(select(_r.run_id).where(_r.state.not_in(final)).order_by(_r.created_at)).scalars().all())
 
 
 def load_run(conn: Connection, run_id: str) -> StoredRun | None:
@@ -312,7 +312,7 @@ def load_run(conn: Connection, run_id: str) -> StoredRun | None:
 def get_executions(conn: Connection, run_id: str, *, after_version: int = 0) -> tuple[Execution, ...]:
     """Executions that changed after a version of the run (0: all), parents before children."""
     rows = select(_e.body).where(_e.run_id == run_id, _e.version > after_version).order_by(_e.position)
-    return tuple(codec.decode_execution(body) for body in conn.execute(rows).scalars())
+    return tuple(codec.decode_execution(body) for body in conn.execute(rows).scalars().all())
 
 
 def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution] | None:
@@ -324,4 +324,4 @@ def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution]
 def get_events(conn: Connection, run_id: str, *, after_seq: int = -1) -> tuple[AnyEvent, ...]:
     """The log, in order."""
     rows = select(run_events.c.body).where(run_events.c.run_id == run_id, run_events.c.seq > after_seq)
-    return tuple(codec.decode_event(body) for body in conn.execute(rows.order_by(run_events.c.seq)).scalars())
+    return tuple(codec.decode_event(body) for body in conn.execute(rows.order_by(run_events.c.seq)).scalars().all())

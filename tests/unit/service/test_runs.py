@@ -6,9 +6,8 @@ import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
-from headrace.engine.model import AttemptId, LaunchOrder, State
+from headrace.engine.model import AttemptId, LaunchOrder, Reason, State
 from headrace.executors.port import Lost, Succeeded
-from headrace.engine.model import Reason
 from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.store.records import ListQuery, Predicate

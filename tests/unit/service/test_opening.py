@@ -1,0 +1,183 @@
+"""The data directory in every bad state."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import documents
+from fake_executor import FakeExecutor, World, hang
+from headrace.engine.model import State
+from headrace.service.errors import NotFound, Unavailable
+from headrace.service.service import NewRun, Service
+from headrace.service.settings import Settings
+from headrace.store.records import ListQuery
+from waiting import until, until_final
+
+pytestmark = pytest.mark.anyio
+
+
+async def opened(home: Path, world: World | None = None) -> Service:
+    return await Service.open(Settings(home=home), executor=FakeExecutor(world))
+
+
+async def refused(home: Path) -> Unavailable:
+    with pytest.raises(Unavailable) as caught:
+        await opened(home)
+    return caught.value
+
+
+async def test_a_home_is_made_private_and_found_again(tmp_path: Path):
+    home = tmp_path / "deep" / "home"
+    service = await opened(home)
+    made = await service.create_experiment(name="mine")
+    await service.close()
+    assert home.stat().st_mode & 0o077 == 0
+    service = await opened(home)
+    assert await service.get_experiment(made.experiment_id) == made
+    assert [e.display_name for e in (await service.list_experiments(ListQuery())).items] == ["Default", "mine"]
+    await service.close()
+
+
+async def test_a_home_in_use_says_by_whom(tmp_path: Path):
+    service = await opened(tmp_path)
+    (tmp_path / "server.json").write_text(f'{{"pid": {os.getpid()}, "url": "http://127.0.0.1:1234"}}')
+    error = await refused(tmp_path)
+    assert (error.code, error.details["pid"], error.details["url"]) == (
+        "HOME_IN_USE",
+        os.getpid(),
+        "http://127.0.0.1:1234",
+    )
+    # A file that an earlier server left behind is not believed.
+    (tmp_path / "server.json").write_text('{"pid": 1, "url": "http://127.0.0.1:1"}')
+    assert (await refused(tmp_path)).details["url"] == ""
+    await service.close()
+    await (await opened(tmp_path)).close()
+
+
+async def test_a_newer_home_is_refused_untouched(tmp_path: Path):
+    await (await opened(tmp_path)).close()
+    with sqlite3.connect(tmp_path / "headrace.db") as conn:
+        conn.execute("INSERT INTO schema_version VALUES (77, 0)")
+    conn.close()
+    before = (tmp_path / "headrace.db").read_bytes()
+    error = await refused(tmp_path)
+    assert (error.code, error.details["found"]) == ("HOME_NEWER", 77)
+    assert (tmp_path / "headrace.db").read_bytes() == before
+
+
+async def test_what_is_no_directory_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    assert (await refused(tmp_path / "file")).code == "HOME_UNUSABLE"
+
+
+async def test_a_damaged_database_is_refused_untouched(tmp_path: Path):
+    await (await opened(tmp_path)).close()
+    (tmp_path / "headrace.db").write_bytes(b"no database" * 1000)
+    assert (await refused(tmp_path)).code == "STORE_FAILED"
+    assert (tmp_path / "headrace.db").read_bytes() == b"no database" * 1000
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("a small file system cannot be mounted here: run as root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+async def test_a_read_only_home_is_refused(disk: Path):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    error = await refused(disk / "home")
+    assert error.code == "HOME_READ_ONLY"
+    assert str(disk / "home") in error.message
+
+
+async def test_a_home_that_became_read_only_is_refused(disk: Path):
+    await (await opened(disk)).close()
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert (await refused(disk)).code == "HOME_READ_ONLY"
+
+
+async def test_a_full_disk_is_refused_at_the_start(disk: Path):
+    fill(disk)
+    assert (await refused(disk / "home")).code == "HOME_FULL"
+    (disk / "ballast").unlink()
+    await (await opened(disk / "home")).close()
+    fill(disk)
+    assert (await refused(disk / "home")).code == "HOME_FULL"
+
+
+def fill(disk: Path) -> None:
+    with (disk / "ballast").open("ab", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"x" * 512)
+        except OSError:
+            pass
+
+
+async def test_a_disk_that_fills_up_loses_nothing_and_goes_on_when_there_is_room(disk: Path):
+    world = World(behaviour=hang)
+    executor = FakeExecutor(world)
+    service = await Service.open(Settings(home=disk / "home"), executor=executor)
+    made = await service.create_run(NewRun(pipeline_spec=documents.fan(40)))
+    await until(lambda: len(world.orders) == 40)
+    fill(disk)
+    # 1. What happens now cannot be recorded; reading goes on.
+    from fake_executor import succeed
+
+    for order in list(world.orders.values()):
+        executor.end(succeed(order))
+    with pytest.raises(Unavailable) as caught:
+        while True:
+            await service.create_run(NewRun(pipeline_spec=documents.chain(50)))
+    assert caught.value.code == "HOME_FULL"
+    assert (await service.get_run(made.run_id)).state is State.RUNNING
+    assert (await service.list_runs(ListQuery())).total_size >= 1
+    # 2. With room again it goes on by itself.
+    (disk / "ballast").unlink()
+    record = await until_final(service, made.run_id)
+    assert (record.state, record.task_counts) == (State.SUCCEEDED, {State.SUCCEEDED: 40})
+    await service.close()
+
+
+async def test_in_memory_nothing_is_kept(tmp_path: Path):
+    service = await Service.open(Settings(home=tmp_path), executor=FakeExecutor(), in_memory=True)
+    made = await service.create_run(NewRun(pipeline_spec=documents.loop()))
+    assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
+    await service.close()
+    assert not (tmp_path / "headrace.db").exists()
+    service = await Service.open(Settings(home=tmp_path), executor=FakeExecutor(), in_memory=True)
+    with pytest.raises(NotFound):
+        await service.get_run(made.run_id)
+    await service.close()
+
+
+async def test_a_run_that_cannot_be_read_ends_failed_and_others_go_on(tmp_path: Path):
+    world = World(behaviour=hang)
+    service = await opened(tmp_path, world)
+    bad = await service.create_run(NewRun(pipeline_spec=documents.one_task()))
+    good = await service.create_run(NewRun(pipeline_spec=documents.one_task(name="other")))
+    await until(lambda: len(world.orders) == 2)
+    await service.close()
+    with sqlite3.connect(tmp_path / "headrace.db") as conn:
+        conn.execute("UPDATE executions SET body = '{' WHERE run_id = ?", (bad.run_id,))
+    conn.close()
+    service = await opened(tmp_path, world)
+    record = await service.get_run(bad.run_id)
+    assert record.state is State.FAILED and record.error is not None and record.error.code == "INTERNAL_ERROR"
+    assert (await service.get_run(good.run_id)).state is State.RUNNING
+    assert {attempt.run_id for attempt in world.discarded} == {bad.run_id}
+    await service.close()
