@@ -41,6 +41,8 @@ _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
 }
+#: What a plain scalar begins with that may be more than a text.
+_SPECIAL_START: Final = frozenset(("", *"~nNyYtToOfF-+.0123456789"))
 _NUMBER_START: Final = frozenset("-+.0123456789")
 _INTEGER: Final = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|(0[0-7_]+)|(0|[1-9][0-9_]*))\Z")
 _DECIMAL: Final = re.compile(r"(?:[-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?\Z")
@@ -295,6 +297,7 @@ class _Builder:
         self._nodes = 0
 
     def take(self, event: Any) -> None:
+        # Called for every value of a document: scalars, nearly all of them, come first and with few calls.
         kind = type(event)
         if kind is yaml.ScalarEvent:
             self._scalar(event)
@@ -311,15 +314,15 @@ class _Builder:
         mark = event.start_mark
         return DocumentError(code, message, line=mark.line + 1, column=mark.column + 1)
 
-    def _count(self, event: Any) -> None:
-        self._nodes += 1
+    def _check(self, event: Any) -> None:
         if self._nodes > MAX_NODES:
             raise self._at(event, "TOO_LARGE", f"More than {MAX_NODES} values in one text.")
         if event.tag is not None:
             raise self._at(event, "TAGS", f"The YAML tag {_shown(event.tag)} is not taken: write a plain value.")
 
     def _begin(self, event: Any, container: dict[str, Json] | list[Json]) -> None:
-        self._count(event)
+        self._nodes += 1
+        self._check(event)
         if len(self._stack) >= MAX_DEPTH:
             _too_deep(event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(self._open, dict) and self._key is _NO_KEY:
@@ -329,16 +332,19 @@ class _Builder:
         self._open, self._key = container, _NO_KEY
 
     def _scalar(self, event: Any) -> None:
-        self._count(event)
-        text = event.value
-        if event.implicit[0]:
+        self._nodes += 1
+        if self._nodes > MAX_NODES or event.tag is not None:
+            self._check(event)
+        value = event.value
+        if event.implicit[0] and value[:1] in _SPECIAL_START:
             try:
-                value = _plain(text)
+                value = _plain(value)
             except ValueError as error:
                 raise self._at(event, "BAD_NUMBER", str(error)) from None
-        else:
-            value = text
-        if type(self._open) is dict and self._key is _NO_KEY:
+        container = self._open
+        if type(container) is list:
+            container.append(value)
+        elif container is not None and self._key is _NO_KEY:
             self._name(event, value)
         else:
             self._put(value)

@@ -103,7 +103,7 @@ def test_json_is_read_as_json(value: Any) -> None:
 @given(st.text("0123456789+-._eExXobaflnTRUEINF:~ytrs", min_size=1, max_size=10))
 def test_plain_scalars_are_what_pyyaml_takes_them_for(text: str) -> None:
     try:
-        expected = yaml.safe_load(f"[{text}]")
+        expected = yaml.load(f"- {text}", yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError):
         return
     try:
@@ -113,7 +113,7 @@ def test_plain_scalars_are_what_pyyaml_takes_them_for(text: str) -> None:
         return
     if ":" in text or any(isinstance(item, datetime.date) for item in expected):
         return  # times of day and dates stay texts
-    assert found == expected or found != found
+    assert found == expected
     assert [type(item) for item in found] == [type(item) for item in expected]
 
 
