@@ -38,6 +38,10 @@ def _run_locally(component: Any, arguments: dict[str, Any]) -> Any:
     return importlib.import_module("headrace.local").run_component(component, arguments)
 
 
+def _try_component(component: Any, arguments: dict[str, Any]) -> Any:
+    return importlib.import_module("headrace.local").try_component(component, **arguments)
+
+
 def _lower_pipeline(*traced: Any) -> Any:
     return importlib.import_module("headrace.compiler.lowering").lower_pipeline(*traced)
 

@@ -15,7 +15,7 @@ from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_chann
 from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
 from headrace.dsl.pipeline_task import PipelineTask
-from headrace.dsl.structures import IR, ComponentSpec, GraphImplementation
+from headrace.dsl.structures import IR, ComponentSpec, ContainerImplementation, GraphImplementation
 
 
 class BaseComponent:
@@ -96,9 +96,14 @@ class BaseComponent:
                     "Output lists of artifacts are only supported for pipelines. Got output list of artifacts for "
                     f"output parameter {name!r} of component {self.name!r}.",
                     code="ARTIFACT_LIST_OUTPUT",
-                    hint="write one artifact (a folder can hold many files), or collect from a loop with dsl.Collected.",
+                    hint="write one artifact (a folder can hold many files), or gather a loop's with dsl.Collected.",
                     place=self.component_spec.place,
                 )
+
+
+#: The functions of this process by the source that stands for them in documents, and their name: what runs them
+#: in this process finds the function itself, so that a debugger stops in the user's file.
+FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 class PythonComponent(BaseComponent):
@@ -108,6 +113,13 @@ class PythonComponent(BaseComponent):
         super().__init__(component_spec)
         self.python_func = python_func
         self._refuse_artifact_list_outputs()
+        implementation = component_spec.implementation
+        if isinstance(implementation, ContainerImplementation) and implementation.command:
+            FUNCTIONS[str(implementation.command[-1]), python_func.__name__] = python_func
+
+    def test(self, **arguments: Any) -> Any:
+        """Call the function in this process with real inputs and outputs: see `headrace.local.try_component`."""
+        return seams.try_component(self, arguments)
 
     def execute(self, **kwargs: Any) -> Any:
         return self.python_func(**kwargs)

@@ -18,6 +18,11 @@ def run_locally(component: BaseComponent, arguments: dict[str, Any]) -> Any:
     return (local_hook or _front_door("_run_locally"))(component, arguments)
 
 
+def try_component(component: BaseComponent, arguments: dict[str, Any]) -> Any:
+    """One component's function called in this process, for a test."""
+    return _front_door("_try_component")(component, arguments)
+
+
 def lower(*traced: Any) -> Any:
     """A traced pipeline as documents."""
     return _front_door("_lower_pipeline")(*traced)

@@ -74,7 +74,8 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
         if source.constant is not ABSENT and facts.parameters_named(source.constant):
             later.append(name)  # It is made from the other inputs.
         else:
-            _keep(found, name, _value(scope, task, path, name, source, {}), declared.get(name), task)
+            value = _untyped_item(_value(scope, task, path, name, source, {}), source, declared.get(name))
+            _keep(found, name, value, declared.get(name), task)
     for name in later:
         others = {**dict.fromkeys(sources), **found}  # What was left out shows as nothing.
         _keep(found, name, _value(scope, task, path, name, sources[name], others), declared.get(name), task)
@@ -83,6 +84,22 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
         if name not in sources and name != item:
             _keep(found, name, ABSENT, definition, task)
     return found
+
+
+def _untyped_item(value: Json, source: ParameterSource, definition: ParameterDefinition | None) -> Json:
+    """A loop item whose type the compiler could not know.
+
+    It declares such items STRING, so that numbers pass a group as their JSON text; a component that declares a
+    number, a list and so on gets that back, as authors expect of `ParallelFor(numbers)` with `numbers: list`.
+    """
+    if not isinstance(value, str) or definition is None or definition.type == "STRING":
+        return value
+    if source.component_input is None or "loop-item" not in source.component_input:
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError):
+        return value
 
 
 def _keep(

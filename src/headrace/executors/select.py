@@ -24,13 +24,15 @@ def make_executor(
     containers_only: bool = False,
     max_log_bytes: int = 1 << 30,
     max_parameter_bytes: int = 1 << 20,
+    environments: Path | None = None,
 ) -> ProcessExecutor:
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
-    With `containers_only`, Python components too run in their image.
+    With `containers_only`, Python components too run in their image. `environments` is the home whose environments
+    are shared, when not `home` itself.
     """
     makers: Mapping[str, Maker] = {
-        "python": PythonMaker(Environments(home.absolute())),
+        "python": PythonMaker(Environments((environments or home).absolute())),
         "container": ContainerMaker(container_engine),
     }
     return ProcessExecutor(

@@ -1,0 +1,38 @@
+"""Between the engine's artifacts and the objects that authors know from `dsl`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headrace import dsl
+from headrace.engine.model import Artifact, Bundle
+from headrace.executors.executor_input import local_path
+
+_CLASSES: dict[str, type[dsl.Artifact]] = {
+    kind.schema_title: kind
+    for kind in (
+        dsl.Artifact, dsl.Dataset, dsl.Model, dsl.Metrics, dsl.ClassificationMetrics,
+        dsl.SlicedClassificationMetrics, dsl.HTML, dsl.Markdown,
+    )
+}  # fmt: skip
+
+
+def to_object(artifact: Artifact) -> dsl.Artifact:
+    """An object of the class that goes with the artifact's type, with a path of this machine where it has one."""
+    kind = _CLASSES.get(artifact.type.schema_title, dsl.Artifact)
+    uri = local_path(artifact.uri) or artifact.uri
+    return kind(name=artifact.name, uri=uri, metadata=dict(artifact.metadata))
+
+
+def outputs_of(bundle: Bundle, lists: frozenset[str]) -> dict[str, Any]:
+    """Parameters and artifacts of a finished run by name."""
+    found: dict[str, Any] = dict(bundle.parameters)
+    for name, artifacts in bundle.artifacts.items():
+        objects = [to_object(artifact) for artifact in artifacts]
+        found[name] = objects if name in lists or len(objects) != 1 else objects[0]
+    return found
+
+
+def is_artifact(value: Any) -> bool:
+    """Whether an argument is an artifact object, of ours or of kfp's."""
+    return hasattr(type(value), "schema_title") and hasattr(value, "uri")

@@ -1,0 +1,106 @@
+"""How local runs are made: set once by `init`, with KFP's arguments, or left at the defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SubprocessRunner:
+    """Python components as processes of this machine.
+
+    KFP's settings are accepted. Whatever they say, environments are isolated, made once for each set of packages, and
+    shared.
+    """
+
+    use_venv: bool = True
+    serialize_pip_installs: bool = True
+    max_concurrent_pip_installs: int = 1
+
+
+class DockerRunner:
+    """Every component in a container of its image, by podman or docker."""
+
+    def __init__(self, max_concurrent_pip_installs: int = 1, **container_run_args: Any) -> None:
+        refused = sorted({"image", "command", "volumes"} & container_run_args.keys())
+        if refused:
+            raise ValueError(f"{', '.join(refused)}: set by the component, not by DockerRunner. Leave it out.")
+        if container_run_args:
+            names = ", ".join(sorted(container_run_args))
+            raise ValueError(f"DockerRunner takes no container settings yet (got {names}); set them on the task.")
+        self.max_concurrent_pip_installs = max_concurrent_pip_installs
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LocalConfig:
+    """See `init`."""
+
+    runner: SubprocessRunner | DockerRunner = SubprocessRunner()
+    pipeline_root: Path = Path("local_outputs")
+    raise_on_error: bool = True
+    enable_caching: bool = False
+    cache_root: Path | None = None
+    inline: bool = False
+    max_parallel: int | None = None
+
+    @property
+    def home(self) -> Path:
+        """Where a run keeps what it makes."""
+        root = self.cache_root if self.enable_caching and self.cache_root else self.pipeline_root
+        return root.expanduser().absolute()
+
+
+_lock = threading.Lock()
+_current = LocalConfig()
+_listeners: list[Callable[[], None]] = []
+
+
+def current() -> LocalConfig:
+    """What `init` was last called with."""
+    with _lock:
+        return _current
+
+
+def on_change(listener: Callable[[], None]) -> None:
+    """Call `listener` after each `init`."""
+    _listeners.append(listener)
+
+
+def init(
+    runner: SubprocessRunner | DockerRunner | None = None,
+    pipeline_root: str | Path = "./local_outputs",
+    workspace_root: str | Path | None = None,
+    raise_on_error: bool = True,
+    enable_caching: bool = False,
+    cache_root: str | Path | None = None,
+    *,
+    inline: bool = False,
+    max_parallel: int | None = None,
+) -> None:
+    """Set how components and pipelines run when they are called. Takes `kfp.local.init`'s arguments, and:
+
+    inline: run Python components in this very process, one after the other, so that a debugger stops in them;
+        packages come from this process's environment.
+    max_parallel: tasks running at once; None: as many as there are cores.
+    """
+    global _current
+    if workspace_root is not None:
+        raise ValueError("workspace_root: workspaces are not supported in local runs yet. Leave it out.")
+    if max_parallel is not None and max_parallel < 1:
+        raise ValueError(f"max_parallel must be at least 1, not {max_parallel}.")
+    with _lock:
+        _current = LocalConfig(
+            runner=runner or SubprocessRunner(),
+            pipeline_root=Path(pipeline_root),
+            raise_on_error=raise_on_error,
+            enable_caching=enable_caching,
+            cache_root=None if cache_root is None else Path(cache_root),
+            inline=inline,
+            max_parallel=max_parallel,
+        )
+    for listener in _listeners:
+        listener()

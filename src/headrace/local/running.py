@@ -1,0 +1,187 @@
+"""One local run, from the call to the outputs: a service in memory, on a thread of its own, while the call takes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headrace.artifacts.local import LocalStore
+from headrace.dsl.base_component import BaseComponent
+from headrace.engine.model import Execution, Kind, LaunchOrder, State
+from headrace.executors.places import Places
+from headrace.executors.port import Executor
+from headrace.executors.select import make_executor
+from headrace.local.artifacts import outputs_of
+from headrace.local.config import DockerRunner, LocalConfig, current
+from headrace.local.errors import LocalRunError
+from headrace.local.inline import InlineExecutor
+from headrace.local.screen import Screen
+from headrace.local.task import LocalTask
+from headrace.local.wrapping import split, with_importers
+from headrace.service.errors import ServiceError
+from headrace.service.service import NewRun, Service
+from headrace.service.settings import Settings, default_home
+
+
+def run_component(component: BaseComponent, arguments: dict[str, Any]) -> LocalTask:
+    """Run it now, as `local.init` says; raises LocalRunError unless it succeeds (with `raise_on_error`)."""
+    return LocalRun(current(), component, arguments).finish()
+
+
+class LocalRun:
+    """One call under way."""
+
+    def __init__(self, config: LocalConfig, component: BaseComponent, arguments: dict[str, Any]) -> None:
+        self.config = config
+        self.name = component.name
+        self.arguments = arguments
+        parameters, artifacts = split(arguments)
+        pipeline_spec, platform_spec = component.documents()
+        self.pipeline_spec = with_importers(pipeline_spec, artifacts)
+        self.new = NewRun(
+            display_name=self.name,
+            pipeline_spec=self.pipeline_spec,
+            platform_spec=platform_spec or None,
+            parameters=parameters,
+            caching=None if config.enable_caching else False,
+        )
+        #: Orders for the calling thread; None at the end.
+        self.work: queue.SimpleQueue[LaunchOrder | None] = queue.SimpleQueue()
+        self.inline: InlineExecutor | None = None
+        self.task: LocalTask | None = None
+        self.failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cancel = threading.Event()
+
+    # the calling thread ------------------------------------------------------------------------
+
+    def finish(self) -> LocalTask:
+        """Run, and answer when it is over. Ctrl-C ends the run and what it started."""
+        thread = threading.Thread(target=self._thread, name=f"headrace-local-{self.name}", daemon=True)
+        thread.start()
+        try:
+            self._serve()
+        except KeyboardInterrupt:
+            self._cancel.set()
+            with contextlib.suppress(KeyboardInterrupt):
+                self._serve()
+            raise
+        finally:
+            thread.join()
+        if self.failure is not None:
+            raise self.failure
+        assert self.task is not None
+        if self.task.error is not None and self.config.raise_on_error:
+            raise self.task.error
+        return self.task
+
+    def _serve(self) -> None:
+        while (order := self.work.get()) is not None:
+            assert self.inline is not None
+            self.inline.perform(order)
+
+    # the run's own thread ----------------------------------------------------------------------
+
+    def _thread(self) -> None:
+        try:
+            self.task = asyncio.run(self._run())
+        except ServiceError as error:
+            self.failure = LocalRunError(error.message, code=error.code, details=error.details)
+        except BaseException as error:
+            self.failure = error
+        finally:
+            self.work.put(None)
+
+    async def _run(self) -> LocalTask:
+        home = self._home()
+        settings = Settings(home=home, stop_grace_s=2.0)
+        if self.config.max_parallel is not None:
+            settings = msgspec.structs.replace(settings, max_parallel=self.config.max_parallel)
+        service = await Service.open(
+            settings, executor=self._executor(settings), in_memory=not self.config.enable_caching
+        )
+        try:
+            run = await service.create_run(self.new)
+            await self._watch(service, run.run_id)
+            return await self._result(service, run.run_id)
+        finally:
+            await service.close()
+
+    def _home(self) -> Path:
+        """A place of its own for each run, so that calls do not wait for each other; with caching, a shared one."""
+        if self.config.enable_caching:
+            return self.config.home
+        stamp = time.strftime("%Y-%m-%d-%H-%M-%S")
+        return self.config.home / f"{self.name.replace(' ', '-').lower()}-{stamp}-{uuid.uuid4().hex[:6]}"
+
+    def _executor(self, settings: Settings) -> Executor:
+        porter = LocalStore(settings.home / "artifacts")
+        processes = make_executor(
+            settings.home,
+            porter=porter,
+            max_parallel=settings.max_parallel,
+            stop_grace_s=settings.stop_grace_s,
+            containers_only=isinstance(self.config.runner, DockerRunner),
+            environments=default_home(),
+        )
+        if not self.config.inline:
+            return processes
+        self.inline = InlineExecutor(processes, Places(settings.home), porter, self.work)
+        return self.inline
+
+    async def _watch(self, service: Service, run_id: str) -> None:
+        screen = Screen(service, run_id)
+        canceller = asyncio.create_task(self._cancel_when_asked(service, run_id))
+        try:
+            async for change in service.watch_run(run_id):
+                screen.show(change)
+            await screen.finish()
+        finally:
+            canceller.cancel()
+
+    async def _cancel_when_asked(self, service: Service, run_id: str) -> None:
+        while not self._cancel.is_set():  # noqa: ASYNC110 - set by the other thread's signal handler
+            await asyncio.sleep(0.1)
+        with contextlib.suppress(ServiceError):
+            await service.terminate_run(run_id)
+
+    async def _result(self, service: Service, run_id: str) -> LocalTask:
+        run = await service.get_run(run_id)
+        executions = await service.get_executions(run_id)
+        root = next(execution for execution in executions if execution.kind is Kind.ROOT)
+        succeeded = run.state is State.SUCCEEDED
+        return LocalTask(
+            name=self.name,
+            state=run.state.value,
+            inputs=dict(self.arguments),
+            outputs=outputs_of(root.outputs, self._lists()) if succeeded else {},
+            run_id=run_id,
+            error=None if succeeded else self._error(run.state, executions),
+        )
+
+    def _lists(self) -> frozenset[str]:
+        declared = self.pipeline_spec["root"].get("outputDefinitions", {}).get("artifacts", {})
+        return frozenset(name for name, output in declared.items() if output.get("isArtifactList"))
+
+    def _error(self, state: State, executions: tuple[Execution, ...]) -> LocalRunError:
+        failed = [
+            e for e in executions if e.state is State.FAILED and e.kind in (Kind.TASK, Kind.IMPORTER) and e.reason
+        ]
+        failed = failed or [e for e in executions if e.state is State.FAILED and e.reason]
+        if not failed or failed[0].reason is None:
+            return LocalRunError(f"{self.name} ended {state.value}.", code=f"RUN_{state.value}")
+        first, reason = failed[0], failed[0].reason
+        trace = str(reason.details.get("traceback", "")).rstrip()
+        where = f"{self.name}: {first.path} failed: " if first.path else f"{self.name} failed: "
+        message = f"{where}{reason.message}" + (f"\n{trace}" if trace else "")
+        error = LocalRunError(message, code=reason.code, task=first.path, details=reason.details)
+        error.__cause__ = self.inline.raised if self.inline is not None else None
+        return error

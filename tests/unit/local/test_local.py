@@ -1,0 +1,203 @@
+"""Calling components and pipelines: real outputs, real processes, or this process with `inline=True`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from headrace import dsl, local
+from headrace.dsl import Dataset, Input, Metrics, Model, Output
+
+
+@dsl.component
+def write(text: str, data: Output[Dataset]) -> int:
+    print("writing", text)
+    Path = __import__("pathlib").Path
+    Path(data.path).write_text(text)
+    data.metadata["length"] = len(text)
+    return len(text)
+
+
+@dsl.component
+def read(data: Input[Dataset]) -> str:
+    with open(data.path) as file:
+        return file.read() + str(data.metadata.get("length", ""))
+
+
+@dsl.component
+def double(n: int) -> int:
+    return 2 * n
+
+
+@dsl.component
+def total(numbers: list) -> int:
+    return sum(numbers)
+
+
+@dsl.component
+def fail(why: str) -> int:
+    raise ValueError(why)
+
+
+@dsl.component
+def split(text: str) -> NamedTuple("Halves", [("left", str), ("right", str)]):
+    middle = len(text) // 2
+    return text[:middle], text[middle:]
+
+
+@dsl.component
+def thread_name() -> str:
+    import threading
+
+    return threading.current_thread().name
+
+
+@dsl.component
+def train(data: Input[Dataset], rate: float, model: Output[Model], metrics: Output[Metrics]) -> None:
+    with open(data.path) as file:
+        rows = len(file.readlines())
+    metrics.log_metric("rows", rows)
+    model.metadata["rate"] = rate
+    with open(model.path, "w") as file:
+        file.write("weights")
+
+
+@dsl.pipeline
+def doubled(numbers: list = [1, 2, 3]) -> int:
+    with dsl.ParallelFor(numbers) as number:
+        task = double(n=number)
+    return total(numbers=dsl.Collected(task.output)).output
+
+
+@dsl.pipeline
+def branching(go: bool) -> None:
+    with dsl.If(go == True):  # noqa: E712
+        double(n=1)
+    with dsl.Else():
+        fail(why="not going")
+
+
+@pytest.fixture(params=["processes", "inline"])
+def runner(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    local.init(pipeline_root=tmp_path / "outputs", inline=request.param == "inline")
+    yield request.param
+    local.init()
+
+
+def test_a_component_answers_its_outputs(runner: str, tmp_path: Path) -> None:
+    task = write(text="hello")
+    assert task.state == "SUCCEEDED"
+    assert task.outputs["Output"] == 5
+    data = task.outputs["data"]
+    assert isinstance(data, Dataset)
+    assert data.metadata == {"length": 5}
+    assert Path(data.path).read_text() == "hello"
+    assert Path(data.path).is_relative_to(tmp_path / "outputs")
+
+
+def test_an_artifact_of_one_call_is_an_argument_of_the_next(runner: str) -> None:
+    assert read(data=write(text="abc").outputs["data"]).output == "abc3"
+
+
+def test_several_outputs_go_by_name(runner: str) -> None:
+    task = split(text="leftright")
+    assert task.outputs == {"left": "left", "right": "right"}
+    with pytest.raises(AttributeError, match="left, right"):
+        _ = task.output
+
+
+def test_a_pipeline_with_a_loop_collects(runner: str) -> None:
+    assert doubled().output == 12
+    assert doubled(numbers=[5]).output == 10
+    assert doubled(numbers=[]).output == 0
+
+
+def test_a_failure_is_raised_with_its_cause(runner: str) -> None:
+    with pytest.raises(local.LocalRunError, match="ValueError: no luck") as raised:
+        fail(why="no luck")
+    assert (raised.value.code, raised.value.task) == ("USER_EXCEPTION", "fail")
+    assert isinstance(raised.value.__cause__, ValueError) == (runner == "inline")
+
+
+def test_a_failure_inside_a_pipeline_names_the_task(runner: str) -> None:
+    assert branching(go=True).state == "SUCCEEDED"
+    with pytest.raises(local.LocalRunError, match="not going") as raised:
+        branching(go=False)
+    assert raised.value.task.endswith("/fail")
+
+
+def test_without_raising_the_task_says_what_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    local.init(pipeline_root=tmp_path, raise_on_error=False, inline=True)
+    try:
+        task = fail(why="quietly")
+    finally:
+        local.init()
+    assert (task.state, task.outputs) == ("FAILED", {})
+    assert isinstance(task.error, local.LocalRunError)
+
+
+def test_a_wrong_argument_is_refused_before_anything_runs(runner: str, tmp_path: Path) -> None:
+    with pytest.raises(local.LocalRunError, match="expected NUMBER_INTEGER") as raised:
+        double(n="three")
+    assert raised.value.code == "INVALID_ARGUMENTS"
+
+
+def test_inline_runs_on_the_calling_thread(tmp_path: Path) -> None:
+    local.init(pipeline_root=tmp_path, inline=True)
+    try:
+        assert thread_name().output == threading.current_thread().name
+    finally:
+        local.init()
+
+
+def test_what_tasks_print_is_shown_with_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    local.init(pipeline_root=tmp_path)
+    try:
+        write(text="aloud")
+    finally:
+        local.init()
+    assert "[write] | writing aloud\n" in capsys.readouterr().out
+
+
+def test_with_caching_the_second_call_reuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    local.init(pipeline_root=tmp_path / "outputs", enable_caching=True)
+    try:
+        first = write(text="once").outputs["data"]
+        second = write(text="once").outputs["data"]
+    finally:
+        local.init()
+    assert first.uri == second.uri
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [({"workspace_root": "w"}, "workspace_root"), ({"max_parallel": 0}, "max_parallel")],
+)
+def test_settings_that_cannot_be_are_refused(arguments: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        local.init(**arguments)
+
+
+def test_a_component_is_tried_with_artifacts_made_by_the_test(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_text("1,2\n3,4\n")
+    result = train.test(data=data, rate=0.5, folder=tmp_path / "out")
+    assert result.outputs["metrics"].metadata == {"rows": 2}
+    assert result.outputs["model"].metadata == {"rate": 0.5}
+    assert Path(result.outputs["model"].path).read_text() == "weights"
+
+
+def test_a_tried_component_raises_what_its_function_raises() -> None:
+    with pytest.raises(ValueError, match="plainly"):
+        fail.test(why="plainly")
+    with pytest.raises(TypeError, match="it has: why"):
+        fail.test(y="x")
