@@ -59,7 +59,7 @@ def checked_name(name: str) -> str:
         raise DslValueError(
             f"Invalid pipeline name: {name!r}.",
             code="PIPELINE_NAME_INVALID",
-            hint="@dsl.pipeline(name=...) with 1 to 128 lower-case letters, digits and dashes, not beginning with a dash.",
+            hint="@dsl.pipeline(name=...) with 1 to 128 lower-case letters, digits and dashes, the first no dash.",
         )
     return name
 
@@ -148,7 +148,8 @@ class _Lowering:
             which = "" if single else f"{name!r} "
             raise InconsistentTypeException(
                 f"Incompatible return type provided for output {which}of pipeline {self.spec.name!r}. Output of type "
-                f"{_type_name(surfaced.type)!r} cannot be surfaced as pipeline output type {_type_name(expected.type)!r}",
+                f"{_type_name(surfaced.type)!r} cannot be surfaced as pipeline output type "
+                f"{_type_name(expected.type)!r}",
                 place=self.spec.place,
             )
 

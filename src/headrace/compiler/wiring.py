@@ -258,11 +258,18 @@ class Wiring:
         first = self._first_group(chain[-1], path)
         for depth in range(first, len(path)):
             group = path[depth]
-            part = chain[position]
-            name = self.reference(part, path[:depth]).full_name
-            self.group(group).inputs.setdefault(additional_input_name_for_pipeline_channel(name), part)
-            if isinstance(group, ParallelFor):
-                position = next((at for at, one in enumerate(chain) if one is group.loop_argument), position)
+            inside = self._item_position(group, chain)
+            # A loop over a member of a constant item declares that member itself, and (as in KFP) nothing more.
+            if inside is None or not isinstance(chain[-1], _LoopItem):
+                name = self.reference(chain[position], path[:depth]).input_name
+                self.group(group).inputs.setdefault(name, chain[position])
+            position = position if inside is None else inside
+
+    def _item_position(self, group: TasksGroup, chain: tuple[PipelineChannel, ...]) -> int | None:
+        """Where in a chain a loop's own item stands, if it does."""
+        if not isinstance(group, ParallelFor):
+            return None
+        return next((at for at, one in enumerate(chain) if one is group.loop_argument), None)
 
     def _first_group(self, source: PipelineChannel, path: tuple[TasksGroup, ...]) -> int:
         """Depth of the first group that has to declare an input for the source."""

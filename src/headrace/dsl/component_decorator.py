@@ -129,7 +129,7 @@ def _python_component(
         command = source.source_command(func, additional_funcs, helper)
         names_used.check(func, additional_funcs, embedded=helper is not None)
     image = target_image or base_image or DEFAULT_BASE_IMAGE
-    spec.implementation = ContainerImplementation(image, [*install, *command], source.arguments(func.__name__))
+    spec.implementation = ContainerImplementation(image, [*install, *command], [*source.arguments(func.__name__)])
     made = PythonComponent(spec, func)
     if REGISTERED_MODULES is not None:
         REGISTERED_MODULES[made.name] = made

@@ -26,7 +26,7 @@ def user_place() -> Place | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
-        if not (filename.startswith(_PACKAGE_DIR) or filename.startswith("<frozen")) and "contextlib" not in filename:
+        if not filename.startswith((_PACKAGE_DIR, "<frozen")) and "contextlib" not in filename:
             return Place(file=filename, line=frame.f_lineno)
         frame = frame.f_back
     return None

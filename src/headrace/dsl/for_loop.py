@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace.dsl.errors import DslAttributeError, DslTypeError, DslValueError
 from headrace.dsl.pipeline_channel import (
@@ -161,7 +161,10 @@ def _item_of_constants(items: Any, next_number: Any) -> LoopParameterArgument:
     return _bound(argument, None, values)
 
 
-def _bound(item: Any, source: PipelineChannel | None, items: list[Any] | None) -> Any:
+_Item = TypeVar("_Item", LoopParameterArgument, LoopArtifactArgument)
+
+
+def _bound(item: _Item, source: PipelineChannel | None, items: list[Any] | None) -> _Item:
     item.source, item.items, item.loop = source, items, None
     return item
 

@@ -194,9 +194,8 @@ def _refuse_arithmetic(self: PipelineChannel, *_: object) -> Any:
 for _operator in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "xor", "lshift", "rshift"):
     setattr(PipelineChannel, f"__{_operator}__", _refuse_arithmetic)
     setattr(PipelineChannel, f"__r{_operator}__", _refuse_arithmetic)
-for _operator in ("neg", "pos", "abs", "round", "call"):
+for _operator in ("neg", "pos", "abs", "round"):
     setattr(PipelineChannel, f"__{_operator}__", _refuse_arithmetic)
-del PipelineChannel.__call__  # type: ignore[attr-defined]  # callable() must stay False
 
 
 class PipelineParameterChannel(PipelineChannel):

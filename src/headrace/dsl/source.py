@@ -141,7 +141,8 @@ def function_source(func: Callable[..., Any]) -> str:
         lines = textwrap.dedent(_raw_source(func)).split("\n")
     except (OSError, TypeError) as error:
         raise DslRuntimeError(
-            f"The source of {getattr(func, '__name__', func)!r} cannot be read, so it cannot travel to its task: {error}.",
+            f"The source of {getattr(func, '__name__', func)!r} cannot be read, so it cannot travel to its task: "
+            f"{error}.",
             code="SOURCE_NOT_FOUND",
             hint="define the component in a file (or a notebook cell), not with exec or in a plain console.",
             place=function_place(func),

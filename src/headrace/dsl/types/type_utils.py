@@ -6,6 +6,7 @@ import enum
 import re
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
@@ -208,7 +209,7 @@ def _literal_type(values: tuple[Any, ...], what: str) -> ParameterType:
     return replace(_SIMPLE[kinds.pop()], literals=values)
 
 
-_REFUSALS: Final = (
+_REFUSALS: Final[tuple[tuple[Callable[[Any], bool], str, str], ...]] = (
     (lambda a: a is Any, "Any says nothing about the value", "name the type: str, int, float, bool, list or dict."),
     (
         lambda a: typing.get_origin(a) in (typing.Union, types.UnionType),
@@ -333,7 +334,7 @@ def type_of_constant(value: Any) -> ParameterType | None:
             kind=STRUCT, keys=tuple((str(k), type_of_constant(v) or UNKNOWN) for k, v in value.items())
         )
     if isinstance(value, list | tuple):
-        return ParameterType(kind=LIST, item=type_of_constant(value[0]) if value else None)
+        return _SIMPLE[list]  # as in KFP, what is in a written list is not looked at
     return None
 
 
