@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -48,7 +49,7 @@ def outputs(view: RunView, results: Sequence[TaskResult], paint: Paint) -> str:
     sections = [
         _section("Outputs", _parameters(view, results), paint),
         _section("Metrics", _metrics(results), paint),
-        _section("Artifacts", _artifacts(results), paint),
+        _artifacts(results, paint),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -97,17 +98,28 @@ def _metrics(results: Sequence[TaskResult]) -> list[tuple[str, ...]]:
     ]
 
 
-def _artifacts(results: Sequence[TaskResult]) -> list[tuple[str, ...]]:
-    return [
+def _artifacts(results: Sequence[TaskResult], paint: Paint) -> str:
+    """Paths are shown below the folder that all of them share."""
+    found = list(_each_artifact(results))
+    places = [local_path(artifact.uri) for _, artifact in found]
+    folder = os.path.commonpath(places) if len(places) > 1 and all(place.startswith("/") for place in places) else ""
+    rows: list[tuple[str, ...]] = [
         (
             result.label,
             artifact.name,
             artifact.type.removeprefix("system."),
             size(artifact.size_bytes) if artifact.size_bytes else "",
-            _home_short(local_path(artifact.uri)),
+            _where(artifact, place, folder),
         )
-        for result, artifact in _each_artifact(results)
+        for (result, artifact), place in zip(found, places, strict=True)
     ]
+    return _section(f"Artifacts{paint.dim(f' in {_home_short(folder)}') if folder else ''}", rows, paint)
+
+
+def _where(artifact: ArtifactView, place: str, folder: str) -> str:
+    if not artifact.size_bytes and artifact.metadata:
+        return "(metadata only)"
+    return os.path.relpath(place, folder) if folder else _home_short(place)
 
 
 def _each_artifact(results: Sequence[TaskResult]) -> Iterator[tuple[TaskResult, ArtifactView]]:

@@ -128,10 +128,10 @@ def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> N
 
 
 def _results(client: Headrace, board: Board) -> list[result.TaskResult]:
-    done = [task for task in board.tasks if task.state == "SUCCEEDED"][:_TASKS_SHOWN]
+    done = sorted((task for task in board.tasks if task.state == "SUCCEEDED"), key=lambda task: task.ended_at or "")
     found = [
         result.TaskResult(label=board.label(task), outputs=client.get_execution(task.execution_id).outputs)
-        for task in done
+        for task in done[:_TASKS_SHOWN]
     ]
     return [one for one in found if one.outputs != BundleView()]
 
