@@ -17,20 +17,24 @@ export interface Rect extends Size {
 
 const MARGIN = 28;
 const LARGEST = 2.5;
+/** Room for the buttons in the upper left corner, where the picture would come under them. */
+const TOOLS = { width: 330, height: 54 };
 
 /** The whole picture, centred, never enlarged. */
 export function fitIn(content: Size, view: Size): Camera {
-  const room = { width: Math.max(1, view.width - 2 * MARGIN), height: Math.max(1, view.height - 2 * MARGIN) };
-  const scale = Math.min(
-    1,
-    room.width / Math.max(1, content.width),
-    room.height / Math.max(1, content.height),
-  );
+  const plain = fitBelow(content, view, MARGIN);
+  return plain.x > TOOLS.width || plain.y > TOOLS.height ? plain : fitBelow(content, view, TOOLS.height);
+}
+
+function fitBelow(content: Size, view: Size, top: number): Camera {
+  const width = Math.max(1, view.width - 2 * MARGIN);
+  const height = Math.max(1, view.height - top - MARGIN);
+  const scale = Math.min(1, width / Math.max(1, content.width), height / Math.max(1, content.height));
   return {
     scale,
     x: (view.width - content.width * scale) / 2,
     // A small graph hangs from the top, where reading begins.
-    y: Math.max(MARGIN, Math.min((view.height - content.height * scale) / 2, 56)),
+    y: Math.max(top, Math.min((view.height - content.height * scale) / 2, 56)),
   };
 }
 

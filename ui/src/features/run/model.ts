@@ -195,7 +195,7 @@ export function timelineOf(view: RunView, plan: Plan, index: RunIndex, now: numb
     parseTime(execution.started_at)!,
     parseTime(execution.ended_at) ?? now,
   ]);
-  const start = Math.min(parseTime(view.run.started_at) ?? now, ...times.slice(0, 1), minimum(times, now));
+  const start = minimum(times, parseTime(view.run.started_at) ?? now);
   const end = Math.max(
     parseTime(view.run.finished_at) ?? (isFinal(view.run.state) ? start : now),
     maximum(times, start),

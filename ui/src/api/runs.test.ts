@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { applyChange, patchPages } from "./runs";
+import type { ExecutionView, RunList, RunSummary, RunView } from "./types";
+
+const summary = (run_id: string, version: number, state = "RUNNING"): RunSummary =>
+  ({ run_id, version, state, storage_state: "AVAILABLE" }) as RunSummary;
+const pages = (...runs: RunSummary[]): RunList[] => [{ runs, total_size: runs.length, next_page_token: "" }];
+
+describe("news of runs", () => {
+  it("replace what is older, and leave the rest as it was", () => {
+    const old = pages(summary("a", 1), summary("b", 1));
+    const { pages: next, moved } = patchPages(old, [summary("a", 2)]);
+    expect(next[0]!.runs[0]!.version).toBe(2);
+    expect(next[0]!.runs[1]).toBe(old[0]!.runs[1]);
+    expect(moved).toBe(false);
+  });
+
+  it("that are late change nothing", () => {
+    expect(patchPages(pages(summary("a", 5)), [summary("a", 4)]).pages[0]!.runs[0]!.version).toBe(5);
+  });
+
+  it("of a new run or another state ask for the list again", () => {
+    expect(patchPages(pages(summary("a", 1)), [summary("new", 1)]).moved).toBe(true);
+    expect(patchPages(pages(summary("a", 1)), [summary("a", 2, "FAILED")]).moved).toBe(true);
+  });
+});
+
+describe("a change of a run", () => {
+  const execution = (execution_id: string, state: string): ExecutionView =>
+    ({ execution_id, state }) as ExecutionView;
+  const view = {
+    run: summary("r", 3),
+    executions: [execution("x", "RUNNING"), execution("y", "PENDING")],
+  } as unknown as RunView;
+
+  it("replaces the executions it names and adds new ones", () => {
+    const change = {
+      version: 4,
+      run: summary("r", 4),
+      executions: [execution("x", "SUCCEEDED"), execution("z", "RUNNING")],
+    };
+    const next = applyChange(view, change);
+    expect(next.executions.map((each) => [each.execution_id, each.state])).toEqual([
+      ["x", "SUCCEEDED"],
+      ["y", "PENDING"],
+      ["z", "RUNNING"],
+    ]);
+    expect(next.executions[1]).toBe(view.executions[1]);
+  });
+
+  it("that is older than what is shown is dropped", () => {
+    expect(applyChange(view, { version: 2, run: summary("r", 2), executions: [] })).toBe(view);
+  });
+});

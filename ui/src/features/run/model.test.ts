@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { buildPlan, indexRun } from "@/graph/model";
+import { aFailedRun, anExecution } from "./fixtures";
+import { explain, failuresOf, placeWords, select, taskRows, ticks, timelineOf } from "./model";
+import { parseRunSearch, readClosed, readLoops, writeClosed, writeLoops } from "./search";
+
+const view = aFailedRun();
+const plan = buildPlan(view.graph);
+const index = indexRun(view.executions);
+
+describe("a failed run", () => {
+  it("is explained by the task that failed, not by the groups around it", () => {
+    expect(failuresOf(view, plan, index)).toEqual([
+      {
+        execution: index.byPath.get("guard/loop[1]/train"),
+        label: "train (#1 · depth=1)",
+        reason: { code: "USER_EXCEPTION", message: "ValueError: too deep", details: {} },
+      },
+    ]);
+  });
+
+  it("lists its failed iterations first", () => {
+    const rows = taskRows(plan, index, "FAILED");
+    expect(rows.map((row) => `${"  ".repeat(row.depth)}${row.label} ${row.state}`)).toEqual([
+      "guard FAILED",
+      "  load SUCCEEDED",
+      "  loop FAILED",
+      "    #1 FAILED",
+      "      train FAILED",
+      "    #0 SUCCEEDED",
+      "      train SUCCEEDED",
+      "    #2 SUCCEEDED",
+      "      train SUCCEEDED",
+      "  choose SKIPPED",
+      "tell SUCCEEDED",
+    ]);
+  });
+});
+
+describe("a selection", () => {
+  it("by a place in the plan opens what failed there", () => {
+    const selection = select(plan, index, "guard/loop/train");
+    expect(selection?.execution?.path).toBe("guard/loop[1]/train");
+    expect(selection?.siblings).toHaveLength(3);
+  });
+
+  it("of an iteration keeps to it", () => {
+    expect(select(plan, index, "guard/loop[2]/train")?.execution?.path).toBe("guard/loop[2]/train");
+  });
+
+  it("tells a loop from its iterations", () => {
+    expect(select(plan, index, "guard/loop")?.siblings.map((other) => other.path)).toEqual(["guard/loop"]);
+    expect(select(plan, index, "guard/loop[0]")?.siblings).toHaveLength(3);
+  });
+
+  it("of what does not exist is none", () => {
+    expect(select(plan, index, "nothing/here")).toBeNull();
+  });
+});
+
+it("names a place in nested loops by its items", () => {
+  const nested = indexRun([
+    anExecution("a[1]", { item: "x" }),
+    anExecution("a[1]/b[0]", { item: 2 }),
+    anExecution("a[1]/b[0]/c"),
+  ]);
+  expect(placeWords("a[1]/b[0]/c", nested)).toBe("#1 · x / #0 · 2");
+});
+
+it("explains a cached task", () => {
+  expect(explain(anExecution("a", { cached_from: "other" }))).toMatch(/cache/);
+});
+
+it("puts tasks on a common time line", () => {
+  const timeline = timelineOf(view, plan, index, 0);
+  const train = timeline.spans.find((span) => span.path === "guard/loop[0]/train")!;
+  expect(timeline.length).toBe(40_000);
+  expect(train.bars).toEqual([{ left: 0.25, width: 0.25, state: "SUCCEEDED" }]);
+  expect(ticks(40_000)).toEqual([0, 10_000, 20_000, 30_000, 40_000]);
+});
+
+describe("the address", () => {
+  it("keeps loops and groups, whatever their names", () => {
+    const loops = new Map([
+      ["a/b,c:d", 3],
+      ["plain", 0],
+    ]);
+    expect(readLoops(writeLoops(loops))).toEqual(loops);
+    const closed = new Set(["a/b,c", "d e"]);
+    expect(readClosed(writeClosed(closed))).toEqual(closed);
+    expect(readLoops(undefined).size + readClosed(undefined).size).toBe(0);
+  });
+
+  it("leaves out what is as always, and what makes no sense", () => {
+    expect(parseRunSearch({ tab: "graph", panel: "nonsense", attempt: -1, task: "a" })).toEqual({
+      task: "a",
+    });
+    expect(parseRunSearch({ tab: "tasks", attempt: "2" })).toEqual({ tab: "tasks", attempt: 2 });
+  });
+});
