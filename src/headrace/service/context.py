@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
-
 from headrace.artifacts.port import ArtifactStore
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
@@ -17,7 +15,7 @@ from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.home import Home, unavailable
 from headrace.service.settings import Settings
 from headrace.store import errors as store
-from headrace.store.database import Database
+from headrace.store.database import Connection, Database
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
-
 from headrace.service.context import Context, new_id
 from headrace.service.documents import check_document
 from headrace.service.errors import AlreadyExists, Conflict, NotFound
@@ -11,6 +9,7 @@ from headrace.service.naming import check_length, check_name, check_tags
 from headrace.service.requests import NewVersion
 from headrace.store import errors as store
 from headrace.store import pipelines as rows
+from headrace.store.database import Connection
 from headrace.store.records import ListQuery, Page, PipelineRecord, VersionRecord
 
 

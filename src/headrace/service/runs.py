@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import msgspec
-from sqlalchemy import Connection
 
 from headrace.engine import InvalidArguments, Plan, new_run, plan, restore
 from headrace.engine.model import CancelRequested, Execution, Json, RetryRequested, RunStarted, RunState, State
@@ -21,6 +20,7 @@ from headrace.service.requests import NewRun
 from headrace.spec.document import parse_document
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
+from headrace.store.database import Connection
 from headrace.store.records import ArtifactRecord, ExperimentRecord, ListQuery, Page, RunRecord
 
 _DEFAULT_ACCOUNT = "pipeline-runner"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection
-
 from headrace.engine import Plan, graph, node_path, plan
 from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Reason, execution_id
 from headrace.service.content import find_execution
@@ -16,6 +14,7 @@ from headrace.spec.bootstrap import recognise
 from headrace.spec.document import Container, parse_document
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
+from headrace.store.database import Connection
 from headrace.store.records import ArtifactRecord, RunRecord
 from headrace.wire import api
 from headrace.wire.times import millis, optional_millis
