@@ -52,4 +52,4 @@ def content_of(artifact: dict) -> str:
 
 
 def environments(home: Path) -> set[str]:
-    return {path.name for path in (home / "environments").iterdir()}
+    return {path.name for path in (home / "envs").iterdir()}

@@ -33,7 +33,8 @@ def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None
     paint = Paint.for_stream(sys.stdout)
     for one in wanted:
         if len(wanted) > 1:
-            _write(f"{paint.bold(f'== {board.label(one)}')} {paint.dim(one.state)}\n".encode())
+            state = f"{one.state}, cached: the log of then" if one.cached_from else one.state
+            _write(f"{paint.bold(f'== {board.label(one)}')} {paint.dim(state)}\n".encode())
         pieces = _followed(client, one, attempt) if follow else _pieces(client, one, attempt)
         for piece in pieces:
             _write(piece)
@@ -43,7 +44,7 @@ def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None
 def meant(board: Board, task: str | None) -> list[ExecutionView]:
     """Tasks that have been started and that the text means: a label, a path, or the name of a loop's task."""
     if task is None:
-        return [one for one in board.tasks if one.attempts]
+        return [one for one in board.tasks if one.attempts or one.cached_from]
     for matches in (
         lambda one: task in (board.label(one), one.path, one.execution_id),
         lambda one: board.label(one).partition("[")[0] == task or one.task == task,
@@ -63,7 +64,7 @@ def _pieces(client: Headrace, task: ExecutionView, attempt: int | None) -> Itera
     offset = 0
     try:
         while True:
-            part = client.read_log(task.execution_id, attempt=attempt, offset=offset, limit=_PIECE_BYTES)
+            part = client.read_log(_whose(task), attempt=attempt, offset=offset, limit=_PIECE_BYTES)
             if not part.content:
                 return
             yield part.content
@@ -73,8 +74,13 @@ def _pieces(client: Headrace, task: ExecutionView, attempt: int | None) -> Itera
             raise
 
 
+def _whose(task: ExecutionView) -> str:
+    """The execution whose log it is: a cached one's is that of the execution its outputs came from."""
+    return task.cached_from if task.cached_from and not task.attempts else task.execution_id
+
+
 def _followed(client: Headrace, task: ExecutionView, attempt: int | None) -> Iterator[bytes]:
-    for chunk in client.stream_log(task.execution_id, attempt=attempt):
+    for chunk in client.stream_log(_whose(task), attempt=attempt):
         yield chunk.text.encode()
 
 
