@@ -1,7 +1,7 @@
 """KFP's start-up texts, as the real compiler and its ancestors write them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.spec.bootstrap import PythonEntry, recognise
@@ -175,6 +175,7 @@ def test_other_whitespace_and_extra_arguments() -> None:
 
 @pytest.mark.kfp
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=1, max_size=4))
+@settings(deadline=None)
 def test_any_requirement_comes_back_or_the_command_stays_ordinary(packages: list[str]) -> None:
     from kfp.dsl import component_factory
 
@@ -190,5 +191,6 @@ def test_any_requirement_comes_back_or_the_command_stays_ordinary(packages: list
 
 
 @given(st.text(), st.text())
+@settings(deadline=None)
 def test_any_text_is_judged_quickly(install: str, run: str) -> None:
     assert recognise(["sh", "-c", HEAD + install + TAIL, "sh", "-ec", run, "s"], ARGS) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.spec.placeholders import PlaceholderError, find_in_command, render, render_command
@@ -144,6 +144,7 @@ def test_finding() -> None:
 
 
 @given(st.text(), st.text())
+@settings(deadline=None)
 def test_values_are_never_read_again(value: str, more: str) -> None:
     given_ = {"inputs": {"parameterValues": {"x": value + "{{$}}"}}}
     shown = "{{$.inputs.parameters['x']}}"
@@ -152,8 +153,49 @@ def test_values_are_never_read_again(value: str, more: str) -> None:
 
 
 @given(st.text(st.sampled_from("{}$.[]'\"inputsparameters '"), max_size=60))
+@settings(deadline=None)
 def test_any_text_is_replaced_or_refused(text: str) -> None:
     try:
         render_command([text], {}, {})
     except PlaceholderError as error:
         assert error.placeholder in text
+
+
+ELEMENTS = st.recursive(
+    st.sampled_from(
+        [
+            "a",
+            "--x={{$.inputs.parameters['text']}}",
+            "{{$.inputs.parameters['other']}}{{$.inputs.parameters['list']}}",
+            "{{$.inputs.artifacts['one'].uri}}",
+            "{{$.inputs.artifacts['one'].metadata['who']}}",
+            "{{$.outputs.parameters['p'].output_file}}",
+            "{{$.outputs.artifacts['o'].uri}} {{$.outputs.output_file}}",
+            "{{$.pipeline_job_name}}/{{$.pipeline_root}}",
+        ]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: {"Concat": items}),
+        st.builds(if_present, st.sampled_from(["text", "one", "absent", "none"]), inner, st.none() | inner),
+    ),
+    max_leaves=5,
+)
+
+
+@pytest.mark.kfp
+@given(st.lists(ELEMENTS, max_size=4))
+@settings(deadline=None)
+def test_what_kfps_own_runner_makes_of_a_command(elements: list) -> None:
+    from kfp.local.placeholder_utils import replace_placeholders
+
+    given_ = {
+        "inputs": {
+            "parameterValues": {"text": "it's", "other": "b", "list": [1, "a"], "none": None},
+            "artifacts": {"one": GIVEN["inputs"]["artifacts"]["one"]},
+        },
+        "outputs": GIVEN["outputs"],
+    }
+    facts = {"pipeline_job_name": "run", "pipeline_root": "/root"}
+    items = [json.dumps(element) if isinstance(element, dict) else element for element in elements]
+    theirs = replace_placeholders(items, json.loads(json.dumps(given_)), "run", "task", "/root", "id")
+    assert render_command(items, given_, facts) == theirs

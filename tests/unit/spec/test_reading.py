@@ -89,18 +89,21 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.di
 
 
 @given(VALUES, st.sampled_from([True, False, None]))
+@settings(deadline=None)
 def test_what_pyyaml_writes_is_read(value: Any, flow: bool | None) -> None:
     text = yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)
     assert read_documents(text) == [value]
 
 
 @given(VALUES)
+@settings(deadline=None)
 def test_json_is_read_as_json(value: Any) -> None:
     assert read_json(json.dumps(value)) == value
     assert read_one(json.dumps({"x": value})) == {"x": value}
 
 
 @given(st.text("0123456789+-._eExXobaflnTRUEINF:~ytrs", min_size=1, max_size=10))
+@settings(deadline=None)
 def test_plain_scalars_are_what_pyyaml_takes_them_for(text: str) -> None:
     try:
         expected = yaml.load(f"- {text}", yaml.CSafeLoader)
@@ -331,6 +334,7 @@ def test_a_million_values_are_too_many(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     _reads_or_refuses(data)
     _reads_or_refuses(b"\x1f\x8b" + data)
@@ -338,7 +342,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 @given(st.text("ab:-[]{}&*!|>'\"%#?,\n \t~<1.@`\\", max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_punctuation_is_read_or_refused(text: str) -> None:
     try:
         ours = read_documents(text)
@@ -348,6 +352,7 @@ def test_any_punctuation_is_read_or_refused(text: str) -> None:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_damaged_pipelines_are_read_or_refused(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(BOTH) - 1))
     noise = data.draw(st.text("ab:-[]{}&*!|>'\"%#?,\n \t", max_size=5))

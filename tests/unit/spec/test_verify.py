@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace import dsl, kubernetes
@@ -223,6 +223,7 @@ def test_the_time_grows_with_the_document_only() -> None:
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_any_damage_is_told_and_never_raised(data: st.DataObject) -> None:
     spec, platform = copy.deepcopy(SPEC), copy.deepcopy(PLATFORM)
     part: Any = data.draw(st.sampled_from([spec, spec, spec, platform]))
