@@ -33,6 +33,9 @@ FILES = {
 class EmptyService(Service):
     """Obeys the signatures; keeps nothing."""
 
+    def __init__(self) -> None:
+        """Over no directory."""
+
     log = b"line 1\nline \xff2\n" + "gr\u00fc\u00dfe\n".encode()
 
     @classmethod

@@ -36,13 +36,14 @@ def running(home: Path) -> Iterator[Running]:
 def send(port: int, request: bytes, host: str = "127.0.0.1", *, half_close: bool = True) -> bytes:
     with socket.create_connection((host, port), timeout=10) as connection:
         connection.sendall(request)
-        if half_close:
-            connection.shutdown(socket.SHUT_WR)
         answer = b""
         try:
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
             while chunk := connection.recv(65536):
                 answer += chunk
-        except ConnectionResetError:
+        except OSError:
+            # The server may have hung up already.
             pass
     return answer
 
