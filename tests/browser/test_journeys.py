@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browser.conftest import Site
+from harness import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -115,7 +116,7 @@ def test_the_graph_answers_to_pointer_and_keys(page: Page, site: Site, finished:
     page.goto(f"{site.url}/runs/{finished}")
     graph = page.get_by_role("img", name=re.compile("^Graph of 7 tasks"))
     expect(graph).to_be_visible()
-    page.wait_for_function("performance.getEntriesByName('headrace:graph').length > 0")
+    until(lambda: page.evaluate("performance.getEntriesByName('headrace:graph').length > 0"), "the graph is drawn")
     picture(page, "graph")
     # The group that holds nearly all of it begins in the middle of the top.
     box = graph.bounding_box()

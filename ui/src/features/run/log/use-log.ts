@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
+import { ApiError } from "@/api/client";
 import { type LogPiece, logStreamUrl, readLog } from "@/api/executions";
 import { openStream, type StreamState } from "@/api/stream";
 import type { LogChunk } from "@/api/types";
@@ -51,7 +52,9 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
         changed(piece.size, then(piece));
         setError(null);
       } catch (problem) {
-        setError(problem as Error);
+        // An attempt that waits for its turn has no log yet; the stream is asked until there is one.
+        if (problem instanceof ApiError && problem.status === 404 && follow.current) changed(0);
+        else setError(problem as Error);
       } finally {
         busy.current = false;
       }
@@ -71,8 +74,10 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
   useEffect(() => void show(first.current ? -PIECE : 0), [show]);
 
   const { ready } = state;
+  // Listens to the stream's own end: the run may be known to be over before the last lines have come.
+  const [streaming] = useState(live);
   useEffect(() => {
-    if (!live || !ready) return;
+    if (!streaming || !ready) return;
     return openStream(() => logStreamUrl(executionId, attempt, window.current.end), {
       on: {
         log: (data) => {
@@ -87,7 +92,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
       },
       onState: setStream,
     });
-  }, [attempt, changed, executionId, live, ready]);
+  }, [attempt, changed, executionId, ready, streaming]);
 
   const loadBefore = useCallback((): void => {
     const { start } = window.current;

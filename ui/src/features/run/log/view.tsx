@@ -56,11 +56,22 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
     return () => observer.disconnect();
   }, []);
 
+  /** The byte to bring into view as soon as it is loaded. */
+  const target = useRef<number | null>(null);
+  const [going, setGoing] = useState(0);
   const atEnd = useRef(live || state === "FAILED");
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs after each change of the window
   useLayoutEffect(() => {
     const element = scroller.current!;
-    if (following || atEnd.current) {
+    const byte = target.current;
+    if (byte !== null && byte >= shown.start && byte < shown.end) {
+      const line = shown.lines.findLastIndex((each) => each.at <= byte);
+      target.current = null;
+      virtual.scrollToIndex(
+        rows.findIndex((row) => row.line === line),
+        { align: "center" },
+      );
+    } else if (following || atEnd.current) {
       element.scrollTop = element.scrollHeight;
       if (rows.length > 0 && !live) atEnd.current = false;
     } else if (log.shifted !== 0) {
@@ -68,23 +79,22 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
       const moved = log.shifted > 0 ? rows.findIndex((row) => row.line >= at) : -at;
       element.scrollTop += moved * ROW_HEIGHT;
     }
-  }, [version, rows.length, following]);
+  }, [version, rows.length, following, going]);
 
   const onScroll = (): void => {
     const { scrollTop, scrollHeight, clientHeight } = scroller.current!;
     const left = scrollHeight - scrollTop - clientHeight;
+    // Following sticks to the end, so whoever is far from it went there.
+    if (following && left > 200) setFollowing(false);
     if (scrollTop < 400 && shown.start > 0 && !following) log.loadBefore();
     if (left < 400 && shown.end < log.size && !(live && following)) log.loadAfter();
   };
   const goTo = async (byte: number): Promise<void> => {
     setFollowing(false);
     atEnd.current = false;
+    target.current = byte;
     await log.jump(byte);
-    requestAnimationFrame(() => {
-      const line = shown.lines.findIndex((each) => each.at >= byte);
-      const row = rowsOf(shown.lines, wrap ? columns : UNWRAPPED).findIndex((each) => each.line === line);
-      if (row >= 0) virtual.scrollToIndex(row, { align: "center" });
-    });
+    setGoing((count) => count + 1);
   };
   const step = (by: number): void => {
     const next = find.step(by);
