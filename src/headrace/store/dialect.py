@@ -5,6 +5,7 @@ Everything else in this room is SQL that both databases understand.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,19 +78,20 @@ def peek_version(path: Path) -> int:
         conn.close()
 
 
-def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], *, update: Sequence[str] = ()) -> None:
+def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], *, update: tuple[str, ...] = ()) -> None:
     """Insert rows; where the primary key is taken, set the `update` columns (none: leave the row as it is)."""
-    if not rows:
-        return
-    insert: Any = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+    if rows:
+        conn.execute(_upsert(conn.dialect.name, table, update), list(rows))
+
+
+@functools.cache
+def _upsert(dialect: str, table: Table, update: tuple[str, ...]) -> Any:
+    # Kept: making the statement costs as much as executing it.
+    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
     keys = [column.name for column in table.primary_key]
-    if update:
-        statement = insert.on_conflict_do_update(
-            index_elements=keys, set_={name: insert.excluded[name] for name in update}
-        )
-    else:
-        statement = insert.on_conflict_do_nothing(index_elements=keys)
-    conn.execute(statement, list(rows))
+    if not update:
+        return insert.on_conflict_do_nothing(index_elements=keys)
+    return insert.on_conflict_do_update(index_elements=keys, set_={name: insert.excluded[name] for name in update})
 
 
 def translate(error: DBAPIError | sqlite3.Error) -> StoreError:

@@ -174,18 +174,16 @@ def commit_changes(conn: Connection, changes: Sequence[RunChangeSet]) -> None:
     if updated != len(changes):
         raise Stale(f"{len(changes) - updated} of {len(changes)} runs changed behind the loop's back.")
     upsert(conn, executions, [row for change in changes for row in _execution_rows(change)], update=_MOVING_EXECUTION)
-    _insert_all(conn, run_events, [row for change in changes for row in _event_rows(change)])
+    events = [row for change in changes for row in _event_rows(change)]
+    if events:
+        conn.execute(_INSERT_EVENT, events)
     insert_artifacts(conn, [artifact for change in changes for artifact in change.artifacts])
     insert_edges(conn, [edge for change in changes for edge in change.edges])
     put_entries(conn, [entry for change in changes for entry in change.cache_entries])
 
 
 _MOVING_EXECUTION = ("state", "version", "body")
-
-
-def _insert_all(conn: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(insert(table), rows)
+_INSERT_EVENT = insert(run_events)
 
 
 def _run_row(change: RunChangeSet) -> dict[str, Any]:
