@@ -409,9 +409,10 @@ class Turn:
     # --- DAGs --------------------------------------------------------------------------------
 
     def _begin_dag(self, execution: Execution, dag: DagPlan) -> None:
-        self._check_room(len(dag.tasks))
+        again = any(child_path(execution.path, name) in self.executions for name in dag.roots[:1])
+        self._check_room(0 if again else len(dag.tasks))
         execution = self.set(execution, state=State.RUNNING, begun=True, started_at=self.at)
-        if any(child_path(execution.path, name) in self.executions for name in dag.roots[:1]):
+        if again:
             self._redo_dag(execution.path)
         else:
             self._open_dag(execution, dag)
@@ -497,7 +498,7 @@ class Turn:
 
     def _begin_loop(self, execution: Execution, task: TaskPlan) -> None:
         items = items_of(task, execution.inputs)
-        self._check_room(len(items))
+        self._check_room(len(items) - (execution.iteration_count or 0))
         path = execution.path
         execution = self.set(
             execution, state=State.RUNNING, begun=True, started_at=self.at, iteration_count=len(items)
@@ -613,7 +614,7 @@ class Turn:
             return
         self._change_run(cancel_requested=False, paused=False, error=None, ended_at=None, state=State.RUNNING)
         if not root.begun:
-            self.put(_fresh(root))
+            self.put(_replace(_fresh(root), inputs=self.state.inputs))
             self._start_run()
             return
         self.put(_replace(root, state=State.RUNNING, reason=None, ended_at=None, outputs=Bundle()))

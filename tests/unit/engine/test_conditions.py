@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+
+from engine_story import Story, artifact
+from headrace.engine.conditions import ExpressionError, holds, referenced, select
+from headrace.engine.model import Bundle, State
+from properties.documents import group, leaf, out, param, pipeline
+
+
+def conditional(condition: str, kind: str = "STRING") -> dict:
+    return leaf(condition=condition, takes={"v": kind}, wires={"v": param("v")})
+
+
+def run_with(condition: str, value: object, kind: str = "STRING") -> Story:
+    tasks = {"c": conditional(condition, kind), "after": leaf(after=["c"]), "free": leaf()}
+    run = Story(pipeline(tasks, takes={"v": kind}), v=value)
+    run.starts()
+    return run
+
+
+def test_a_true_condition_runs_the_task():
+    assert run_with("inputs.parameter_values['v'] == 'yes'", "yes").outstanding() == ["launch c#1", "launch free#1"]
+
+
+def test_a_false_condition_skips_the_task_and_what_follows_and_the_run_succeeds():
+    run = run_with("inputs.parameter_values['v'] == 'yes'", "no")
+    assert run.outstanding() == ["launch free#1"]
+    assert (run.code("c"), run.code("after")) == ("CONDITION_FALSE", "UPSTREAM_SKIPPED")
+    assert "v = 'no'" in run.message("c")
+    assert run["c"].reason.details == {
+        "condition": "inputs.parameter_values['v'] == 'yes'", "values": {"v": "'no'"},
+    }  # fmt: skip
+    assert run.gets("c") == {"v": "no"}
+    run.succeeds("free")
+    assert run.end is State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ("inputs.parameter_values['v'] > 3", "text"),
+        ("inputs.parameter_values['w'] == 1", "text"),
+        ("inputs.parameter_values['v']", "text"),
+        ("inputs.parameter_values['v'] ==", "text"),
+        ("nobody.knows", "text"),
+    ],
+)
+def test_a_condition_that_cannot_be_evaluated_fails_the_task_and_says_why(condition: str, value: str):
+    run = run_with(condition, value)
+    assert (run["c"].state, run.code("c")) == (State.FAILED, "CONDITION_ERROR")
+    assert condition in run.message("c")
+    assert run.code("after") == "UPSTREAM_FAILED"
+    run.succeeds("free")
+    assert run.end is State.FAILED
+
+
+def test_a_condition_on_an_output_waits_for_it():
+    task = leaf(condition="inputs.parameter_values['v'] > 0.5", takes={"v": "NUMBER_DOUBLE"}, wires={"v": out("a")})
+    run = Story(pipeline({"a": leaf(gives={"Output": "NUMBER_DOUBLE"}), "c": task}))
+    assert run.starts() == ["launch a#1"]
+    assert run.succeeds("a", Output=0.9) == ["launch c#1"]
+
+
+def test_a_group_that_is_skipped_makes_none_of_its_tasks():
+    inner = group({"x": leaf()}, condition="inputs.parameter_values['v'] == 'yes'", takes={"v": "STRING"},
+                  wires={"v": param("v")})  # fmt: skip
+    run = Story(pipeline({"inner": inner}, takes={"v": "STRING"}), v="no")
+    assert run.starts() == []
+    assert run.states() == {"inner": "SKIPPED"}
+    assert run.end is State.SUCCEEDED
+
+
+def test_a_failure_upstream_outweighs_a_skip():
+    run = Story(
+        pipeline(
+            {"c": conditional("inputs.parameter_values['v'] == 'yes'"), "f": leaf(), "after": leaf(after=["c", "f"])},
+            takes={"v": "STRING"},
+        ),
+        v="no",
+    )
+    run.starts()
+    run.fails("f")
+    assert run.code("after") == "UPSTREAM_FAILED"
+
+
+VALUES = Bundle(
+    parameters={"i": 3, "d": 0.5, "s": "a", "b": True, "l": [1, "x"], "m": {"k": 2}, "n": None},
+    artifacts={"a": (artifact("one"),)},
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("inputs.parameter_values['i'] == 3", True),
+        ("inputs.parameter_values['i'] == 3.0", True),
+        ("inputs.parameter_values['i'] >= 2 && inputs.parameter_values['d'] < 1", True),
+        ("int(inputs.parameter_values['i']) == 3", True),
+        ("inputs.parameter_values['b'] == true", True),
+        ("!(inputs.parameter_values['s'] == 'a')", False),
+        ("inputs.parameter_values['s'] == \"a\" || inputs.parameter_values['i'] == 9", True),
+        ("inputs.parameter_values.m.k == 2", True),
+        ("inputs.parameter_values['l'][1] == 'x'", True),
+        ("inputs.parameter_values['n'] == null", True),
+        ("inputs.artifacts['a'].artifacts[0].name == 'one'", True),
+        ("size(inputs.parameter_values['l']) == 2", True),
+    ],
+)
+def test_conditions_mean_what_they_say(condition: str, expected: bool):
+    assert holds(condition, VALUES) is expected
+
+
+def test_the_parameters_a_condition_names():
+    named = referenced("inputs.parameter_values['i'] == inputs.parameter_values.s", VALUES)
+    assert named == {"i": 3, "s": "a"}
+
+
+def test_a_condition_of_great_length_is_refused():
+    with pytest.raises(ExpressionError, match="10000 characters"):
+        holds("true" + " || true" * 2000, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("selector", "value", "expected"),
+    [
+        ('parseJson(string_value)["a"]', '{"a": 1}', 1),
+        ('parseJson(string_value)["a"]', {"a": [1, 2]}, [1, 2]),
+        ("struct_value.a", {"a": "x"}, "x"),
+        ("list_value[1]", ["x", "y"], "y"),
+        ("string_value", "s", "s"),
+        ("number_value + 1.0", 2, 3.0),
+    ],
+)
+def test_selectors_take_part_of_a_value(selector: str, value: object, expected: object):
+    assert select(selector, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "value"),
+    [('parseJson(string_value)["b"]', '{"a": 1}'), ("parseJson(string_value)", "not json"), ("(", "x")],
+)
+def test_selectors_that_fail(selector: str, value: object):
+    with pytest.raises(ExpressionError):
+        select(selector, value)
+
+
+def test_user_text_is_not_python():
+    with pytest.raises(ExpressionError):
+        holds("__import__('os').system('true') == 0", VALUES)

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from engine_story import Story, artifact
+from headrace.engine.model import Kind, State
+from properties.documents import const, given, group, leaf, made, out, param, pipeline
+
+ITEM = {"item": "NUMBER_INTEGER"}
+
+
+def body(**extra: object) -> dict:
+    """One task that takes the item of its loop and gives a text."""
+    return {"x": leaf(takes=ITEM, wires={"item": param("item")}, gives={"Output": "STRING"}, **extra)}
+
+
+def test_a_loop_runs_its_body_once_for_each_item():
+    run = Story(pipeline({"loop": group(body(), loop="[7, 8]", takes=ITEM), "after": leaf(after=["loop"])}))
+    assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
+    assert (run["loop"].kind, run["loop"].iteration_count, run["loop[1]"].iteration) == (Kind.LOOP, 2, 1)
+    assert (run.gets("loop[0]/x"), run.gets("loop[1]/x")) == ({"item": 7}, {"item": 8})
+    assert run.succeeds("loop[1]/x", Output="b") == []
+    assert run.succeeds("loop[0]/x", Output="a") == ["launch after#1"]
+    assert run["loop"].state is State.SUCCEEDED
+
+
+def test_a_loop_over_nothing_succeeds_at_once():
+    run = Story(pipeline({"loop": group(body(), loop="[]", takes=ITEM), "after": leaf(after=["loop"])}))
+    assert run.starts() == ["launch after#1"]
+    assert (run["loop"].state, run["loop"].iteration_count) == (State.SUCCEEDED, 0)
+
+
+def test_parallelism_limits_the_iterations_under_way_and_keeps_their_order():
+    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4, 5]", takes=ITEM, parallelism=2)}))
+    assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
+    assert run.succeeds("loop[1]/x", Output="") == ["launch loop[2]/x#1"]
+    assert run.fails("loop[0]/x") == ["launch loop[3]/x#1"]  # A failure stops no other iteration.
+    run.succeeds("loop[2]/x", Output="")
+    run.succeeds("loop[3]/x", Output="")
+    run.succeeds("loop[4]/x", Output="")
+    assert run.end is State.FAILED
+
+
+def test_a_retry_that_waits_keeps_its_iterations_place():
+    run = Story(pipeline({"loop": group(body(retry=(1, 10)), loop="[1, 2]", takes=ITEM, parallelism=1)}))
+    run.starts()
+    assert run.fails("loop[0]/x") == []
+    assert run.outstanding() == []
+    assert run.is_woken(10.0) == ["launch loop[0]/x#2"]
+    assert run.succeeds("loop[0]/x", Output="") == ["launch loop[1]/x#1"]
+
+
+def test_a_loop_over_an_output():
+    make = leaf(gives={"Output": "LIST"})
+    loop = group(body(), loop="items", takes={**ITEM, "items": "LIST"}, wires={"items": out("make")})
+    run = Story(pipeline({"make": make, "loop": loop}))
+    run.starts()
+    assert run.succeeds("make", Output=[4, 5]) == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
+    assert run.gets("loop[1]/x") == {"item": 5}
+
+
+def test_items_that_are_the_json_text_of_a_list():
+    loop = group(body(), loop="items", takes={**ITEM, "items": "STRING"}, wires={"items": param("text")})
+    run = Story(pipeline({"loop": loop}, takes={"text": "STRING"}), text="[4, 5]")
+    assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
+
+
+@pytest.mark.parametrize(("text", "code"), [("no json", "LOOP_ITEMS"), ('{"a": 1}', "LOOP_ITEMS")])
+def test_items_that_are_no_list_fail_the_loop(text: str, code: str):
+    loop = group(body(), loop="items", takes={**ITEM, "items": "STRING"}, wires={"items": param("text")})
+    run = Story(pipeline({"loop": loop}, takes={"text": "STRING"}), text=text)
+    assert run.starts() == []
+    assert (run.code("loop"), run.end) == (code, State.FAILED)
+
+
+def test_an_item_of_another_type_fails_its_iteration_only():
+    run = Story(pipeline({"loop": group(body(), loop='["one", 2]', takes=ITEM)}))
+    assert run.starts() == ["launch loop[1]/x#1"]
+    assert (run["loop[0]"].state, run.code("loop[0]")) == (State.FAILED, "INPUT_TYPE")
+    run.succeeds("loop[1]/x", Output="")
+    assert run.end is State.FAILED
+
+
+def test_the_body_sees_the_loops_other_inputs():
+    task = leaf(takes={"p": "STRING", **ITEM}, wires={"p": param("phrase"), "item": param("item")})
+    loop = group({"x": task}, loop="[1]", takes={**ITEM, "phrase": "STRING"}, wires={"phrase": param("phrase")})
+    run = Story(pipeline({"loop": loop}, takes={"phrase": "STRING"}), phrase="hello")
+    run.starts()
+    assert run.gets("loop[0]/x") == {"p": "hello", "item": 1}
+
+
+def test_parts_of_items_are_taken_by_a_selector():
+    item = {"item": "STRUCT"}
+    task = leaf(
+        takes={"a": "NUMBER_INTEGER", "b": "STRING"},
+        wires={"a": param("item", 'parseJson(string_value)["a"]'), "b": param("item", 'parseJson(string_value)["b"]')},
+    )
+    run = Story(pipeline({"loop": group({"x": task}, loop='[{"a": 1, "b": "x"}, {"a": 2}]', takes=item)}))
+    assert run.starts() == ["launch loop[0]/x#1"]
+    assert run.gets("loop[0]/x") == {"a": 1, "b": "x"}
+    assert (run["loop[1]/x"].state, run.code("loop[1]/x")) == (State.FAILED, "INPUT_SELECTOR")
+
+
+def test_an_iterator_on_a_container():
+    task = leaf(takes={**ITEM, "p": "STRING"}, wires={"p": const("k")}, loop="[1, 2]", gives={"Output": "STRING"})
+    run = Story(pipeline({"t": task}))
+    assert run.starts() == ["launch t[0]#1", "launch t[1]#1"]
+    assert (run["t"].kind, run["t[1]"].kind) == (Kind.LOOP, Kind.TASK)
+    assert run.gets("t[1]") == {"p": "k", "item": 2}
+    run.succeeds("t[1]", Output="b")
+    run.succeeds("t[0]", Output="a")
+    assert run.gives("t") == {"Output": ["a", "b"]}
+
+
+def test_a_loop_over_artifacts():
+    inner = leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": given("item")})
+    many = {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}
+    loop = group({"x": inner}, loop_artifacts="models", takes_artifacts={"models": many, "item": "system.Model"},
+                 wires_artifacts={"models": made("make")})  # fmt: skip
+    make = leaf(makes=("model",), takes=ITEM, loop="[1, 2]")
+    run = Story(pipeline({"make": make, "loop": loop}))
+    run.starts()
+    run.succeeds("make[0]", model=artifact("one"))
+    assert run.succeeds("make[1]", model=artifact("two")) == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
+    assert run["loop[1]/x"].inputs.artifacts == {"m": (artifact("two"),)}
+
+
+def test_nested_loops_and_outer_items():
+    x = leaf(takes={"i": "NUMBER_INTEGER", "j": "NUMBER_INTEGER"}, wires={"i": param("outer"), "j": param("item")})
+    inner = group({"x": x}, loop="[1, 2]", takes={**ITEM, "outer": "NUMBER_INTEGER"}, wires={"outer": param("item")})
+    run = Story(pipeline({"out": group({"in": inner}, loop="[10, 20]", takes=ITEM)}))
+    assert run.starts() == [f"launch out[{i}]/in[{j}]/x#1" for i in (0, 1) for j in (0, 1)]
+    assert run.gets("out[1]/in[0]/x") == {"i": 20, "j": 1}
+
+
+# --- collected -------------------------------------------------------------------------------
+
+
+def test_collected_outputs_come_in_the_order_of_the_items():
+    loop = group(body(), loop="[1, 2, 3]", takes=ITEM, hands_out={"Output": ("x", "Output")})
+    take = leaf(takes={"all": "LIST"}, wires={"all": out("loop")})
+    run = Story(pipeline({"loop": loop, "take": take}))
+    run.starts()
+    run.succeeds("loop[2]/x", Output="c")
+    run.succeeds("loop[0]/x", Output="a")
+    assert run.succeeds("loop[1]/x", Output="b") == ["launch take#1"]
+    assert run.gets("take") == {"all": ["a", "b", "c"]}
+
+
+def test_collected_artifacts():
+    x = {"x": leaf(makes=("model",))}
+    loop = group(x, loop="[1, 2]", takes=ITEM, hands_out_artifacts={"models": [("x", "model")]})
+    many = {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}
+    take = leaf(takes_artifacts={"all": many}, wires_artifacts={"all": made("loop", "models")})
+    run = Story(pipeline({"loop": loop, "take": take}))
+    run.starts()
+    run.succeeds("loop[1]/x", model=artifact("two"))
+    run.succeeds("loop[0]/x", model=artifact("one"))
+    assert run["take"].inputs.artifacts == {"all": (artifact("one"), artifact("two"))}
+
+
+def test_an_iteration_whose_branch_was_skipped_has_no_entry():
+    branch = group(
+        {"y": leaf(gives={"Output": "STRING"})}, condition="inputs.parameter_values['v'] > 1", takes={"v": ITEM["item"]},
+        wires={"v": param("item")}, hands_out={"Output": ("y", "Output")},
+    )  # fmt: skip
+    loop = group({"b": branch}, loop="[1, 2, 3]", takes=ITEM, hands_out={"Output": ("b", "Output")})
+    run = Story(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
+    assert run.starts() == ["launch loop[1]/b/y#1", "launch loop[2]/b/y#1"]
+    run.succeeds("loop[2]/b/y", Output="three")
+    run.succeeds("loop[1]/b/y", Output="two")
+    assert run.gets("take") == {"all": ["two", "three"]}
+
+
+def test_nested_loops_collect_lists_of_lists():
+    inner = group(body(), loop="[1, 2]", takes=ITEM, hands_out={"Output": ("x", "Output")})
+    outer = group({"in": inner}, loop="[1, 2]", takes=ITEM, hands_out={"Output": ("in", "Output")})
+    run = Story(pipeline({"out": outer, "take": leaf(takes={"all": "LIST"}, wires={"all": out("out")})}))
+    run.starts()
+    for i in (0, 1):
+        for j in (0, 1):
+            run.succeeds(f"out[{i}]/in[{j}]/x", Output=f"{i}{j}")
+    assert run.gets("take") == {"all": [["00", "01"], ["10", "11"]]}
+
+
+def test_a_loop_over_nothing_collects_an_empty_list():
+    loop = group(body(), loop="[]", takes=ITEM, hands_out={"Output": ("x", "Output")})
+    run = Story(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
+    assert run.starts() == ["launch take#1"]
+    assert run.gets("take") == {"all": []}
+
+
+# --- limits ----------------------------------------------------------------------------------
+
+
+def test_a_loop_of_too_many_items_fails_before_it_makes_any(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("headrace.engine.loops.MAX_LOOP_ITEMS", 3)
+    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
+    assert run.starts() == []
+    assert (run.code("loop"), run.states()) == ("LOOP_TOO_LONG", {"loop": "FAILED"})
+
+
+def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["headrace.engine.advance"], "MAX_EXECUTIONS", 5)
+    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
+    assert run.starts() == []
+    assert (run.code("loop"), run.end) == ("RUN_TOO_LARGE", State.FAILED)
