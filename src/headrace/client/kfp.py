@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from headrace.client import core, packages
+from headrace.client.calling import find_source
 from headrace.client.place import find_place
+from headrace.client.recurring import RecurringRuns
 from headrace.client.transport import Transport
 from headrace.wire import v2beta1 as wire
-
-T = TypeVar("T")
 
 _PREFIX = "/apis/v2beta1"
 _EXPERIMENTS = f"{_PREFIX}/experiments"
@@ -27,6 +27,13 @@ _VERSION = _VERSIONS + "/{pipeline_version_id}"
 _RUNS = f"{_PREFIX}/runs"
 _RUN = _RUNS + "/{run_id}"
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+
+
+class Credentials(Protocol):
+    """What `kfp.client.TokenCredentialsBase` is."""
+
+    def get_token(self) -> str:
+        """The bearer token."""
 
 
 class RunPipelineResult:
@@ -45,28 +52,47 @@ class RunPipelineResult:
         return f"RunPipelineResult(run_id={self.run_id})"
 
 
-class Client:
+class Client(RecurringRuns):
     """Drop-in for `kfp.Client`. Without `host`, the server that runs over the data directory is used.
 
     Objects have KFP's fields as attributes. Errors are ApiError, with `status`, `reason` and `body` as KFP's.
+    Parameters are in KFP's order; ways to a server that go through Google's proxy or Kubernetes are refused.
     """
 
     def __init__(
         self,
         host: str | None = None,
-        *,
-        namespace: str = "",
+        client_id: str | None = None,
+        namespace: str = "kubeflow",
+        other_client_id: str | None = None,
+        other_client_secret: str | None = None,
         existing_token: str | None = None,
+        cookies: str | None = None,
+        proxy: str | None = None,
         ssl_ca_cert: str | None = None,
-        verify_ssl: bool | None = None,
+        kube_context: str | None = None,
+        credentials: Credentials | None = None,
         ui_host: str | None = None,
+        verify_ssl: bool | None = None,
+        *,
         home: Path | None = None,
         verbose: bool = True,
     ) -> None:
-        place = find_place(host or os.environ.get("KF_PIPELINES_ENDPOINT"), existing_token, home)
-        self._transport = Transport(place, verify_ssl=verify_ssl is not False, ca_file=ssl_ca_cert or "")
-        self._namespace = namespace
-        self._ui = (ui_host or place.url).rstrip("/")
+        _refuse(
+            client_id=client_id,
+            other_client_id=other_client_id,
+            other_client_secret=other_client_secret,
+            proxy=proxy,
+            kube_context=kube_context,
+        )
+        token = existing_token or (credentials.get_token() if credentials is not None else None)
+        place = find_place(host or os.environ.get("KF_PIPELINES_ENDPOINT"), token, home)
+        headers = {"Cookie": cookies} if cookies else {}
+        super().__init__(
+            Transport(place, verify_ssl=verify_ssl is not False, ca_file=ssl_ca_cert or "", headers=headers)
+        )
+        self._namespace = "" if namespace == "kubeflow" else namespace
+        self._ui = (os.environ.get("KF_PIPELINES_UI_ENDPOINT") or ui_host or place.url).rstrip("/")
         self._verbose = verbose
 
     def get_kfp_healthz(self, sleep_duration: int = 5) -> wire.Health:
@@ -245,17 +271,13 @@ class Client:
         service_account: str | None = None,
     ) -> wire.Run:
         """Start a run from a file, or from an uploaded pipeline (its latest version, unless one is named)."""
-        spec = None if pipeline_package_path is None else packages.read_package(pipeline_package_path)
-        if (spec is None) == (pipeline_id is None and version_id is None):
-            raise ValueError("Give either pipeline_package_path, or pipeline_id (and version_id).")
-        if spec is not None and enable_caching is not None:
-            spec = packages.override_caching(spec, enable_caching, cache_key)
+        source = find_source(pipeline_package_path, pipeline_id, version_id, enable_caching, cache_key)
         return self._create_run(
             wire.Run(
                 experiment_id=experiment_id or "",
                 display_name=job_name,
-                pipeline_spec=spec,
-                pipeline_version_reference=None if spec is not None else _reference(pipeline_id, version_id),
+                pipeline_spec=source.pipeline_spec,
+                pipeline_version_reference=source.reference,
                 runtime_config=wire.RuntimeConfig(parameters=dict(params or {}), pipeline_root=pipeline_root or ""),
                 service_account=service_account or "",
             )
@@ -415,26 +437,6 @@ class Client:
         self._tell("Run", f"runs/{made.run_id}")
         return made
 
-    def _list(
-        self,
-        where: str,
-        kind: type[T],
-        page_token: str,
-        page_size: int,
-        sort_by: str,
-        filter: str | None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> T:
-        query = {"page_token": page_token, "page_size": page_size, "sort_by": sort_by, "filter": filter}
-        return self._ask(core.get(where, {**query, **(extra or {})}), kind)
-
-    def _ask(self, request: core.Request, kind: type[T]) -> T:
-        return core.read(self._transport.send(request), kind)
-
-    def _do(self, request: core.Request) -> dict[str, Any]:
-        core.check(self._transport.send(request))
-        return {}
-
     def _tell(self, noun: str, where: str) -> None:
         if self._verbose:
             print(f"{noun} details: {self._ui}/{where}")
@@ -444,5 +446,10 @@ def _named(name: str) -> str:
     return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]})
 
 
-def _reference(pipeline_id: str | None, version_id: str | None) -> wire.PipelineVersionReference:
-    return wire.PipelineVersionReference(pipeline_id=pipeline_id or "", pipeline_version_id=version_id or "")
+def _refuse(**given: str | None) -> None:
+    named = [name for name, value in given.items() if value]
+    if named:
+        raise ValueError(
+            f"Headrace's client does not know {', '.join(named)}: it speaks to the server directly. "
+            "Give the server's address as host, and its token as existing_token."
+        )

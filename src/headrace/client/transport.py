@@ -22,8 +22,18 @@ _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 class Transport:
     """Sends requests to one place."""
 
-    def __init__(self, place: Place, *, timeout_s: float = 60.0, verify_ssl: bool = True, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        place: Place,
+        *,
+        timeout_s: float = 60.0,
+        verify_ssl: bool = True,
+        ca_file: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.place = place
+        #: Sent with every request, for what stands before the server.
+        self._headers = dict(headers or {})
         self._parts = urlsplit(place.url)
         self._timeout_s = timeout_s
         self._verify_ssl = verify_ssl
@@ -115,7 +125,7 @@ class Transport:
         return answer
 
     def _put(self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str]) -> None:
-        headers = {"Accept": "application/json", **request.headers, **extra}
+        headers = {"Accept": "application/json", **self._headers, **request.headers, **extra}
         if self.place.token:
             headers["Authorization"] = f"Bearer {self.place.token}"
         connection.request(request.method, self._parts.path + request.path, body=request.body, headers=headers)

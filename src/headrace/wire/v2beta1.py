@@ -235,3 +235,58 @@ class RunList(Message, frozen=True, kw_only=True):
     runs: list[Run] = []
     total_size: int = 0
     next_page_token: str = ""
+
+
+class CronSchedule(Message, frozen=True, kw_only=True):
+    """At the times of a cron expression of six fields. Times are RFC 3339 texts."""
+
+    start_time: str | None = None
+    end_time: str | None = None
+    cron: str = ""
+
+
+class PeriodicSchedule(Message, frozen=True, kw_only=True):
+    """Every so many seconds (64-bit, as text)."""
+
+    start_time: str | None = None
+    end_time: str | None = None
+    interval_second: str = ""
+
+
+class Trigger(Message, frozen=True, kw_only=True):
+    """When a recurring run makes its next run: one of the two."""
+
+    cron_schedule: CronSchedule | None = None
+    periodic_schedule: PeriodicSchedule | None = None
+
+
+class RecurringRun(Message, frozen=True, kw_only=True):
+    """Runs made on a schedule."""
+
+    recurring_run_id: str = ""
+    display_name: str = ""
+    description: str = ""
+    pipeline_version_id: str = ""
+    pipeline_spec: dict[str, Json] | None = None
+    pipeline_version_reference: PipelineVersionReference | None = None
+    runtime_config: RuntimeConfig | None = None
+    service_account: str = ""
+    max_concurrency: str = ""
+    trigger: Trigger | None = None
+    mode: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    status: str = ""
+    error: Status | None = None
+    no_catchup: bool = False
+    namespace: str = ""
+    experiment_id: str = ""
+    plugins_input: dict[str, Json] = {}
+
+
+class RecurringRunList(Message, frozen=True, kw_only=True, rename={"recurring_runs": "recurringRuns"}):
+    """`GET /recurringruns`; the list's name is in camel case there."""
+
+    recurring_runs: list[RecurringRun] = []
+    total_size: int = 0
+    next_page_token: str = ""

@@ -1,0 +1,117 @@
+"""Recurring runs, as `kfp.Client` has them; what the server does not do yet, it says itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headrace.client import core
+from headrace.client.calling import Caller, find_source
+from headrace.wire import v2beta1 as wire
+
+_ALL = "/apis/v2beta1/recurringruns"
+_ONE = _ALL + "/{recurring_run_id}"
+
+
+class RecurringRuns(Caller):
+    """The methods of `kfp.Client` for recurring runs."""
+
+    def create_recurring_run(
+        self,
+        experiment_id: str,
+        job_name: str,
+        description: str | None = None,
+        start_time: str | None = None,
+        end_time: str | None = None,
+        interval_second: int | None = None,
+        cron_expression: str | None = None,
+        max_concurrency: int | None = 1,
+        no_catchup: bool | None = None,
+        params: Mapping[str, Any] | None = None,
+        pipeline_package_path: str | Path | None = None,
+        pipeline_id: str | None = None,
+        version_id: str | None = None,
+        enabled: bool = True,
+        pipeline_root: str | None = None,
+        enable_caching: bool | None = None,
+        cache_key: str | None = None,
+        service_account: str | None = None,
+    ) -> wire.RecurringRun:
+        """Run a pipeline again and again: every so many seconds, or as a cron expression says."""
+        source = find_source(pipeline_package_path, pipeline_id, version_id, enable_caching, cache_key)
+        body = wire.RecurringRun(
+            experiment_id=experiment_id or "",
+            display_name=job_name,
+            description=description or "",
+            mode="ENABLE" if enabled else "DISABLE",
+            pipeline_spec=source.pipeline_spec,
+            pipeline_version_reference=source.reference,
+            runtime_config=wire.RuntimeConfig(parameters=dict(params or {}), pipeline_root=pipeline_root or ""),
+            trigger=_trigger(start_time, end_time, interval_second, cron_expression),
+            max_concurrency="" if max_concurrency is None else str(max_concurrency),
+            no_catchup=bool(no_catchup),
+            service_account=service_account or "",
+        )
+        return self._ask(core.post(_ALL, body), wire.RecurringRun)
+
+    def list_recurring_runs(
+        self,
+        page_token: str = "",
+        page_size: int = 10,
+        sort_by: str = "",
+        experiment_id: str | None = None,
+        namespace: str | None = None,
+        filter: str | None = None,
+    ) -> wire.RecurringRunList:
+        """A page of recurring runs."""
+        extra = {"experiment_id": experiment_id}
+        return self._list(_ALL, wire.RecurringRunList, page_token, page_size, sort_by, filter, extra)
+
+    def get_recurring_run(self, recurring_run_id: str, job_id: str | None = None) -> wire.RecurringRun:
+        """A recurring run."""
+        if job_id is not None:
+            _warn("job_id", "recurring_run_id")
+        where = core.path(_ONE, recurring_run_id=recurring_run_id or job_id or "")
+        return self._ask(core.get(where), wire.RecurringRun)
+
+    def enable_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
+        """Let it make runs again."""
+        return self._do(core.post(core.path(_ONE, recurring_run_id=recurring_run_id) + ":enable"))
+
+    def disable_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
+        """Let it make no more runs."""
+        return self._do(core.post(core.path(_ONE, recurring_run_id=recurring_run_id) + ":disable"))
+
+    def delete_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
+        """Delete it; its runs stay."""
+        return self._do(core.delete(core.path(_ONE, recurring_run_id=recurring_run_id)))
+
+    def enable_job(self, job_id: str) -> dict[str, Any]:
+        """The old name of `enable_recurring_run`."""
+        _warn("enable_job", "enable_recurring_run")
+        return self.enable_recurring_run(job_id)
+
+    def disable_job(self, job_id: str) -> dict[str, Any]:
+        """The old name of `disable_recurring_run`."""
+        _warn("disable_job", "disable_recurring_run")
+        return self.disable_recurring_run(job_id)
+
+    def delete_job(self, job_id: str) -> dict[str, Any]:
+        """The old name of `delete_recurring_run`."""
+        _warn("delete_job", "delete_recurring_run")
+        return self.delete_recurring_run(job_id)
+
+
+def _trigger(start: str | None, end: str | None, every_s: int | None, cron: str | None) -> wire.Trigger:
+    if bool(every_s) == bool(cron):
+        raise ValueError("Either interval_second or cron_expression is required, and not both.")
+    if cron:
+        return wire.Trigger(cron_schedule=wire.CronSchedule(start_time=start, end_time=end, cron=cron))
+    schedule = wire.PeriodicSchedule(start_time=start, end_time=end, interval_second=str(every_s))
+    return wire.Trigger(periodic_schedule=schedule)
+
+
+def _warn(old: str, new: str) -> None:
+    warnings.warn(f"`{old}` is deprecated; use `{new}`.", DeprecationWarning, stacklevel=3)
