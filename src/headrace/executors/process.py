@@ -22,7 +22,7 @@ from headrace.executors.codes import Code
 from headrace.executors.outputs import Porter
 from headrace.executors.places import Place, Places
 from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded, Waiting
-from headrace.executors.processes import Claim
+from headrace.executors.processes import PARTIAL, REVOKED, Claim, Family
 from headrace.executors.refusal import Refusal
 from headrace.executors.slots import Slots
 from headrace.executors.supervisor import exit_status, spawn, take_claim
@@ -56,11 +56,8 @@ class _Attempt:
         self.grace_until: float | None = None
         self.life: asyncio.Task[None] | None = None
         self.killer: asyncio.Task[None] | None = None
-
-    @property
-    def tag(self) -> str:
-        """See `_tag`."""
-        return _tag(self.place, self.kept)
+        #: Its processes, once its claim is known.
+        self.family: Family | None = None
 
 
 class ProcessExecutor:
@@ -181,19 +178,24 @@ class ProcessExecutor:
         return known
 
     def _end_unstarted(self, known: _Attempt, life: asyncio.Task[None]) -> None:
-        """Its coroutine was cancelled while there was no process yet: that is the end of it, if that was asked for."""
-        if life.cancelled() and known.stop_requested and not self._closing:
-            report = Stopped(attempt=known.id, at=time.time())
-            if known.place.path.is_dir():
-                known.place.write("result.json", report)
-            self._say(known, report)
-            known.over.set()
+        """Its coroutine was cancelled before it spawned a process: that is the end of it, if that was asked for."""
+        if not life.cancelled() or not known.stop_requested or self._closing:
+            return
+        if not take_claim(known.place):
+            # An earlier server had spawned its supervisor a moment before it died.
+            self._stop(self._begin(known.order))
+            return
+        report = Stopped(attempt=known.id, at=time.time())
+        if known.place.path.is_dir():
+            known.place.write("result.json", report)
+        self._say(known, report)
+        known.over.set()
 
     def _recall(self, attempt: AttemptId) -> _Attempt | None:
-        """An attempt of an earlier executor, if there is one."""
+        """An attempt that an earlier executor has started; one that it had not is never to start any more."""
         place = self._places.of(attempt)
         order = place.read("order.json", LaunchOrder)
-        return None if order is None else self._begin(order)
+        return None if order is None or take_claim(place) else self._begin(order)
 
     def _say(self, known: _Attempt, report: AnyReport) -> None:
         known.last = report
@@ -228,9 +230,9 @@ class ProcessExecutor:
         return Failed(attempt=known.id, at=time.time(), error=refusal.reason, retryable=refusal.retryable)
 
     async def _run(self, known: _Attempt) -> AnyReport:
-        claim = known.claim
-        if claim is None:
+        if known.claim is None:
             return await self._launch(known)
+        claim = await processes.settled_claim(known.place.claim, known.place.tag) or REVOKED
         kept = known.kept
         if kept is None:
             return lost(known.id, time.time(), "What is known of the attempt cannot be read any more.")
@@ -267,6 +269,7 @@ class ProcessExecutor:
     async def _watch(self, known: _Attempt, claim: Claim, kept: Kept, *, ours: bool = False) -> AnyReport:
         """From the start of its process, ours or an earlier server's, to its last report."""
         known.claim = claim
+        known.family = Family(claim, _tag(known.place, kept), seen_alive=ours or processes.alive(claim))
         timer = None
         try:
             if processes.alive(claim):
@@ -274,27 +277,34 @@ class ProcessExecutor:
                 self._say(known, Started(attempt=known.id, at=began))
                 timer = self._set_timer(known, began)
                 self._keep_patrol()
+                if known.stop_requested:
+                    self._stop(known)
                 await processes.ended(claim.pid)
         finally:
             self._slots.give()
             if timer is not None:
                 timer.cancel()
-        processes.reap(claim.pid)
-        taken = processes.read_claim(known.place.claim)
-        if taken is None:
+        taken = await processes.settled_claim(known.place.claim, known.place.tag)
+        if taken is None or (ours and taken == PARTIAL):
+            processes.reap(claim.pid)
             told = log_end(known.place.log)
             raise Refusal(Code.LAUNCH_FAILED, f"The attempt's supervisor could not begin. {told}")
         if taken != claim:
             # An earlier server's supervisor was quicker than ours, which has stepped back.
+            processes.reap(claim.pid)
             self._slots.overdraw()
             return await self._watch(known, taken, kept)
         known.ended.set()
-        return await self._finish(known, claim, kept)
+        return await self._finish(known, claim, known.family, kept)
 
-    async def _finish(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
-        await self._let_clean_up(known, claim)
+    async def _finish(self, known: _Attempt, claim: Claim, family: Family, kept: Kept) -> AnyReport:
+        if known.grace_until is not None:
+            # Children of an attempt that is being ended have the same grace as its main process.
+            await _until_gone(family, known.grace_until)
         maker = self._makers[kept.maker]
-        await asyncio.to_thread(sweep, claim, known.tag)
+        await asyncio.to_thread(sweep, family)
+        # Only now: until it is waited for, its number, and its session's, is nobody else's.
+        processes.reap(claim.pid)
         if known.grace_until is not None or exit_status(known.place) is None:
             await maker.remove(kept)
         return await asyncio.to_thread(
@@ -327,20 +337,15 @@ class ProcessExecutor:
         known.killer = asyncio.create_task(self._kill(known))
 
     async def _kill(self, known: _Attempt) -> None:
-        assert known.claim is not None
-        claim, tag = known.claim, known.tag
-        processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGTERM)
+        assert known.family is not None
+        family = known.family
+        processes.send(await asyncio.to_thread(family.members), signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(known.ended.wait(), self._stop_grace_s)
         while not known.ended.is_set():
-            processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGKILL)
+            processes.send(await asyncio.to_thread(family.members), signal.SIGKILL)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(known.ended.wait(), 0.1)
-
-    async def _let_clean_up(self, known: _Attempt, claim: Claim) -> None:
-        """Children of an attempt that is being ended have the same grace as its main process."""
-        if known.grace_until is not None:
-            await _until_gone(claim, known.tag, known.grace_until)
 
     async def _discard(self, order: LaunchOrder) -> None:
         known = self._attempts.pop(order.attempt, None)
@@ -350,7 +355,7 @@ class ProcessExecutor:
                 await asyncio.gather(task, return_exceptions=True)
         place = self._places.of(order.attempt)
         take_claim(place)
-        claim = processes.read_claim(place.claim)
+        claim = await processes.settled_claim(place.claim, place.tag)
         if claim is not None and claim.boot == processes.boot_id():
             await self._clear(claim, place)
         await self.settle(order.attempt)
@@ -358,10 +363,10 @@ class ProcessExecutor:
     async def _clear(self, claim: Claim, place: Place) -> None:
         """End an attempt that nobody wants to hear of any more."""
         kept = place.read("kept.json", Kept)
-        tag = _tag(place, kept)
-        processes.send(await asyncio.to_thread(processes.members, claim, tag), signal.SIGTERM)
-        await _until_gone(claim, tag, time.monotonic() + self._stop_grace_s)
-        await asyncio.to_thread(sweep, claim, tag)
+        family = Family(claim, _tag(place, kept), seen_alive=processes.alive(claim))
+        processes.send(await asyncio.to_thread(family.members), signal.SIGTERM)
+        await _until_gone(family, time.monotonic() + self._stop_grace_s)
+        await asyncio.to_thread(sweep, family)
         processes.reap(claim.pid)
         if kept is not None:
             await self._makers[kept.maker].remove(kept)
@@ -393,10 +398,9 @@ def _tag(place: Place, kept: Kept | None) -> str:
     return "" if kept is not None and kept.container else place.tag
 
 
-async def _until_gone(claim: Claim, tag: str, until: float) -> None:
+async def _until_gone(family: Family, until: float) -> None:
     while time.monotonic() < until:
-        left = await asyncio.to_thread(processes.members, claim, tag)
-        if not left:
+        if not await asyncio.to_thread(family.members):
             return
         await asyncio.sleep(0.05)
 

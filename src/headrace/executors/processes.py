@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -27,21 +28,45 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
 
 
+#: The claim of nobody, for ever: taken so that no supervisor goes on.
+REVOKED = Claim(pid=0, started=0, boot="revoked")
+#: A claim that was taken but not written yet, or never will be.
+PARTIAL = Claim(pid=0, started=0, boot="")
+
+
 class Stat(msgspec.Struct, frozen=True, kw_only=True):
     """What we need of `/proc/<pid>/stat`."""
 
     pid: int
+    name: str
     state: str
     parent: int
     session: int
+    #: Its controlling terminal; 0 for none.
+    terminal: int
     started: int
+
+    @property
+    def gone(self) -> bool:
+        """Ended, if perhaps not waited for yet."""
+        return self.state in "ZX"
 
 
 def parse_stat(line: str) -> Stat:
     """The name in it, between brackets, may hold anything, so fields count from the last bracket."""
     pid, _, rest = line.partition(" (")
-    fields = rest.rpartition(")")[2].split()
-    return Stat(pid=int(pid), state=fields[0], parent=int(fields[1]), session=int(fields[3]), started=int(fields[19]))
+    name, _, rest = rest.rpartition(")")
+    fields = rest.split()
+    parent, session, terminal = int(fields[1]), int(fields[3]), int(fields[4])
+    return Stat(
+        pid=int(pid),
+        name=name,
+        state=fields[0],
+        parent=parent,
+        session=session,
+        terminal=terminal,
+        started=int(fields[19]),
+    )
 
 
 def stat_of(pid: int) -> Stat | None:
@@ -53,28 +78,49 @@ def stat_of(pid: int) -> Stat | None:
         return None
 
 
+@cache
 def boot_id() -> str:
     """Differs after each start of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def read_claim(path: Path) -> Claim | None:
-    """None when nobody took it; a claim cut off in the middle is nobody's and never alive."""
+    """None when nobody took it. A supervisor takes it and then writes it: in between it is PARTIAL."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        text = path.read_text(errors="replace")
     except FileNotFoundError:
         return None
+    lines = text.splitlines()
+    if lines == [REVOKED.boot]:
+        return REVOKED
+    if len(lines) != 2 or not text.endswith("\n"):
+        return PARTIAL
     try:
         stat = parse_stat(lines[0])
-        return Claim(pid=stat.pid, started=stat.started, boot=lines[1])
     except (IndexError, ValueError):
-        return Claim(pid=0, started=0, boot="")
+        return PARTIAL
+    return Claim(pid=stat.pid, started=stat.started, boot=lines[1])
+
+
+async def settled_claim(path: Path, tag: str) -> Claim | None:
+    """As `read_claim`, but waits for a supervisor that has taken the claim and not written it yet."""
+    while (claim := read_claim(path)) == PARTIAL:
+        if not await asyncio.to_thread(_carried, tag):
+            # Whoever had taken it is gone, before or after it wrote.
+            return read_claim(path)
+        await asyncio.sleep(0.01)
+    return claim
+
+
+def _carried(tag: str) -> bool:
+    """Whether any process carries the tag."""
+    return bool(tag) and any(_carries(int(name), tag) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
 
 
 def alive(claim: Claim) -> bool:
     """Whether that very process still runs."""
-    stat = stat_of(claim.pid) if claim.pid else None
-    return stat is not None and stat.started == claim.started and stat.state not in "ZX" and claim.boot == boot_id()
+    stat = stat_of(claim.pid) if claim.pid > 1 else None
+    return stat is not None and not stat.gone and stat.started == claim.started and claim.boot == boot_id()
 
 
 def started_at(claim: Claim) -> float:
@@ -82,34 +128,64 @@ def started_at(claim: Claim) -> float:
     return time.time() - _age_s(claim)
 
 
-def members(claim: Claim, tag: str) -> set[int]:
-    """Processes of the attempt: in its session; with a tag also those that carry it, that are at work in the
-    directory it names, and the children of all these.
+class Family:
+    """The processes of one attempt, over several looks: who was found once is known again, wherever it moves.
 
-    A process cannot be older than the one that claimed the attempt, which spares looking at most of them.
-    A claim that names nobody has no members: session 0 is the system's own, and ours would be suicide.
+    Found are those in the attempt's session and those that carry its tag; with a tag also orphans at work in the
+    directory it names, and the children of all these. Nothing else is ever found, whatever the claim says:
+    a session's number that may have been given to a stranger since does not count, nor does anything of our own.
     """
-    if claim.pid <= 1 or claim.pid == os.getsid(0):
-        return set()
-    found: set[int] = set()
-    parents: dict[int, int] = {}
-    for stat in _younger_than(claim):
-        if stat.pid == os.getpid():
-            continue
-        parents[stat.pid] = stat.parent
-        if stat.session == claim.pid or (tag and _belongs(stat.pid, tag)):
-            found.add(stat.pid)
-    return _with_descendants(found, parents) if tag else found
+
+    def __init__(self, claim: Claim, tag: str, *, seen_alive: bool = False) -> None:
+        self.claim = claim
+        #: Empty for a container, whose own processes are its engine's to end.
+        self.tag = tag
+        #: We have seen its first process alive, and look again as soon as that ends.
+        self.seen_alive = seen_alive
+        self._found: dict[int, int] = {}
+
+    def members(self) -> dict[int, int]:
+        """Process ids with the ticks at which they began."""
+        claim = self.claim
+        if claim.pid <= 1 or claim.started <= 0 or claim.boot != boot_id():
+            return {}
+        ours = _ourselves()
+        seen = {stat.pid: stat for stat in _younger_than(claim) if stat.pid not in ours and stat.session != ours[0]}
+        session = claim.pid if self._session_is_its() else -1
+        found = {stat.pid for stat in seen.values() if stat.session == session or self._knows(stat)}
+        if self.tag:
+            found = _with_descendants(found, {stat.pid: stat.parent for stat in seen.values()})
+        self._found = {pid: seen[pid].started for pid in found}
+        return dict(self._found)
+
+    def _session_is_its(self) -> bool:
+        """A number is not given away while its process, even ended, is there, nor as fast as we look."""
+        leader = stat_of(self.claim.pid)
+        return self.seen_alive if leader is None else leader.started == self.claim.started
+
+    def _knows(self, stat: Stat) -> bool:
+        if self._found.get(stat.pid) == stat.started:
+            return True
+        return bool(self.tag) and (_carries(stat.pid, self.tag) or _left_in(stat, self.tag))
+
+
+def _ourselves() -> list[int]:
+    """Our session, then ourselves and our ancestors: an attempt has none of these."""
+    line = [os.getsid(0), os.getpid()]
+    while line[-1] > 1 and (stat := stat_of(line[-1])) is not None:
+        line.append(stat.parent)
+    return line
 
 
 def _younger_than(claim: Claim) -> Iterator[Stat]:
+    """A process cannot be older than the one that claimed the attempt, which spares looking closely at most."""
     newest = _newest_pid()
     # Numbers are given in turn, so what is numbered before a process that has just begun cannot be its child.
-    skip_to = claim.pid if newest > claim.pid and _age_s(claim) < _SURELY_NO_WRAP_S else 0
+    skip_to = claim.pid if newest > claim.pid and _age_s(claim) < _SURELY_NO_WRAP_S else 2
     for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit() and int(name) >= skip_to:
             stat = stat_of(int(name))
-            if stat is not None and stat.started >= claim.started and stat.state not in "ZX":
+            if stat is not None and stat.started >= claim.started and not stat.gone:
                 yield stat
 
 
@@ -122,14 +198,36 @@ def _age_s(claim: Claim) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - claim.started / os.sysconf("SC_CLK_TCK")
 
 
-def _belongs(pid: int, tag: str) -> bool:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-        if f"{TAG}={tag}\0".encode() in file.read() + b"\0":
-            return True
-    with contextlib.suppress(OSError):
-        place = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
-        return place == tag or place.startswith(f"{tag}/")
-    return False
+def _carries(pid: int, tag: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+            return f"{TAG}={tag}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _left_in(stat: Stat, place: str) -> bool:
+    """A daemon that dropped its variables and its parents, still in the attempt's directory.
+
+    Not whoever looks around there: a person's shell has a terminal, a person's programs have parents.
+    """
+    if stat.terminal or not _is_reaper(stat.parent):
+        return False
+    try:
+        if os.stat(f"/proc/{stat.pid}").st_uid != os.getuid():  # noqa: PTH116
+            return False
+        where = os.readlink(f"/proc/{stat.pid}/cwd")  # noqa: PTH115
+    except OSError:
+        return False
+    return where.startswith(f"{place}/")
+
+
+def _is_reaper(pid: int) -> bool:
+    """Whether orphans come to it."""
+    if pid == 1:
+        return True
+    stat = stat_of(pid)
+    return stat is not None and stat.name == "systemd"
 
 
 def _with_descendants(found: set[int], parents: dict[int, int]) -> set[int]:
@@ -137,13 +235,36 @@ def _with_descendants(found: set[int], parents: dict[int, int]) -> set[int]:
     return grown if grown == found else _with_descendants(grown, parents)
 
 
-def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal them; those that are gone do not mind."""
-    for pid in pids:
-        if pid <= 1 or pid == os.getpid():  # 0 and -1 mean "everybody" to kill(2)
-            continue
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+def send(targets: Mapping[int, int], number: signal.Signals) -> None:
+    """Signal processes, given by id and the ticks at which they began; those that are gone do not mind.
+
+    The only place that signals anything of an attempt: never everybody (kill(2) takes 0 and -1 for that), never
+    ourselves, never a process that has got the number of one that has ended.
+    """
+    for pid, started in targets.items():
+        if pid > 1 and pid != os.getpid():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                _send_one(pid, started, number)
+
+
+def _send_one(pid: int, started: int, number: signal.Signals) -> None:
+    try:
+        held = os.pidfd_open(pid)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, ProcessLookupError):
+            return
+        held = -1  # a kernel without pidfd
+    try:
+        stat = stat_of(pid)
+        if stat is None or stat.started != started:
+            return
+        if held >= 0:
+            signal.pidfd_send_signal(held, number)
+        else:
             os.kill(pid, number)
+    finally:
+        if held >= 0:
+            os.close(held)
 
 
 async def ended(pid: int) -> None:

@@ -14,7 +14,6 @@ from headrace.executors.codes import Code
 from headrace.executors.environments import Environments, Packages
 from headrace.executors.executor_input import executor_input, make_output_directories
 from headrace.executors.places import Place
-from headrace.executors.processes import TAG
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_variables
 from headrace.executors.work import Kept, Work, task_environment
@@ -46,7 +45,7 @@ class PythonMaker:
         own = render_variables(order.container, document, order.facts)
         work = Work(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
-            env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own, TAG: place.tag},
+            env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
         )
         return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True)
 

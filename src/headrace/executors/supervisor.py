@@ -7,12 +7,12 @@ directory and writes down its exit status, also when the server has died meanwhi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
 
 from headrace.executors.places import Place
+from headrace.executors.processes import REVOKED, TAG
 
 #: Exit status of a supervisor that found the claim taken.
 CLAIM_TAKEN = 75
@@ -37,7 +37,7 @@ def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str]) -> int:
         return os.posix_spawn(
             "/bin/sh",
             ["sh", "-c", _SCRIPT, "headrace-attempt", str(place.path), *argv],
-            env,
+            {**env, TAG: place.tag},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
@@ -51,10 +51,17 @@ def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str]) -> int:
         os.close(log)
 
 
-def take_claim(place: Place) -> None:
-    """Take the claim ourselves, so that no supervisor ever goes on. Somebody else may be quicker."""
-    with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.close(os.open(place.claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+def take_claim(place: Place) -> bool:
+    """Take the claim ourselves, so that no supervisor ever goes on; False if somebody was quicker."""
+    try:
+        taken = os.open(place.claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        return True  # there is no place yet, so nothing was ever spawned in it
+    with os.fdopen(taken, "w") as file:
+        file.write(f"{REVOKED.boot}\n")
+    return True
 
 
 def exit_status(place: Place) -> int | None:

@@ -13,7 +13,7 @@ from headrace.executors.codes import Code
 from headrace.executors.outputs import Porter, Reader
 from headrace.executors.places import Place
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
-from headrace.executors.processes import Claim
+from headrace.executors.processes import Claim, Family
 from headrace.executors.refusal import Refusal
 from headrace.executors.supervisor import exit_status, signal_name
 from headrace.executors.work import Kept, Maker
@@ -25,10 +25,10 @@ _LOG_END_BYTES = 4096
 _SWEEPS = 400
 
 
-def sweep(claim: Claim, tag: str) -> None:
+def sweep(family: Family) -> None:
     """Kill whatever the attempt left running, and see it gone."""
     for _ in range(_SWEEPS):
-        left = processes.members(claim, tag)
+        left = family.members()
         if not left:
             return
         processes.send(left, signal.SIGKILL)
@@ -43,7 +43,7 @@ def judge(
     ending = place.read("ending.json", Reason)
     if ending is not None:
         return Stopped(attempt=order.attempt, at=at) if ending.code == STOPPED else _failed(order.attempt, at, ending)
-    if claim.boot != processes.boot_id():
+    if claim.boot not in ("", processes.boot_id()):
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
     status = exit_status(place)
     told = place.read("outputs/outcome.json", Reason)

@@ -78,7 +78,7 @@ DEEDS: dict[str, Deed] = {
     ),
     "ends the interpreter quietly": Deed(source="def f():\n    import os\n    os._exit(0)", code="EXITED_EARLY"),
     "killed by a signal": Deed(
-        source="def f():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSEGV)",
+        source="def f():\n    import ctypes\n    ctypes.string_at(0)",
         code="KILLED_BY_SIGNAL",
         words=("SIGSEGV",),
         details={"signal": "SIGSEGV"},
@@ -135,11 +135,6 @@ DEEDS: dict[str, Deed] = {
         timeout_s=0.5,
         code="TIMEOUT",
     ),
-    "stops itself": Deed(
-        source="def f():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSTOP)",
-        timeout_s=0.5,
-        code="TIMEOUT",
-    ),
     "writes bytes that are no text": Deed(
         source="def f():\n    import sys\n    sys.stdout.buffer.write(b'caf\\xe9 \\xff\\x00\\n')", result={}
     ),
@@ -160,5 +155,19 @@ DEEDS: dict[str, Deed] = {
         makes={"a": "system.Dataset"},
         code="ARTIFACT_INVALID",
         words=("/etc/passwd",),
+    ),
+}
+
+#: The first process of a container ignores signals that it sends itself.
+PROCESS_DEEDS: dict[str, Deed] = {
+    "stops itself": Deed(
+        source="def f():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGSTOP)",
+        timeout_s=0.5,
+        code="TIMEOUT",
+    ),
+    "kills itself": Deed(
+        source="def f():\n    import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)",
+        code="KILLED_BY_SIGNAL",
+        details={"signal": "SIGKILL"},
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.executor.deeds import DEEDS
+from conformance.executor.deeds import DEEDS, PROCESS_DEEDS
 from harness import processes_of
 from headrace.executors.port import Failed, Started, Succeeded
 
@@ -13,11 +13,18 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("name", DEEDS)
 async def test_deed(name, home, open_watch, order):
-    deed = DEEDS[name]
+    await prove(DEEDS[name], home, open_watch, order)
+
+
+@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("name", PROCESS_DEEDS)
+async def test_deed_of_a_process(name, kind, home, open_watch, order):
+    await prove(PROCESS_DEEDS[name], home, open_watch, order)
+
+
+async def prove(deed, home, open_watch, order):
     watch = open_watch(home)
-    asked = order(
-        deed.source, gives=deed.gives, makes=deed.makes, parameters=deed.parameters, timeout_s=deed.timeout_s
-    )
+    asked = order(deed.source, gives=deed.gives, makes=deed.makes, parameters=deed.parameters, timeout_s=deed.timeout_s)
     await watch.executor.launch(asked)
     end = await watch.end_of(asked.attempt)
     if deed.code:

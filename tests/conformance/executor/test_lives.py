@@ -322,7 +322,10 @@ async def test_log_beyond_its_limit(home, open_watch, order):
 
 async def test_running_attempts_are_adopted(home, open_watch, order):
     first = open_watch(home)
-    running, done = order(WAITS, gives=GIVES), order("def f() -> int:\n    return 5", path="b", gives={"Output": "NUMBER_INTEGER"})
+    running, done = (
+        order(WAITS, gives=GIVES),
+        order("def f() -> int:\n    return 5", path="b", gives={"Output": "NUMBER_INTEGER"}),
+    )
     await first.executor.launch(running)
     await first.executor.launch(done)
     await log_says(first.executor, running.attempt, b"begun")
@@ -344,7 +347,12 @@ async def test_running_attempts_are_adopted(home, open_watch, order):
 async def test_attempts_that_ended_meanwhile_are_told(home, open_watch, order):
     first = open_watch(home)
     asked = order(WAITS, gives=GIVES)
-    failing = order("def f(p: OutputPath(str)):\n" + WAITS.partition("str:\n")[2].replace("signal_file", "p").replace("return 'done'", "raise KeyError('late')"), path="failing", gives={"p": "STRING"})
+    failing = order(
+        "def f(p: OutputPath(str)):\n"
+        + WAITS.partition("str:\n")[2].replace("signal_file", "p").replace("return 'done'", "raise KeyError('late')"),
+        path="failing",
+        gives={"p": "STRING"},
+    )
     for one in (asked, failing):
         await first.executor.launch(one)
         await log_says(first.executor, one.attempt, b"begun")

@@ -1,0 +1,193 @@
+"""Who belongs to an attempt, and above all who does not: what is found here is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.executors import processes
+from headrace.executors.places import Place
+from headrace.executors.processes import PARTIAL, REVOKED, TAG, Claim, Family, read_claim, settled_claim, stat_of
+from headrace.executors.supervisor import take_claim
+from waiting import until
+
+pytestmark = pytest.mark.anyio
+
+STAT = Path("/proc/self/stat").read_text().strip()
+BOOT = processes.boot_id()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts processes of this test's own, in sessions of their own, and ends them by their handles."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def one(*argv: str, **options: object) -> subprocess.Popen[bytes]:
+        options = {"start_new_session": True, "stdout": subprocess.PIPE, "env": {}, **options}
+        process = subprocess.Popen(argv, **options)  # type: ignore[call-overload]
+        started.append(process)
+        return process
+
+    yield one
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+def claim_of(pid: int) -> Claim:
+    stat = stat_of(pid)
+    assert stat is not None
+    return Claim(pid=pid, started=stat.started, boot=BOOT)
+
+
+UNTRUE = {
+    "empty": "",
+    "garbage": "\x00\xff no claim\nat all\n",
+    "cut off in the first line": STAT[:20],
+    "first line alone": STAT + "\n",
+    "cut off in the second line": f"{STAT}\n{BOOT[:9]}",
+    "more lines": f"{STAT}\n{BOOT}\nx\n",
+    "everybody": f"0 (sh) S {STAT.partition(') S ')[2]}\n{BOOT}\n",
+    "everybody else": f"-1 (sh) S {STAT.partition(') R ')[2]}\n{BOOT}\n",
+    "the first process": f"{Path('/proc/1/stat').read_text().strip()}\n{BOOT}\n",
+    "ourselves": f"{STAT}\n{BOOT}\n",
+    "our session": f"{Path(f'/proc/{os.getsid(0) or 1}/stat').read_text().strip()}\n{BOOT}\n",
+    "another start of the machine": f"{STAT}\n00000000-0000-0000-0000-000000000000\n",
+    "revoked": "revoked\n",
+}
+
+
+@pytest.mark.parametrize("text", UNTRUE.values(), ids=UNTRUE)
+@pytest.mark.parametrize("tagged", [False, True])
+def test_claims_that_name_no_attempt_select_nobody(text, tagged, tmp_path):
+    (tmp_path / "claim").write_text(text)
+    claim = read_claim(tmp_path / "claim")
+    assert claim is not None
+    assert Family(claim, str(tmp_path) if tagged else "", seen_alive=True).members() == {}
+
+
+def test_signals_go_to_nobody_that_was_not_named(monkeypatch):
+    sent = []
+    monkeypatch.setattr(processes.os, "kill", lambda *told: sent.append(told))
+    monkeypatch.setattr(processes.signal, "pidfd_send_signal", lambda *told: sent.append(told))
+    first = stat_of(1)
+    assert first is not None
+    everybody = {0: 0, -1: 0, 1: first.started, os.getpid(): claim_of(os.getpid()).started, os.getppid(): 1}
+    processes.send(everybody, signal.SIGKILL)
+    assert sent == []
+
+
+def test_a_number_given_to_somebody_else_is_not_signalled(start):
+    stranger = start("sleep", "600")
+    began = claim_of(stranger.pid).started
+    processes.send({stranger.pid: began - 1}, signal.SIGKILL)
+    assert stranger.poll() is None
+    processes.send({stranger.pid: began}, signal.SIGKILL)
+    assert stranger.wait() == -signal.SIGKILL
+
+
+def test_a_session_given_to_somebody_else_is_not_ours(start):
+    stranger = start("sleep", "600")
+    claim = claim_of(stranger.pid)
+    earlier = Claim(pid=claim.pid, started=claim.started - 1, boot=BOOT)
+    assert Family(earlier, "", seen_alive=True).members() == {}
+    assert Family(claim, "").members() == {stranger.pid: claim.started}
+
+
+def test_what_is_left_of_a_session_counts_only_if_we_saw_it_alive(start):
+    leader = start("sh", "-c", "sleep 600 & echo $!; read wait", stdin=subprocess.PIPE)
+    left = int(leader.stdout.readline())
+    claim = claim_of(leader.pid)
+    leader.kill()
+    leader.wait()
+    leader.stdin.close()
+    try:
+        assert set(Family(claim, "", seen_alive=True).members()) == {left}
+        assert Family(claim, "").members() == {}
+    finally:
+        processes.send({left: claim_of(left).started}, signal.SIGKILL)
+
+
+def test_the_tag_is_compared_whole(start, tmp_path):
+    leader = start("sleep", "600")
+    tag = f"{tmp_path}/1"
+    near = [start("sleep", "600", env={name: value}) for name, value in ((TAG, f"{tag}0"), (f"X{TAG}", tag))]
+    own = start("sleep", "600", env={TAG: tag})
+    found = Family(claim_of(leader.pid), tag).members()
+    assert set(found) == {leader.pid, own.pid}
+    assert not set(found) & {one.pid for one in near}
+
+
+def test_who_looks_around_in_the_directory_is_left_alone(start, tmp_path):
+    leader = start("sleep", "600")
+    place = tmp_path / "1"
+    (place / "work").mkdir(parents=True)
+    visitor = start("sleep", "600", cwd=place / "work")
+    assert visitor.pid not in Family(claim_of(leader.pid), str(place)).members()
+
+
+DAEMON = """
+import os, sys, time
+if os.fork():
+    sys.stdin.readline()
+    os._exit(0)
+os.setsid()
+os.chdir(sys.argv[1])
+print(os.getpid(), flush=True)
+os.execve('/bin/sleep', ['sleep', '600'], {})
+"""
+
+
+@pytest.mark.parametrize("where", ["work", "/"])
+async def test_a_child_once_found_stays_found(where, start, tmp_path):
+    """It has dropped session, variables and directory; then its parent ends."""
+    (tmp_path / "work").mkdir()
+    leader = start(sys.executable, "-c", DAEMON, where, stdin=subprocess.PIPE, cwd=tmp_path)
+    family = Family(claim_of(leader.pid), str(tmp_path))
+    daemon = int(leader.stdout.readline())
+    began = claim_of(daemon).started
+    try:
+        assert set(family.members()) == {leader.pid, daemon}
+        leader.stdin.close()
+        leader.wait()
+        assert set(family.members()) == {daemon}
+    finally:
+        processes.send({daemon: began}, signal.SIGKILL)
+    await until(lambda: not family.members())
+
+
+async def test_a_claim_being_written_is_waited_for(start, tmp_path):
+    path = tmp_path / "claim"
+    path.touch()
+    supervisor = start("sleep", "600", env={TAG: str(tmp_path)})
+    await until(lambda: Path(f"/proc/{supervisor.pid}/cmdline").read_bytes().startswith(b"sleep"))
+    waiting = asyncio.create_task(settled_claim(path, str(tmp_path)))
+    done, _ = await asyncio.wait({waiting}, timeout=0.1)
+    assert not done
+    path.write_text(f"{Path(f'/proc/{supervisor.pid}/stat').read_text()}{BOOT}\n")
+    assert await waiting == claim_of(supervisor.pid)
+
+
+async def test_a_claim_nobody_is_writing_is_not_waited_for(tmp_path):
+    assert await settled_claim(tmp_path / "claim", str(tmp_path)) is None
+    (tmp_path / "claim").touch()
+    assert await settled_claim(tmp_path / "claim", str(tmp_path)) == PARTIAL
+
+
+def test_taking_a_claim(tmp_path):
+    place = Place(tmp_path / "1")
+    assert take_claim(place)
+    assert not place.path.exists()
+    place.path.mkdir()
+    assert take_claim(place)
+    assert not take_claim(place)
+    assert read_claim(place.claim) == REVOKED
+    assert not processes.alive(REVOKED)
