@@ -10,6 +10,7 @@ import io
 import json
 import math
 import re
+import reprlib
 import tarfile
 import zipfile
 import zlib
@@ -450,7 +451,7 @@ def _kind(value: Json) -> str:
 
 
 def _glimpse(value: Json) -> str:
-    text = value if isinstance(value, str) else repr(value)[:200]
+    text = value if isinstance(value, str) else reprlib.repr(value)
     return _shown(text)
 
 

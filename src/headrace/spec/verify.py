@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import re
+import reprlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, TypeAlias
@@ -79,10 +80,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def verify(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None = None) -> list[Finding]:
     """All that is wrong with a document given as plain objects; an empty list when nothing is."""
     try:
-        document = parse_document(pipeline_spec, platform_spec)
+        return verify_document(parse_document(pipeline_spec, platform_spec))
     except SpecError as error:
         return [Finding(code=error.code, path=error.path, message=error.message)]
-    return verify_document(document)
+    except RecursionError:
+        return [Finding(code="TOO_DEEP", path="", message="The document is nested too deep to be read.")]
 
 
 def verify_document(document: Document) -> list[Finding]:
@@ -705,8 +707,14 @@ def fits(value: Json, kind: str) -> bool:
             return isinstance(value, Mapping)
 
 
+#: Looks at a few members only, so that a large or deep value costs no more than a small one.
+_GLANCE: Final = reprlib.Repr()
+_GLANCE.maxstring = _GLANCE.maxother = _GLANCE.maxlong = 80
+_GLANCE.maxlevel = 3
+
+
 def _shown(value: Json) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else _GLANCE.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

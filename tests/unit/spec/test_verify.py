@@ -198,6 +198,18 @@ def test_groups_nested_too_deep_are_refused() -> None:
     assert [finding.code for finding in verify(spec)] == ["NESTED_TOO_DEEP"]
 
 
+def test_what_never_came_through_the_reader_is_told_all_the_same() -> None:
+    deep: Any = []
+    for _ in range(50_000):
+        deep = [deep]
+    for place in ("rows", "name"):
+        spec = copy.deepcopy(SPEC)
+        at(f"{L}/train/inputs/parameters/{place}", {"runtimeValue": {"constant": deep}})(spec, {})
+        assert errors(verify(spec, PLATFORM))
+    assert errors(verify({**SPEC, "pipelineInfo": deep}, PLATFORM))
+    assert errors(verify({**SPEC, "root": {"dag": {"tasks": {"a": deep}}}}, PLATFORM))
+
+
 def wide(count: int, **more: Any) -> dict[str, Any]:
     tasks = {
         f"t{n}": {"componentRef": {"name": "comp-train"}, "inputs": {"parameters": {"rows": {"runtimeValue": {"constant": 1.0}}}}, **more}
