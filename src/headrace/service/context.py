@@ -13,6 +13,7 @@ from headrace.executors.port import Executor
 from headrace.service.changes import Changes
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.home import Home, unavailable
+from headrace.service.plans import Plans
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store.database import Connection, Database
@@ -31,6 +32,7 @@ class Context:
     executor: Executor
     artifacts: ArtifactStore
     changes: Changes = field(default_factory=Changes)
+    plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -29,7 +29,6 @@ from headrace.engine.model import (
     Stop,
     Tick,
 )
-from headrace.executors.port import AnyReport
 from headrace.service.active import ActiveRun, Fold, Happening, adopt, ended_by, failed_by, fold, live_attempts
 from headrace.service.caching import look_up
 from headrace.service.context import Context
@@ -139,15 +138,22 @@ class RunLoop:
         self._arrived.set()
 
     async def _listen(self) -> None:
+        while True:
+            try:
+                await self._hear()
+                return
+            except Exception:
+                # A new reader begins with the truth about every live attempt, so nothing is missed.
+                log.exception("the executor's reports broke off, listening again")
+                await asyncio.sleep(_RETRY_LONGEST_S)
+
+    async def _hear(self) -> None:
         async for report in self._context.executor.reports():
             while len(self._inbox) > _BACKLOG:
                 self._drained.clear()
                 await self._drained.wait()
-            self._report(report)
-
-    def _report(self, report: AnyReport) -> None:
-        run_id = report.attempt.run_id
-        self._put(_Posted(run_id=run_id, event=to_event(report), directories=directories(report)))
+            run_id = report.attempt.run_id
+            self._put(_Posted(run_id=run_id, event=to_event(report), directories=directories(report)))
 
     async def _drive(self) -> None:
         while True:

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from headrace.engine import InvalidArguments, Plan, new_run, plan, restore
+from headrace.engine import InvalidArguments, Plan, new_run, restore
 from headrace.engine.model import CancelRequested, Execution, Json, RetryRequested, RunStarted, RunState, State
 from headrace.service import experiments, pipelines
 from headrace.service.active import ActiveRun, Happening, fold
@@ -16,8 +16,8 @@ from headrace.service.documents import check_document
 from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.loop import RunLoop
 from headrace.service.naming import check_length
+from headrace.service.plans import Plans
 from headrace.service.requests import NewRun
-from headrace.spec.document import parse_document
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
 from headrace.store.database import Connection
@@ -139,10 +139,9 @@ def _begin(record: RunRecord, compiled: Plan, state: RunState) -> ActiveRun:
 
 async def load(context: Context, run_id: str) -> ActiveRun | None:
     """A run as it was recorded."""
-    stored = await context.read(rows.load_run, run_id)
-    if stored is None:
+    stored, compiled = await context.read(_stored, run_id, context.plans)
+    if stored is None or compiled is None:
         return None
-    compiled = plan(parse_document(stored.pipeline_spec, stored.platform_spec))
     return ActiveRun(
         record=stored.record,
         plan=compiled,
@@ -152,6 +151,10 @@ async def load(context: Context, run_id: str) -> ActiveRun | None:
         state_history=stored.record.state_history,
         task_counts=stored.record.task_counts,
     )
+
+
+def _stored(conn: Connection, run_id: str, plans: Plans) -> tuple[rows.StoredRun | None, Plan | None]:
+    return rows.load_run(conn, run_id), plans.of(conn, run_id)
 
 
 # --- asking ------------------------------------------------------------------------------------

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from headrace.engine import Plan, graph, node_path, plan
+from headrace.engine import Plan, graph, node_path
 from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Reason, execution_id
 from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
+from headrace.service.plans import Plans
 from headrace.spec.bootstrap import recognise
-from headrace.spec.document import Container, parse_document
+from headrace.spec.document import Container
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
 from headrace.store.database import Connection
@@ -131,7 +132,7 @@ def _ids(*bundles: Bundle) -> list[str]:
 
 async def run_view(context: Context, run_id: str) -> api.RunView:
     """Raises NotFound."""
-    record, executions, compiled, artifacts = await context.read(_whole, run_id)
+    record, executions, compiled, artifacts = await context.read(_whole, run_id, context.plans)
     root = executions[0] if executions else None
     return api.RunView(
         run=run_summary(record),
@@ -142,19 +143,16 @@ async def run_view(context: Context, run_id: str) -> api.RunView:
     )
 
 
-def _whole(conn: Connection, run_id: str) -> tuple[RunRecord, tuple[Execution, ...], Plan, dict[str, ArtifactRecord]]:
+def _whole(
+    conn: Connection, run_id: str, plans: Plans
+) -> tuple[RunRecord, tuple[Execution, ...], Plan, dict[str, ArtifactRecord]]:
     record = rows.get_run(conn, run_id)
-    compiled = _plan(conn, run_id)
+    compiled = plans.of(conn, run_id)
     if record is None or compiled is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
     executions = rows.get_executions(conn, run_id)
     outputs = executions[0].outputs if executions else Bundle()
     return record, executions, compiled, artifact_rows.get_artifacts(conn, _ids(outputs))
-
-
-def _plan(conn: Connection, run_id: str) -> Plan | None:
-    document = rows.get_document(conn, run_id)
-    return None if document is None else plan(parse_document(*document))
 
 
 # --- an execution ------------------------------------------------------------------------------
@@ -163,7 +161,7 @@ def _plan(conn: Connection, run_id: str) -> Plan | None:
 async def execution_detail(context: Context, execution_id: str) -> api.ExecutionDetail:
     """Raises NotFound."""
     run_id, execution = await find_execution(context, execution_id)
-    compiled = await context.read(_plan, run_id)
+    compiled = await context.read(context.plans.of, run_id)
     if compiled is None:
         raise NotFound(f"There is no execution {execution_id}.", execution_id=execution_id)
     wanted = _ids(execution.inputs, execution.outputs)
@@ -205,7 +203,7 @@ async def watch_run(context: Context, run_id: str, *, after_version: int) -> Asy
     """See `Service.watch_run`."""
     seen = after_version
     with context.changes.watch(run_id) as watch:
-        compiled = await context.read(_plan, run_id)
+        compiled = await context.read(context.plans.of, run_id)
         if compiled is None:
             raise NotFound(f"There is no run {run_id}.", run_id=run_id)
         while True:

@@ -285,6 +285,11 @@ def get_document(conn: Connection, run_id: str) -> tuple[dict[str, Json], dict[s
     return None if body is None else decode_document(body)
 
 
+def get_document_digest(conn: Connection, run_id: str) -> str | None:
+    """What runs of the same document have in common."""
+    return conn.execute(select(_r.document).where(_r.run_id == run_id)).scalar()
+
+
 def unfinished_runs(conn: Connection) -> list[str]:
     """Ids of the runs that are not final, oldest first."""
     final = [state.value for state in State if state.final]
