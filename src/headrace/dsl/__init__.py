@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from headrace.dsl.base_component import (
-    BaseComponent,
-    ContainerComponent,
-    GraphComponent,
-    ImporterComponent,
-    PythonComponent,
-    YamlComponent,
-)
-from headrace.dsl.component_decorator import component, container_component, notebook_component
-from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
 from headrace.dsl.constants import (
     PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER,
     PIPELINE_JOB_ID_PLACEHOLDER,
@@ -25,19 +19,8 @@ from headrace.dsl.constants import (
     PIPELINE_TASK_NAME_PLACEHOLDER,
     WORKSPACE_PATH_PLACEHOLDER,
 )
-from headrace.dsl.errors import DslError
-from headrace.dsl.for_loop import Collected
-from headrace.dsl.importer_node import importer
-from headrace.dsl.notebook import run_notebook
-from headrace.dsl.pipeline_channel import OneOf, PipelineArtifactChannel, PipelineChannel, PipelineParameterChannel
-from headrace.dsl.pipeline_config import KubernetesWorkspaceConfig, PipelineConfig, WorkspaceConfig
-from headrace.dsl.pipeline_context import pipeline
-from headrace.dsl.pipeline_task import PipelineTask
-from headrace.dsl.placeholders import ConcatPlaceholder, IfPresentPlaceholder
-from headrace.dsl.structures import ContainerSpec
 from headrace.dsl.task_config import TaskConfig
 from headrace.dsl.task_final_status import PipelineTaskFinalStatus
-from headrace.dsl.tasks_group import Condition, Elif, Else, ExitHandler, If, ParallelFor
 from headrace.dsl.types.artifact_types import (
     HTML,
     Artifact,
@@ -50,6 +33,58 @@ from headrace.dsl.types.artifact_types import (
     get_uri,
 )
 from headrace.dsl.types.type_annotations import EmbeddedInput, Input, InputPath, Output, OutputPath
+
+#: Set in every task, as KFP sets it: a component at run time touches artifacts and annotations, rarely the rest.
+_AT_RUN_TIME = os.environ.get("_KFP_RUNTIME") == "true"
+
+if TYPE_CHECKING or not _AT_RUN_TIME:
+    from headrace.dsl.base_component import (
+        BaseComponent,
+        ContainerComponent,
+        GraphComponent,
+        ImporterComponent,
+        PythonComponent,
+        YamlComponent,
+    )
+    from headrace.dsl.component_decorator import component, container_component, notebook_component
+    from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
+    from headrace.dsl.errors import DslError
+    from headrace.dsl.for_loop import Collected
+    from headrace.dsl.importer_node import importer
+    from headrace.dsl.notebook import run_notebook
+    from headrace.dsl.pipeline_channel import OneOf, PipelineArtifactChannel, PipelineChannel, PipelineParameterChannel
+    from headrace.dsl.pipeline_config import KubernetesWorkspaceConfig, PipelineConfig, WorkspaceConfig
+    from headrace.dsl.pipeline_context import pipeline
+    from headrace.dsl.pipeline_task import PipelineTask
+    from headrace.dsl.placeholders import ConcatPlaceholder, IfPresentPlaceholder
+    from headrace.dsl.structures import ContainerSpec
+    from headrace.dsl.tasks_group import Condition, Elif, Else, ExitHandler, If, ParallelFor
+else:
+    _AUTHORING = (
+        "base_component",
+        "component_decorator",
+        "component_task_config",
+        "errors",
+        "for_loop",
+        "importer_node",
+        "notebook",
+        "pipeline_channel",
+        "pipeline_config",
+        "pipeline_context",
+        "pipeline_task",
+        "placeholders",
+        "structures",
+        "tasks_group",
+    )
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for module in _AUTHORING:
+                found = getattr(importlib.import_module(f"headrace.dsl.{module}"), name, None)
+                if found is not None:
+                    return found
+        raise AttributeError(f"module 'headrace.dsl' has no attribute {name!r}")
+
 
 __all__ = [
     "HTML",
