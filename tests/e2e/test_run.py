@@ -272,3 +272,37 @@ def test_a_reader_that_goes_away_is_no_error(home: Path):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in err
+
+
+def test_on_a_terminal_what_goes_on_is_redrawn_and_what_has_ended_stays(home: Path):
+    out = on_a_terminal("run", str(SHAPES), "--pipeline", "chain", home=home)
+    assert "\x1b[0J" in out, "something was redrawn"
+    assert "\x1b[32m✓" in out
+    assert "running" in out and "done" in out
+    kept = out.rpartition("\x1b[0J")[2]
+    assert "Output  5" in kept
+    assert "running" not in kept
+
+
+def on_a_terminal(*words: str, home: Path) -> str:
+    """All that the command line writes to a terminal of 100 columns."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (30, 100))
+    env = environment(home, {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"})
+    env.pop("NO_COLOR")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headrace.cli.main", *words], env=env, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    pieces = []
+    while True:
+        try:
+            pieces.append(os.read(ours, 65536))
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return b"".join(pieces).decode()
