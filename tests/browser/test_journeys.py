@@ -22,10 +22,10 @@ def test_a_sign_in_link_works_once_and_without_one_nothing_is_shown(browser: Bro
     link = site.sign_in_link()
     first = browser.new_context().new_page()
     first.goto(link)
-    expect(first.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(first.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     second = browser.new_context().new_page()
     second.goto(link)
-    expect(second.get_by_role("heading", name="Runs")).to_have_count(0)
+    expect(second.get_by_role("heading", name="Runs", exact=True)).to_have_count(0)
     second.goto(f"{site.url}/runs")
     expect(second.get_by_text("headrace ui")).to_be_visible()
     # A session that ends while the page is open.

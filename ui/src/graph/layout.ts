@@ -366,7 +366,8 @@ class Net {
         count += pull;
       }
       wishes.push(count > 0 ? sum / count : slot.x);
-      weights.push(count === 0 ? 0.05 : slot.cell === null ? 4 : 1);
+      // Passing edges give way to tasks, and what nothing holds gives way to all.
+      weights.push(count === 0 ? 0.05 : slot.cell === null ? 0.3 : 1);
     }
     const gaps = slots.map((slot, at) => {
       const next = slots[at + 1];
