@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import EXAMPLES
 
+from harness import EXAMPLES
 from headrace.cli.main import call
 
 PIPELINES = sorted(path.stem for path in EXAMPLES.glob("*.py"))
