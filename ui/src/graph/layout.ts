@@ -230,50 +230,51 @@ function assignLayers(count: number, links: readonly Link[]): number[] {
 }
 
 /** A cell, or the place where a long edge passes through a layer. */
-interface Slot {
-  readonly layer: number;
-  readonly width: number;
-  /** Null for a passing edge. */
-  readonly cell: Cell | null;
-  readonly up: number[];
-  readonly down: number[];
-  x: number;
-  at: number;
+class Slot {
+  readonly up: Slot[] = [];
+  readonly down: Slot[] = [];
+  x = 0;
+  /** Place in its layer. */
+  at = 0;
   /** Where it would like to be in its layer; for sorting. */
-  wish: number;
+  wish = 0;
+
+  constructor(
+    readonly layer: number,
+    /** Null for a passing edge. */
+    readonly cell: Cell | null,
+    readonly width: number,
+  ) {}
 }
 
 class Net {
-  private readonly slots: Slot[] = [];
-  private readonly layers: number[][] = [];
-  private readonly routes: number[][] = [];
+  private readonly layers: Slot[][] = [];
+  private readonly routes: Slot[][] = [];
 
   constructor(cells: readonly Cell[], links: readonly Link[], layerOf: readonly number[]) {
-    cells.forEach((cell, index) => {
-      this.add(layerOf[index]!, cell, cell.width);
-    });
+    const slots = cells.map((cell, index) => this.add(layerOf[index]!, cell, cell.width));
     for (const [from, to] of links) {
       // A document with a circle is refused by the server; should one come, its back edge is left out.
       if (layerOf[from]! >= layerOf[to]!) continue;
-      const route = [from];
+      const route = [slots[from]!];
       for (let layer = layerOf[from]! + 1; layer < layerOf[to]!; layer += 1) {
         route.push(this.add(layer, null, LANE_WIDTH));
       }
-      route.push(to);
+      route.push(slots[to]!);
       for (let step = 1; step < route.length; step += 1) {
-        this.slots[route[step - 1]!]!.down.push(route[step]!);
-        this.slots[route[step]!]!.up.push(route[step - 1]!);
+        route[step - 1]!.down.push(route[step]!);
+        route[step]!.up.push(route[step - 1]!);
       }
       this.routes.push(route);
     }
   }
 
-  private add(layer: number, cell: Cell | null, width: number): number {
+  private add(layer: number, cell: Cell | null, width: number): Slot {
     while (this.layers.length <= layer) this.layers.push([]);
-    const index = this.slots.length;
-    this.slots.push({ layer, cell, width, up: [], down: [], x: 0, at: this.layers[layer]!.length, wish: 0 });
-    this.layers[layer]!.push(index);
-    return index;
+    const slot = new Slot(layer, cell, width);
+    slot.at = this.layers[layer]!.length;
+    this.layers[layer]!.push(slot);
+    return slot;
   }
 
   /** Fewer crossings: each slot moves toward the middle of its neighbours, down and up again. */
@@ -285,7 +286,7 @@ class Net {
       const downward = sweep % 2 === 0;
       const layers = downward ? this.layers : [...this.layers].reverse();
       fruitless += 1;
-      for (const layer of layers) this.sort(layer, downward ? "up" : "down");
+      for (const layer of layers) sortLayer(layer, downward ? "up" : "down");
       const now = this.crossings();
       if (now < best) {
         best = now;
@@ -295,28 +296,7 @@ class Net {
     }
     kept.forEach((layer, index) => {
       this.layers[index] = layer;
-      this.number(layer);
-    });
-  }
-
-  private sort(layer: number[], side: "up" | "down"): void {
-    for (const index of layer) {
-      const slot = this.slots[index]!;
-      let sum = 0;
-      for (const other of slot[side]) sum += this.slots[other]!.at;
-      slot.wish = slot[side].length > 0 ? sum / slot[side].length : slot.at;
-    }
-    layer.sort((a, b) => {
-      const left = this.slots[a]!;
-      const right = this.slots[b]!;
-      return left.wish - right.wish || left.at - right.at;
-    });
-    this.number(layer);
-  }
-
-  private number(layer: readonly number[]): void {
-    layer.forEach((index, at) => {
-      this.slots[index]!.at = at;
+      numberLayer(layer);
     });
   }
 
@@ -324,10 +304,9 @@ class Net {
     let total = 0;
     for (let layer = 1; layer < this.layers.length; layer += 1) {
       const ends: number[] = [];
-      for (const index of this.layers[layer - 1]!) {
-        const { down } = this.slots[index]!;
-        if (down.length === 1) ends.push(this.slots[down[0]!]!.at);
-        else ends.push(...down.map((other) => this.slots[other]!.at).sort((a, b) => a - b));
+      for (const { down } of this.layers[layer - 1]!) {
+        if (down.length === 1) ends.push(down[0]!.at);
+        else for (const at of down.map((slot) => slot.at).sort((a, b) => a - b)) ends.push(at);
       }
       total += inversions(ends, this.layers[layer]!.length);
     }
@@ -338,8 +317,7 @@ class Net {
   align(): void {
     for (const layer of this.layers) {
       let x = 0;
-      for (const index of layer) {
-        const slot = this.slots[index]!;
+      for (const slot of layer) {
         slot.x = x + slot.width / 2;
         x += slot.width + GAP_X;
       }
@@ -348,105 +326,128 @@ class Net {
     for (let sweep = 0; sweep <= SWEEPS; sweep += 1) {
       const downward = sweep % 2 === 0;
       const layers = downward ? this.layers : [...this.layers].reverse();
-      for (const layer of layers) this.settle(layer, downward ? "up" : "down");
+      for (const layer of layers) settle(layer, downward ? "up" : "down");
     }
-  }
-
-  private settle(layer: readonly number[], side: "up" | "down"): void {
-    const slots = layer.map((index) => this.slots[index]!);
-    const wishes: number[] = [];
-    const weights: number[] = [];
-    for (const slot of slots) {
-      let sum = 0;
-      let count = 0;
-      for (const other of slot[side]) {
-        // A task lines up with tasks rather than with an edge that only passes by.
-        const pull = slot.cell === null || this.slots[other]!.cell !== null ? 8 : 1;
-        sum += this.slots[other]!.x * pull;
-        count += pull;
-      }
-      wishes.push(count > 0 ? sum / count : slot.x);
-      // Passing edges give way to tasks, and what nothing holds gives way to all.
-      weights.push(count === 0 ? 0.05 : slot.cell === null ? 0.3 : 1);
-    }
-    const gaps = slots.map((slot, at) => {
-      const next = slots[at + 1];
-      return next === undefined ? 0 : (slot.width + next.width) / 2 + GAP_X;
-    });
-    nearest(wishes, weights, gaps).forEach((x, at) => {
-      slots[at]!.x = x;
-    });
   }
 
   finish(): Block {
-    const left = Math.min(...this.slots.map((slot) => slot.x - slot.width / 2));
-    const right = Math.max(...this.slots.map((slot) => slot.x + slot.width / 2));
-    const heights = this.layers.map((layer) =>
-      Math.max(0, ...layer.map((index) => this.slots[index]!.cell?.height ?? 0)),
-    );
+    let left = Number.POSITIVE_INFINITY;
+    let right = Number.NEGATIVE_INFINITY;
     const tops: number[] = [];
+    const heights: number[] = [];
     let y = 0;
-    for (const height of heights) {
+    for (const layer of this.layers) {
+      let height = 0;
+      for (const slot of layer) {
+        left = Math.min(left, slot.x - slot.width / 2);
+        right = Math.max(right, slot.x + slot.width / 2);
+        height = Math.max(height, slot.cell?.height ?? 0);
+      }
       tops.push(y);
+      heights.push(height);
       y += height + GAP_Y;
     }
-    const placed = this.slots.flatMap((slot) =>
-      slot.cell === null
-        ? []
-        : [{ cell: slot.cell, x: slot.x - slot.width / 2 - left, y: tops[slot.layer]! }],
-    );
-    const edges = this.routes.map((route) => this.edge(route, left, tops, heights));
+    const placed: Placed[] = [];
+    for (const slot of this.layers.flat()) {
+      if (slot.cell === null) continue;
+      placed.push({ cell: slot.cell, x: slot.x - slot.width / 2 - left, y: tops[slot.layer]! });
+    }
+    const edges = this.routes.map((route) => edgeAlong(route, left, tops, heights));
     return { width: right - left, height: y - GAP_Y, placed, edges };
   }
+}
 
-  private edge(
-    route: readonly number[],
-    left: number,
-    tops: readonly number[],
-    heights: readonly number[],
-  ): Edge {
-    const first = this.slots[route[0]!]!;
-    const last = this.slots[route[route.length - 1]!]!;
-    const top = tops[first.layer]!;
-    const points = [first.x - left, top + first.cell!.height, first.x - left, top + heights[first.layer]!];
-    for (const index of route.slice(1, -1)) {
-      const slot = this.slots[index]!;
-      points.push(slot.x - left, tops[slot.layer]!, slot.x - left, tops[slot.layer]! + heights[slot.layer]!);
-    }
-    points.push(last.x - left, tops[last.layer]!);
-    return { from: idsOf(first.cell!), to: idsOf(last.cell!), points };
+function sortLayer(layer: Slot[], side: "up" | "down"): void {
+  for (const slot of layer) {
+    const near = slot[side];
+    let sum = 0;
+    for (const other of near) sum += other.at;
+    slot.wish = near.length > 0 ? sum / near.length : slot.at;
   }
+  layer.sort((a, b) => a.wish - b.wish || a.at - b.at);
+  numberLayer(layer);
+}
+
+function numberLayer(layer: readonly Slot[]): void {
+  for (let at = 0; at < layer.length; at += 1) layer[at]!.at = at;
+}
+
+function settle(layer: readonly Slot[], side: "up" | "down"): void {
+  const count = layer.length;
+  const wishes = new Float64Array(count);
+  const weights = new Float64Array(count);
+  const gaps = new Float64Array(count);
+  for (let at = 0; at < count; at += 1) {
+    const slot = layer[at]!;
+    const near = slot[side];
+    let sum = 0;
+    let pulls = 0;
+    for (const other of near) {
+      // A task lines up with tasks rather than with an edge that only passes by.
+      const pull = slot.cell === null || other.cell !== null ? 8 : 1;
+      sum += other.x * pull;
+      pulls += pull;
+    }
+    wishes[at] = pulls > 0 ? sum / pulls : slot.x;
+    // Passing edges give way to tasks, and what nothing holds gives way to all.
+    weights[at] = pulls === 0 ? 0.05 : slot.cell === null ? 0.3 : 1;
+    gaps[at] = at + 1 < count ? (slot.width + layer[at + 1]!.width) / 2 + GAP_X : 0;
+  }
+  const result = nearest(wishes, weights, gaps);
+  for (let at = 0; at < count; at += 1) layer[at]!.x = result[at]!;
+}
+
+function edgeAlong(
+  route: readonly Slot[],
+  left: number,
+  tops: readonly number[],
+  heights: readonly number[],
+): Edge {
+  const first = route[0]!;
+  const last = route[route.length - 1]!;
+  const top = tops[first.layer]!;
+  const points = [first.x - left, top + first.cell!.height, first.x - left, top + heights[first.layer]!];
+  for (const slot of route.slice(1, -1)) {
+    const upper = tops[slot.layer]!;
+    points.push(slot.x - left, upper, slot.x - left, upper + heights[slot.layer]!);
+  }
+  points.push(last.x - left, tops[last.layer]!);
+  return { from: idsOf(first.cell!), to: idsOf(last.cell!), points };
 }
 
 /**
  * Positions nearest to the wishes (least squares) that keep order and spacing: pool adjacent violators.
  */
-function nearest(wishes: readonly number[], weights: readonly number[], gaps: readonly number[]): number[] {
-  const pools: { sum: number; weight: number; count: number }[] = [];
+function nearest(wishes: Float64Array, weights: Float64Array, gaps: Float64Array): Float64Array {
+  const count = wishes.length;
+  const sums = new Float64Array(count);
+  const pulls = new Float64Array(count);
+  const sizes = new Int32Array(count);
+  const offsets = new Float64Array(count);
+  let pools = 0;
   let offset = 0;
-  const offsets = wishes.map((_, at) => {
-    const here = offset;
-    offset += gaps[at]!;
-    return here;
-  });
-  wishes.forEach((wish, at) => {
-    const weight = weights[at]!;
-    let pool = { sum: (wish - offsets[at]!) * weight, weight, count: 1 };
-    let previous = pools[pools.length - 1];
-    while (previous !== undefined && previous.sum / previous.weight > pool.sum / pool.weight) {
-      pool = {
-        sum: previous.sum + pool.sum,
-        weight: previous.weight + pool.weight,
-        count: previous.count + pool.count,
-      };
-      pools.pop();
-      previous = pools[pools.length - 1];
+  for (let at = 0; at < count; at += 1) {
+    offsets[at] = offset;
+    sums[pools] = (wishes[at]! - offset) * weights[at]!;
+    pulls[pools] = weights[at]!;
+    sizes[pools] = 1;
+    while (pools > 0 && sums[pools - 1]! / pulls[pools - 1]! > sums[pools]! / pulls[pools]!) {
+      sums[pools - 1]! += sums[pools]!;
+      pulls[pools - 1]! += pulls[pools]!;
+      sizes[pools - 1]! += sizes[pools]!;
+      pools -= 1;
     }
-    pools.push(pool);
-  });
-  const result: number[] = [];
-  for (const pool of pools) {
-    for (let at = 0; at < pool.count; at += 1) result.push(pool.sum / pool.weight + offsets[result.length]!);
+    pools += 1;
+    offset += gaps[at]!;
+  }
+  const result = new Float64Array(count);
+  let at = 0;
+  for (let pool = 0; pool < pools; pool += 1) {
+    const value = sums[pool]! / pulls[pool]!;
+    for (let member = 0; member < sizes[pool]!; member += 1) {
+      result[at] = value + offsets[at]!;
+      at += 1;
+    }
   }
   return result;
 }
