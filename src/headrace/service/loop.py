@@ -45,6 +45,7 @@ BATCH = 512
 _BACKLOG = 4 * BATCH
 _RETRY_FIRST_S = 0.05
 _RETRY_LONGEST_S = 2.0
+_LISTEN_AGAIN_S = 0.5
 #: What may pass by itself: waiting and trying again is right.
 _PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken)
 
@@ -145,7 +146,7 @@ class RunLoop:
             except Exception:
                 # A new reader begins with the truth about every live attempt, so nothing is missed.
                 log.exception("the executor's reports broke off, listening again")
-                await asyncio.sleep(_RETRY_LONGEST_S)
+                await asyncio.sleep(_LISTEN_AGAIN_S)
 
     async def _hear(self) -> None:
         async for report in self._context.executor.reports():
@@ -165,8 +166,14 @@ class RunLoop:
             try:
                 await self._handle(batch)
             except Exception:
-                # No run may stop the loop for the others; outstanding() repairs what was left undone.
+                # No run may stop the loop for the others; what was left undone is asked for again.
                 log.exception("the run loop could not handle a batch of %d events", len(batch))
+                self._aside(self._resync({posted.run_id for posted in batch}))
+
+    async def _resync(self, run_ids: Iterable[str]) -> None:
+        for run_id in run_ids:
+            if (run := self._runs.get(run_id)) is not None:
+                await self.resume(run)
 
     async def _handle(self, batch: list[_Posted]) -> None:
         folds, strays = self._fold(batch)

@@ -270,3 +270,15 @@ async def test_a_task_that_cannot_be_launched_fails_with_the_reason(service: Ser
     assert record.state is State.FAILED
     (work,) = [e for e in await service.get_executions(made.run_id) if e.path == "work"]
     assert work.attempts[-1].error is not None and work.attempts[-1].error.code == "LAUNCH_FAILED"
+
+
+async def test_reports_that_break_off_are_listened_to_again(service: Service, world: World, executor: FakeExecutor):
+    world.behaviour = hang
+    made = await service.create_run(NewRun(pipeline_spec=documents.one_task()))
+    await until(lambda: world.orders)
+    # What is no report breaks the loop's reader.
+    executor.say(object())  # type: ignore[arg-type]
+    (attempt, order) = next(iter(world.orders.items()))
+    world.ends[attempt] = succeed(order)
+    assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
+    assert world.starts[attempt] == 1
