@@ -14,7 +14,7 @@ from headrace.cli.board import Board
 from headrace.cli.connection import Connection, connected, settings_for, start_in_background
 from headrace.cli.errors import FAILED, INTERRUPTED, OK, CliError
 from headrace.cli.screen import LiveScreen, PlainScreen, screen_for
-from headrace.cli.terminal import Paint
+from headrace.cli.terminal import Paint, this_command
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.settings import Settings
@@ -35,8 +35,8 @@ def run_and_leave(wanted: CreateRun, settings: Settings) -> int:
     with connected(settings) as connection:
         run = connection.client.create_run(wanted)
     print(f"Run {run.run_id} ({run.display_name}) has begun.")
-    print(f"Look at it:  headrace runs get {run.run_id[:8]}{_home_words(settings)}")
-    print(f"Its logs:    headrace runs logs {run.run_id[:8]}{_home_words(settings)}")
+    print(f"Look at it:  {this_command()} runs get {run.run_id[:8]}{_home_words(settings)}")
+    print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{_home_words(settings)}")
     return OK
 
 
@@ -119,12 +119,12 @@ def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> N
         print()
         print(came)
     print()
-    home = _home_words(settings)
+    home, command = _home_words(settings), this_command()
     if view.run.state == "FAILED":
-        print(f"All of its logs:  headrace runs logs {run_id[:8]}{home}")
-        print(f"Try it again:     headrace runs retry {run_id[:8]}{home}")
-    print(f"See it again:     headrace runs get {run_id[:8]}{home}")
-    print(f"In the browser:   headrace {'up' if connection.embedded else 'ui'}{home}", flush=True)
+        print(f"All of its logs:  {command} runs logs {run_id[:8]}{home}")
+        print(f"Try it again:     {command} runs retry {run_id[:8]}{home}")
+    print(f"See it again:     {command} runs get {run_id[:8]}{home}")
+    print(f"In the browser:   {command} {'up' if connection.embedded else 'ui'}{home}", flush=True)
 
 
 def _results(client: Headrace, board: Board) -> list[result.TaskResult]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import IO
 
 _CODES = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "dim": 2, "bold": 1}
@@ -59,6 +61,18 @@ _STATE_COLOURS = {
     "CANCELED": Paint.yellow,
     "PAUSED": Paint.yellow,
 }
+
+
+def this_command() -> str:
+    """`headrace`, or the path to it where the shell would not find it by name."""
+    called = Path(sys.argv[0])
+    if called.stem != "headrace":
+        return "headrace"
+    found = shutil.which("headrace")
+    if found is not None and Path(found).resolve() == called.resolve():
+        return "headrace"
+    absolute = called.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
 
 
 def plain(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headrace.cli.errors import CliError, render
-from headrace.cli.terminal import Paint, duration, plain, shorten, size, table
+from headrace.cli.terminal import Paint, duration, plain, shorten, size, table, this_command
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,17 @@ def test_an_error_says_what_where_and_how_to_fix_it():
     assert render(error, Paint(colours=False)) == (
         "error: No. [CODE]\n  where: a.py:3\n  fix: Do this.\n       Or that.\n\n  Traceback\n    x"
     )
+
+
+def test_the_command_is_named_so_that_the_shell_finds_it(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "headrace"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bin/headrace"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert this_command() == "bin/headrace"
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert this_command() == "headrace"
