@@ -19,8 +19,12 @@ Json: TypeAlias = Any
 _EXECUTIONS = uuid.UUID("5c0a4f0e-6f0c-4c55-8a0e-5d2d8a4a9d10")
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of the engine's values: frozen, keyword-only, JSON-serialisable by msgspec."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Base of the engine's values: frozen, keyword-only, JSON-serialisable by msgspec.
+
+    They are trees, which cannot become garbage in circles: the collector need not look at them (`gc=False`), or a
+    run of 100,000 tasks would stop the server for seconds at each of its rounds.
+    """
 
 
 class State(StrEnum):
