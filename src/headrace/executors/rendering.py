@@ -10,13 +10,13 @@ from headrace.spec.placeholders import PlaceholderError, render, render_command
 
 
 def render_container(spec: ContainerSpec, document: Mapping[str, Json], facts: Mapping[str, str]) -> ContainerSpec:
-    """Image, command, arguments, variables and resources with no placeholder left."""
+    """Image, command, arguments and resources with no placeholder left, variables with none that is known."""
     try:
         return ContainerSpec(
             image=render(spec.image, document, facts),
             command=tuple(render_command(spec.command, document, facts)),
             args=tuple(render_command(spec.args, document, facts)),
-            env={name: render(value, document, facts) for name, value in spec.env.items()},
+            env=render_variables(spec, document, facts),
             resources={name: render(value, document, facts) for name, value in spec.resources.items()},
         )
     except PlaceholderError as error:
@@ -25,4 +25,12 @@ def render_container(spec: ContainerSpec, document: Mapping[str, Json], facts: M
 
 def render_variables(spec: ContainerSpec, document: Mapping[str, Json], facts: Mapping[str, str]) -> dict[str, str]:
     """The environment variables alone."""
-    return render_container(ContainerSpec(image="", env=spec.env), document, facts).env
+    return {name: _variable(value, document, facts) for name, value in spec.env.items()}
+
+
+def _variable(value: str, document: Mapping[str, Json], facts: Mapping[str, str]) -> str:
+    # KFP hands variables on as they are written, so a text that only looks like a placeholder must go through.
+    try:
+        return render(value, document, facts)
+    except PlaceholderError:
+        return value

@@ -12,7 +12,8 @@ from headrace.kubernetes import settings
 from headrace.kubernetes.settings import IR, Text
 
 
-# The backend knows these two components by their images and does the work itself; nothing is run.
+# The backend knows these two components by their images and does the work itself; nothing is run. What is said of
+# their inputs lands in the document, so it is kfp-kubernetes' wording to the letter.
 @container_component
 def CreatePVC(  # noqa: N802
     name: OutputPath(str),  # type: ignore[valid-type]
@@ -28,14 +29,36 @@ def CreatePVC(  # noqa: N802
     """Make a PersistentVolumeClaim; its output `name` is the claim's name.
 
     Args:
-        access_modes: How the claim may be mounted, such as ``ReadWriteOnce``.
-        size: How much storage is wanted, such as ``5Gi``.
-        pvc_name: The claim's whole name; not together with pvc_name_suffix.
-        pvc_name_suffix: The end of a name that begins with the run's; not together with pvc_name.
-        storage_class_name: Which storage class provides it; None is the cluster's default, an empty text is none.
-        volume_name: A volume that exists and is to back the claim.
-        annotations: Annotations of the claim.
-        data_source: A snapshot or claim to begin with, with the keys apiGroup, kind and name.
+        access_modes: Values for ``PersistentVolumeClaim.spec.accessModes``.
+        size: The size of storage requested by the PVC that will be
+            provisioned. For example, ``'5Gi'``. Corresponds to
+            `PersistentVolumeClaim.spec.resources.requests.storage
+            <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/#PersistentVolumeClaimSpec>`_.
+        pvc_name: Name of the PVC. Corresponds to
+            `PersistentVolumeClaim.metadata.name
+            <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/#PersistentVolumeClaim>`_.
+            Only one of ``pvc_name`` and ``pvc_name_suffix`` can be provided.
+        pvc_name_suffix: Prefix to use for a dynamically generated name, which
+            will take the form ``<argo-workflow-name>-<pvc_name_suffix>``. Only
+            one of ``pvc_name`` and ``pvc_name_suffix`` can be provided.
+        storage_class_name: Name of StorageClass from which to provision the PV
+            to back the PVC. ``None`` indicates to use the cluster's default
+            storage_class_name. Set to ``''`` for a statically specified PVC.
+        volume_name: Pre-existing PersistentVolume that should back the
+            provisioned PersistentVolumeClaim. Used for statically
+            specified PV only. Corresponds to
+            `PersistentVolumeClaim.spec.volumeName
+            <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/#PersistentVolumeClaimSpec>`_.
+        annotations: Annotations for the PVC's metadata. Corresponds to
+            `PersistentVolumeClaim.metadata.annotations
+            <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/#PersistentVolumeClaim>`_.
+        data_source: Specifies the data source for the PVC. This can be used to
+            create a PVC from a VolumeSnapshot or to clone an existing PVC.
+            Should be a dictionary with ``'apiGroup'``, ``'kind'``, and
+            ``'name'`` keys. For example:
+            ``{'apiGroup': 'snapshot.storage.k8s.io', 'kind': 'VolumeSnapshot', 'name': 'my-snapshot'}``.
+            Corresponds to `PersistentVolumeClaim.spec.dataSource
+            <https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/persistent-volume-claim-v1/#PersistentVolumeClaimSpec>`_.
     """
     return ContainerSpec(image="argostub/createpvc")
 
@@ -45,8 +68,8 @@ def DeletePVC(pvc_name: str) -> ContainerSpec:  # noqa: N802
     """Delete a PersistentVolumeClaim.
 
     Args:
-        pvc_name: Name of the claim, such as the output of CreatePVC.
-    """
+        pvc_name: Name of the PVC to delete. Supports passing a runtime-generated name, such as a name provided by ``kubernetes.CreatePvcOp().outputs['name']``.
+    """  # noqa: E501
     return ContainerSpec(image="argostub/deletepvc")
 
 
