@@ -1,13 +1,18 @@
-"""The artifact classes: what user code holds while a task runs, and the names types have in the document."""
+"""The artifact classes: what user code holds while a task runs, and the names types have in the document.
+
+Inside a task this is loaded by the user's own Python, which may be 3.9, and whose start it delays.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from headrace.dsl.constants import WORKSPACE_MOUNT_PATH
-from headrace.dsl.errors import DslRuntimeError, DslValueError
+
+if TYPE_CHECKING:
+    from headrace.dsl.errors import DslValueError
 
 _MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 _OCI_URI, _OCI_MOUNT = "oci://", "/oci/"
@@ -31,6 +36,12 @@ def convert_local_path_to_remote_path(path: str) -> str:
     if path.startswith(_OCI_MOUNT):
         return _OCI_URI + path[len(_OCI_MOUNT) :].replace("_", "/").removesuffix(_MODELCAR_DIR)
     return path
+
+
+def _refused(message: str, *, code: str, hint: str = "") -> DslValueError:
+    from headrace.dsl.errors import DslValueError
+
+    return DslValueError(message, code=code, hint=hint)
 
 
 class Artifact:
@@ -120,12 +131,12 @@ class ClassificationMetrics(Artifact):
 
     def log_roc_curve(self, fpr: list[float], tpr: list[float], threshold: list[float]) -> None:
         if not len(fpr) == len(tpr) == len(threshold):
-            raise DslValueError(
+            raise _refused(
                 "Length of fpr, tpr and threshold must be the same. "
                 f"Got lengths {len(fpr)}, {len(tpr)} and {len(threshold)} respectively.",
                 code="ROC_LENGTHS_DIFFER",
             )
-        for point in zip(fpr, tpr, threshold, strict=True):
+        for point in zip(fpr, tpr, threshold):  # noqa: B905
             self.log_roc_data_point(*point)
 
     @property
@@ -140,7 +151,7 @@ class ClassificationMetrics(Artifact):
     def _position(self, category: str) -> int:
         categories = self._categories
         if category not in categories:
-            raise DslValueError(
+            raise _refused(
                 f"Invalid category: {category} passed. Expected one of: {categories}",
                 code="UNKNOWN_CATEGORY",
                 hint="call set_confusion_matrix_categories([...]) first.",
@@ -156,7 +167,7 @@ class ClassificationMetrics(Artifact):
     def log_confusion_matrix_row(self, row_category: str, row: list[float]) -> None:
         position = self._position(row_category)
         if len(row) != len(self._categories):
-            raise DslValueError(
+            raise _refused(
                 f"Invalid row. Expected size: {len(self._categories)} got: {len(row)}", code="MATRIX_ROW_LENGTH"
             )
         self._matrix["rows"][position] = {"row": row}
@@ -167,11 +178,11 @@ class ClassificationMetrics(Artifact):
 
     def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
         if len(matrix) != len(categories) or any(len(row) != len(categories) for row in matrix):
-            raise DslValueError(
+            raise _refused(
                 f"Invalid matrix: {matrix} passed for categories: {categories}", code="MATRIX_NOT_SQUARE"
             )
         self.set_confusion_matrix_categories(categories)
-        for category, row in zip(categories, matrix, strict=True):
+        for category, row in zip(categories, matrix):  # noqa: B905
             self.log_confusion_matrix_row(category, list(row))
 
 
@@ -256,6 +267,8 @@ _ROOT_WITHOUT_URI = "/tmp/kfp_outputs"  # noqa: S108 (the text Kubeflow's launch
 def get_uri(suffix: str = "Output") -> str:
     """The storage URI of the running task, with a suffix; empty where the backend does not tell."""
     if CONTAINER_TASK_ROOT is None:
+        from headrace.dsl.errors import DslRuntimeError
+
         raise DslRuntimeError("dsl.get_uri can only be called while a task runs.", code="NOT_IN_A_TASK")
     if CONTAINER_TASK_ROOT == _ROOT_WITHOUT_URI:
         warnings.warn("This backend does not tell tasks their URI; give one explicitly.", RuntimeWarning, stacklevel=2)

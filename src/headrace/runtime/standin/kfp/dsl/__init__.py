@@ -1,9 +1,10 @@
-"""What `from kfp.dsl import *` gives a running component."""
+"""What `from kfp.dsl import *` gives a running component, and `from headrace.dsl import …` too.
+
+Loaded under both names, so it imports from neither.
+"""
 
 from headrace.dsl.constants import *
-from headrace.dsl.task_config import TaskConfig
-from headrace.dsl.task_final_status import PipelineTaskFinalStatus
-from kfp.dsl.types.artifact_types import (
+from headrace.dsl.types.artifact_types import (
     HTML,
     Artifact,
     ClassificationMetrics,
@@ -14,7 +15,7 @@ from kfp.dsl.types.artifact_types import (
     SlicedClassificationMetrics,
     get_uri,
 )
-from kfp.dsl.types.type_annotations import EmbeddedInput, Input, InputPath, Output, OutputPath
+from headrace.runtime.markers import EmbeddedInput, Input, InputPath, Output, OutputPath
 
 
 def run_notebook(**parameters: object) -> None:
@@ -22,7 +23,19 @@ def run_notebook(**parameters: object) -> None:
     raise RuntimeError("dsl.run_notebook works only inside a @dsl.notebook_component")
 
 
+#: Data classes, whose machinery is slow to load; the runtime asks for those that the source names.
+_LATE = {
+    "PipelineTaskFinalStatus": "headrace.dsl.task_final_status",
+    "TaskConfig": "headrace.dsl.task_config",
+}
+
+
 def __getattr__(name: str) -> object:
+    if name in _LATE:
+        from importlib import import_module
+
+        globals()[name] = getattr(import_module(_LATE[name]), name)
+        return globals()[name]
     raise AttributeError(
         f"this task's environment has no kfp package, only Headrace's stand-in, which has no kfp.dsl.{name}; "
         "add 'kfp' to the component's packages_to_install"
