@@ -42,8 +42,20 @@ class Site:
 
     def run(self, pipeline: str, name: str, **parameters: Any) -> str:
         """Begin a run of a pipeline of tour.py; its id."""
-        body = {"display_name": name, "document": document(pipeline), "parameters": parameters}
+        body = {"display_name": name, "document": self.document(pipeline), "parameters": parameters}
         return self.server.post("/api/runs", body)["run_id"]
+
+    def document(self, pipeline: str) -> str:
+        """The pipeline's document, compiled once, as a user would."""
+        target = self.folder / f"{pipeline}.yaml"
+        if not target.exists():
+            program = (
+                "import sys; from headrace import compiler; from browser import tour;"
+                f"compiler.Compiler().compile(tour.{pipeline}, sys.argv[1])"
+            )
+            command = [sys.executable, "-c", program, str(target)]
+            subprocess.run(command, check=True, cwd=ROOT / "tests", timeout=60)
+        return target.read_text()
 
     def tour(self, name: str, **parameters: Any) -> str:
         """A finished run of the tour."""
@@ -53,23 +65,6 @@ class Site:
 
     def sign_in_link(self) -> str:
         return self.server.post("/api/session/link", {})["url"]
-
-
-_DOCUMENTS: dict[str, str] = {}
-
-
-def document(pipeline: str) -> str:
-    """The pipeline's document, compiled as a user would."""
-    if pipeline not in _DOCUMENTS:
-        program = (
-            "import sys; from headrace import compiler; from browser import tour;"
-            f"compiler.Compiler().compile(tour.{pipeline}, sys.argv[1])"
-        )
-        target = SCREENSHOTS.parent / f"screenshots/{pipeline}.yaml"
-        target.parent.mkdir(exist_ok=True)
-        subprocess.run([sys.executable, "-c", program, str(target)], check=True, cwd=ROOT / "tests", timeout=60)
-        _DOCUMENTS[pipeline] = target.read_text()
-    return _DOCUMENTS[pipeline]
 
 
 @pytest.fixture(scope="session")

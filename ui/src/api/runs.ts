@@ -65,7 +65,7 @@ export function useLiveRuns(): StreamState {
       clearTimeout(stale);
       stale = setTimeout(() => void client.invalidateQueries({ queryKey: keys.lists }), 300);
     };
-    let lost = false;
+    let listened = false;
     const close = openStream(() => "/api/events", {
       on: {
         runs: (data) => {
@@ -74,8 +74,8 @@ export function useLiveRuns(): StreamState {
       },
       onState: (next) => {
         // What happened while nobody listened is asked for once.
-        if (next === "live" && lost) refetchSoon();
-        lost = next === "lost";
+        if (next === "live" && listened) refetchSoon();
+        listened ||= next === "live";
         setState(next);
       },
     });

@@ -9,6 +9,8 @@ export interface StreamHandlers {
 }
 
 const RETRY_MS = [1000, 2000, 5000, 10_000];
+/** A page in the background lets go after this long: a browser allows one server only six connections. */
+const HIDDEN_MS = 10_000;
 
 /** Listens until the returned function is called or the server says `end`. `url` is asked anew at each connection. */
 export function openStream(url: () => string, handlers: StreamHandlers): () => void {
@@ -16,11 +18,30 @@ export function openStream(url: () => string, handlers: StreamHandlers): () => v
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
   let closed = false;
+  let hiding: ReturnType<typeof setTimeout> | undefined;
+  let resting = false;
 
-  const close = (): void => {
-    closed = true;
+  const letGo = (): void => {
     clearTimeout(timer);
     source?.close();
+  };
+  const close = (): void => {
+    closed = true;
+    clearTimeout(hiding);
+    document.removeEventListener("visibilitychange", onVisibility);
+    letGo();
+  };
+  const onVisibility = (): void => {
+    clearTimeout(hiding);
+    if (document.hidden) {
+      hiding = setTimeout(() => {
+        resting = true;
+        letGo();
+      }, HIDDEN_MS);
+    } else if (resting) {
+      resting = false;
+      connect();
+    }
   };
   const connect = (): void => {
     if (closed) return;
@@ -47,6 +68,7 @@ export function openStream(url: () => string, handlers: StreamHandlers): () => v
       close();
     });
   };
+  document.addEventListener("visibilitychange", onVisibility);
   connect();
   return close;
 }
