@@ -12,12 +12,12 @@ from headrace.cli.usercode import import_file
 
 
 @pytest.fixture(autouse=True)
-def nothing_stays_imported(monkeypatch):
+def nothing_of_the_files_stays_imported(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", list(sys.path))
-    known = set(sys.modules)
     yield
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def a_file(tmp_path: Path, text: str, name: str = "mine.py") -> Path:
