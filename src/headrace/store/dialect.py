@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
@@ -78,6 +78,13 @@ def peek_version(path: Path) -> int:
         conn.close()
 
 
+def _postgresql() -> Any:
+    # A tenth of a second to import, and only for those who use it.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql
+
+
 def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], *, update: tuple[str, ...] = ()) -> None:
     """Insert rows; where the primary key is taken, set the `update` columns (none: leave the row as it is)."""
     if rows:
@@ -87,7 +94,7 @@ def upsert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]], *, up
 @functools.cache
 def _upsert(dialect: str, table: Table, update: tuple[str, ...]) -> Any:
     # Kept: making the statement costs as much as executing it.
-    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    insert: Any = (sqlite if dialect == "sqlite" else _postgresql()).insert(table)
     keys = [column.name for column in table.primary_key]
     if not update:
         return insert.on_conflict_do_nothing(index_elements=keys)
