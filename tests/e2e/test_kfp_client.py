@@ -49,6 +49,18 @@ def failing():
     fail(message="on purpose")
 
 
+@dsl.component
+def need(path: str):
+    import os
+
+    assert os.path.exists(path), "not yet"
+
+
+@dsl.pipeline(name="needy")
+def needy(path: str):
+    need(path=path).after(double(x=1))
+
+
 @dsl.pipeline(name="sleeping")
 def sleeping():
     sleep(seconds=600.0)
@@ -349,6 +361,36 @@ def test_waiting_ends_for_a_cancelled_run_too(ours: headrace.client.Client) -> N
     assert started.wait_for_run_completion(timeout=60).state == "CANCELED"
 
 
+def test_a_failed_run_is_tried_again(either: Any, client: Any, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    started = either.create_run_from_pipeline_func(needy, arguments={"path": str(flag)}, enable_caching=False)
+    assert started.wait_for_run_completion(timeout=120).state == "FAILED"
+    doubled = _detail(either, started.run_id, "double").end_time
+    flag.touch()
+    # The stock client has no method for it, only the generated call.
+    client.runs.run_service_retry_run(started.run_id)
+    until(lambda: either.get_run(started.run_id).state == "SUCCEEDED", "the second try succeeds")
+    assert _detail(either, started.run_id, "double").end_time == doubled, "what had succeeded ran again"
+    assert refused(client.runs.run_service_retry_run, started.run_id).status == 409
+
+
+def test_recurring_runs_are_not_there_yet_and_say_so(either: Any, package: str) -> None:
+    experiment = either.create_experiment(unique("experiment"))
+    calls = [
+        lambda: either.create_recurring_run(
+            experiment.experiment_id, "j", interval_second=60, pipeline_package_path=package
+        ),
+        lambda: either.list_recurring_runs(),
+        lambda: either.get_recurring_run("x"),
+        lambda: either.enable_recurring_run("x"),
+        lambda: either.disable_recurring_run("x"),
+        lambda: either.delete_recurring_run("x"),
+    ]
+    for call in calls:
+        error = refused(call)
+        assert error.status == 501 and "recurring runs" in json.loads(error.body)["message"]
+
+
 @pytest.mark.parametrize("arguments", [{"y": 1}, {"x": "three"}, {"x": 1.5}, {"x": None, "z": 0}])
 def test_arguments_that_do_not_fit(client: Any, package: str, arguments: dict[str, Any]) -> None:
     error = refused(client.create_run_from_pipeline_package, package, arguments=arguments)
@@ -366,7 +408,11 @@ def test_runs_that_cannot_be(client: Any, package: str) -> None:
     assert refused(client.get_run, "no such id/../../x").status == 404
 
 
-def _task_state(client: Any, run_id: str, task: str) -> str:
+def _detail(client: Any, run_id: str, task: str) -> Any:
     run = client.get_run(run_id)
     details = run.run_details.task_details if run.run_details else []
-    return next((detail.state for detail in details or [] if detail.display_name == task), "")
+    return next((detail for detail in details or [] if detail.display_name == task), None)
+
+
+def _task_state(client: Any, run_id: str, task: str) -> str:
+    return getattr(_detail(client, run_id, task), "state", "")
