@@ -281,13 +281,22 @@ export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutI
     return {
       id: node.id,
       after: node.plan.depends_on.map((name) => prefix + name),
-      width: open ? GROUP_WIDTH : TASK_WIDTH,
+      width: open ? roomFor(node, GROUP_WIDTH, 150) : roomFor(node, TASK_WIDTH, 66),
       height: TASK_HEIGHT,
       header: hasNote(node.plan) ? HEADER_WITH_NOTE : HEADER,
       children: open ? node.children.map(convert) : [],
     };
   };
   return plan.roots.map(convert);
+}
+
+const LETTER = 7.6;
+const WIDEST = 340;
+
+/** As wide as all others unless the name is long; names decide, never states. */
+function roomFor(node: PlanNode, least: number, besides: number): number {
+  const letters = (node.plan.display_name || node.plan.name).length;
+  return Math.min(WIDEST, Math.max(least, Math.ceil(letters * LETTER + besides)));
 }
 
 export function hasNote(plan: GraphNode): boolean {
