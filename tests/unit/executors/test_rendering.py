@@ -12,7 +12,7 @@ DOCUMENT = {"inputs": {"parameterValues": {"rate": 0.5}}}
 FACTS = {"pipeline_job_name": "nightly"}
 
 
-def test_known_placeholders_are_replaced_everywhere():
+def test_known_placeholders_are_replaced_everywhere() -> None:
     text = "{{$.pipeline_job_name}}/{{$.inputs.parameters['rate']}}"
     spec = ContainerSpec(image=text, command=(text,), args=(text,), env={"A": text}, resources={"cpu": text})
     done = render_container(spec, DOCUMENT, FACTS)
@@ -22,13 +22,13 @@ def test_known_placeholders_are_replaced_everywhere():
 @pytest.mark.parametrize(
     "value", ["{{$.nothing_known}}", "{{$.outputs.artifacts['gone'].path}}", "{{$.pipeline_job_name}} {{$.other}}"]
 )
-def test_an_unknown_placeholder_leaves_a_variable_as_it_is(value: str):
+def test_an_unknown_placeholder_leaves_a_variable_as_it_is(value: str) -> None:
     spec = ContainerSpec(image="i", env={"A": value, "B": "{{$.pipeline_job_name}}"})
     assert render_variables(spec, DOCUMENT, FACTS) == {"A": value, "B": "nightly"}
     assert render_container(spec, DOCUMENT, FACTS).env["A"] == value
 
 
-def test_an_unknown_placeholder_in_a_command_is_refused():
+def test_an_unknown_placeholder_in_a_command_is_refused() -> None:
     with pytest.raises(Refusal) as caught:
         render_container(ContainerSpec(image="i", command=("{{$.nothing_known}}",)), DOCUMENT, FACTS)
-    assert caught.value.code == "PLACEHOLDER_UNKNOWN"
+    assert caught.value.reason.code == "PLACEHOLDER_UNKNOWN"
