@@ -281,7 +281,9 @@ export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutI
     return {
       id: node.id,
       after: node.plan.depends_on.map((name) => prefix + name),
-      width: open ? roomFor(node, GROUP_WIDTH, 150) : roomFor(node, TASK_WIDTH, 66),
+      width: open
+        ? roomFor(node, GROUP_WIDTH, 104 + tagOf(node.plan).length * 8)
+        : roomFor(node, TASK_WIDTH, 66),
       height: TASK_HEIGHT,
       header: hasNote(node.plan) ? HEADER_WITH_NOTE : HEADER,
       children: open ? node.children.map(convert) : [],
@@ -291,7 +293,7 @@ export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutI
 }
 
 const LETTER = 7.6;
-const WIDEST = 340;
+const WIDEST = 420;
 
 /** As wide as all others unless the name is long; names decide, never states. */
 function roomFor(node: PlanNode, least: number, besides: number): number {
