@@ -46,7 +46,9 @@ def lower_component(component: BaseComponent) -> tuple[IR, IR]:
     outside = Pipeline._current
     Pipeline._current = traced
     try:
-        task = PipelineTask(spec, {name: _pipeline_input(spec, name) for name in spec.inputs})
+        arguments = {name: _pipeline_input(spec, name) for name in spec.inputs}
+        traced.inputs.update(arguments.values())
+        task = PipelineTask(spec, dict(arguments))
     finally:
         Pipeline._current = outside
     task.enable_caching = True

@@ -151,14 +151,20 @@ class Wiring:
         elif channel.producer is not None:
             self._from_task(channel, path, consumer)
         elif not isinstance(channel.chain()[-1], _LoopItem):
-            self._check_ours(channel, consumer)
+            self._check_ours(channel.chain()[-1], consumer)
         self._check_loops(channel, path, consumer)
         if isinstance(channel, OneOfMixin):
             self._surface_one_of(channel)
         self._pass_down(channel, path)
 
     def _check_ours(self, channel: PipelineChannel, consumer: Node) -> None:
-        return
+        if channel not in self.pipeline.inputs:
+            raise InvalidTopologyException(
+                f"{consumer.name!r} uses {channel.described()}, which belongs to another pipeline.",
+                code="FOREIGN_INPUT",
+                hint="give this pipeline an input of its own and pass the value when it is called.",
+                place=consumer.place,
+            )
 
     def _check_loops(self, channel: PipelineChannel, path: tuple[TasksGroup, ...], consumer: Node) -> None:
         for part in channel.chain():

@@ -182,6 +182,7 @@ class GraphComponent(BaseComponent):
         self.pipeline_config = pipeline_config
         arguments = [_pipeline_input(component_spec, name) for name in inspect.signature(pipeline_func).parameters]
         with Pipeline(component_spec.name) as traced:
+            traced.inputs.update(arguments)
             outputs = pipeline_func(*arguments)
         if not traced.tasks:
             raise DslValueError(

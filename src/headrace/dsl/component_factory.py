@@ -43,13 +43,19 @@ def component_name(function_name: str) -> str:
 def resolved_signature(func: Callable[..., Any]) -> inspect.Signature:
     """The signature with quoted annotations (also those of `from __future__ import annotations`) looked up."""
     signature = inspect.signature(func)
-    annotations = [p.annotation for p in signature.parameters.values()] + [signature.return_annotation]
-    if not any(isinstance(annotation, str) for annotation in annotations):
+    if not _has_text(signature):
         return signature
     try:
-        return inspect.signature(func, eval_str=True)
+        found = inspect.signature(func, eval_str=True)
     except Exception:
         return _resolved_one_by_one(func, signature)
+    # A quoted annotation under `from __future__ import annotations` is quoted twice.
+    return _resolved_one_by_one(func, found) if _has_text(found) else found
+
+
+def _has_text(signature: inspect.Signature) -> bool:
+    annotations = [signature.return_annotation, *(one.annotation for one in signature.parameters.values())]
+    return any(isinstance(annotation, str) for annotation in annotations)
 
 
 def _resolved_one_by_one(func: Callable[..., Any], signature: inspect.Signature) -> inspect.Signature:
@@ -60,7 +66,8 @@ def _resolved_one_by_one(func: Callable[..., Any], signature: inspect.Signature)
         if not isinstance(annotation, str):
             return annotation
         try:
-            return inspect.get_annotations(_holder(annotation), globals=names, eval_str=True)["it"]
+            found = inspect.get_annotations(_holder(annotation), globals=names, eval_str=True)["it"]
+            return resolved(found, what)
         except Exception as error:
             raise DslTypeError(
                 f"The type {annotation!r} of {what} cannot be resolved: {error}.",
@@ -84,13 +91,14 @@ def _holder(annotation: str) -> Any:
 
 
 def _caller_names(func: Callable[..., Any]) -> dict[str, Any]:
-    """Names local to the function that is defining this one."""
+    """Names local to the functions of the same file that are running: one of them is defining this one."""
+    names: dict[str, Any] = {}
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code.co_filename == func.__code__.co_filename:
-            return dict(frame.f_locals)
+            names = {**frame.f_locals, **names}
         frame = frame.f_back
-    return {}
+    return names
 
 
 def interface_of(

@@ -12,6 +12,7 @@ from headrace.dsl.structures import sanitized
 
 if TYPE_CHECKING:
     from headrace.dsl.base_component import GraphComponent
+    from headrace.dsl.pipeline_channel import PipelineChannel
     from headrace.dsl.pipeline_config import PipelineConfig
     from headrace.dsl.pipeline_task import PipelineTask
     from headrace.dsl.tasks_group import TasksGroup
@@ -31,6 +32,8 @@ class Pipeline:
         self.name = name
         self.tasks: dict[str, PipelineTask] = {}
         self.root = TasksGroup(name)
+        #: The channels its function was given.
+        self.inputs: set[PipelineChannel] = set()
         self._open: list[TasksGroup] = [self.root]
         self._group_number = 0
         self._next_suffix: dict[str, int] = {}

@@ -22,7 +22,7 @@ from headrace.dsl.structures import (
     ResourceSpec,
     RetryPolicy,
 )
-from headrace.dsl.text import channels_in
+from headrace.dsl.text import channels_in, check_undamaged
 from headrace.dsl.types import artifact_types
 from headrace.dsl.types.type_utils import (
     DOUBLE,
@@ -442,6 +442,8 @@ def constant(value: Any, *, what: str, expected: InputSpec | None = None) -> Any
 
 
 def _check_nested(value: Any, what: str) -> None:
+    if isinstance(value, str):
+        check_undamaged(value)
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in items:
         if isinstance(item, PipelineTask | Condition) or (

@@ -45,14 +45,18 @@ def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> 
     """The text with each channel replaced; a cut-up token is refused."""
     if not has_token(text):
         return text
-    replaced = _TOKEN.sub(lambda found: replacement(_channels[int(found[1])]), text)
-    if _DAMAGED.search(replaced):
+    check_undamaged(text)
+    return _TOKEN.sub(lambda found: replacement(_channels[int(found[1])]), text)
+
+
+def check_undamaged(text: str) -> None:
+    """Refuse a text that holds a part of a token."""
+    if has_token(text) and _DAMAGED.search(_TOKEN.sub("", text)):
         raise DslValueError(
             "A text with a pipeline value in it was sliced, split or changed letter by letter.",
             code="CHANNEL_TEXT_DAMAGED",
             hint="the value is known only when the pipeline runs: change the text inside a component.",
         )
-    return replaced
 
 
 def channels_in(value: Any) -> Iterator[PipelineChannel]:

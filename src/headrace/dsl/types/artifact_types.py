@@ -178,9 +178,7 @@ class ClassificationMetrics(Artifact):
 
     def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
         if len(matrix) != len(categories) or any(len(row) != len(categories) for row in matrix):
-            raise _refused(
-                f"Invalid matrix: {matrix} passed for categories: {categories}", code="MATRIX_NOT_SQUARE"
-            )
+            raise _refused(f"Invalid matrix: {matrix} passed for categories: {categories}", code="MATRIX_NOT_SQUARE")
         self.set_confusion_matrix_categories(categories)
         for category, row in zip(categories, matrix):  # noqa: B905
             self.log_confusion_matrix_row(category, list(row))

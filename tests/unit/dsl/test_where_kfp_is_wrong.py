@@ -1,0 +1,730 @@
+"""Each thing that kfp 2.17 compiles to a wrong document, or refuses without saying why: here it is right or refused."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Optional, Union
+
+import pytest
+
+from headrace import dsl
+from headrace.compiler import compiled
+from unit.dsl.conftest import Refused
+
+OUTSIDE = 3
+
+
+@dsl.component
+def text(x: str = "a") -> str:
+    return x
+
+
+@dsl.component
+def number(x: int = 1) -> int:
+    return x
+
+
+@dsl.component
+def half(x: float = 0.5) -> float:
+    return x
+
+
+@dsl.component
+def flag(x: bool = True) -> bool:
+    return x
+
+
+@dsl.component
+def numbers() -> list[int]:
+    return [1]
+
+
+@dsl.component
+def table() -> dict[str, list[int]]:
+    return {}
+
+
+@dsl.component
+def maybe(x: Optional[str] = None, n: int = 3) -> str:  # noqa: UP045
+    return str(x)
+
+
+@dsl.component
+def data(out: dsl.Output[dsl.Dataset]) -> None:
+    pass
+
+
+def document(body: Callable[..., Any]) -> dict[str, Any]:
+    """The checked document of a pipeline function."""
+    return compiled(dsl.pipeline(body))[0]
+
+
+def condition_of(body: Callable[..., Any]) -> str:
+    tasks = document(body)["root"]["dag"]["tasks"].values()
+    return str(next(task["triggerPolicy"]["condition"] for task in tasks if "triggerPolicy" in task))
+
+
+def inside(found: dict[str, Any], task: str) -> dict[str, Any]:
+    """The DAG of a group."""
+    dag: dict[str, Any] = found["components"][f"comp-{task}"]["dag"]["tasks"]
+    return dag
+
+
+# 1, 2, 3: values inside texts
+
+
+def test_typed_lists_and_dicts_in_texts() -> None:
+    def body() -> None:
+        text(x=f"{numbers().output} and {table().output}")
+
+    task = document(body)["root"]["dag"]["tasks"]["text"]
+    assert task["dependentTasks"] == ["numbers", "table"]
+    assert task["inputs"]["parameters"]["x"]["runtimeValue"]["constant"] == (
+        "{{$.inputs.parameters['pipelinechannel--numbers-Output']}} and "
+        "{{$.inputs.parameters['pipelinechannel--table-Output']}}"
+    )
+
+
+def test_members_of_loop_items_in_texts() -> None:
+    def body(items: list[dict[str, str]]) -> None:
+        with dsl.ParallelFor(items) as item:
+            text(x=f"<{item.b}>")
+        with dsl.ParallelFor([{"b": "x"}]) as other:
+            text(x=f"<{other.b}>")
+
+    found = document(body)
+    for task in ("for-loop-1", "for-loop-3"):
+        (entry,) = inside(found, task).values()
+        (injected,) = (value for name, value in entry["inputs"]["parameters"].items() if name != "x")
+        assert injected["parameterExpressionSelector"] == 'parseJson(string_value)["b"]'
+    assert list(found["root"]["dag"]["tasks"]["for-loop-1"]["inputs"]["parameters"]) == ["pipelinechannel--items"]
+    assert "inputs" not in found["root"]["dag"]["tasks"]["for-loop-3"]
+
+
+@pytest.mark.parametrize("group", ["if", "exit"])
+def test_members_of_constant_items_inside_a_group(group: str) -> None:
+    def body(x: int = 1) -> None:
+        around = dsl.If(x == 1) if group == "if" else dsl.ExitHandler(text())
+        with around, dsl.ParallelFor([{"a": "x"}]) as item:
+            text(x=item.a)
+
+    found = document(body)
+    outer = next(task for name, task in found["root"]["dag"]["tasks"].items() if name != "text")
+    assert "loop-item" not in json.dumps(outer.get("inputs", {}))
+
+
+# 4: settings from values
+
+
+@pytest.mark.parametrize(
+    "setter",
+    [
+        "set_cpu_limit",
+        "set_cpu_request",
+        "set_memory_limit",
+        "set_memory_request",
+        "set_accelerator_type",
+        "set_accelerator_limit",
+        "set_container_image",
+    ],
+)
+def test_settings_from_values_inside_groups(setter: str) -> None:
+    def body(size: str = "1", go: bool = True) -> None:
+        made = text()
+        with dsl.If(go == True), dsl.ParallelFor(["a"]):  # noqa: E712
+            getattr(number(), setter)(size)
+            getattr(half(), setter)(made.output)
+        getattr(flag(), setter)(made.output)
+
+    found = document(body)
+    assert found["root"]["dag"]["tasks"]["flag"]["dependentTasks"] == ["text"]
+    assert found["root"]["dag"]["tasks"]["condition-1"]["dependentTasks"] == ["text"]
+    loop = inside(found, "for-loop-3")
+    names = {
+        value["componentInputParameter"]
+        for task in loop.values()
+        for value in task["inputs"]["parameters"].values()
+        if "componentInputParameter" in value
+    }
+    assert names == {"pipelinechannel--size", "pipelinechannel--text-Output"}
+
+
+# 5 to 10: conditions
+
+
+def test_conditions_are_combined() -> None:
+    def body(v: int, b: bool, s: str) -> None:
+        with dsl.If((v > 1) & (v < 5) | b & ~(s == "x")):
+            number()
+
+    v = "int(inputs.parameter_values['pipelinechannel--v'])"
+    assert condition_of(body) == (
+        f"(({v} > 1) && ({v} < 5)) || ((inputs.parameter_values['pipelinechannel--b'] == true) && "
+        "!(inputs.parameter_values['pipelinechannel--s'] == 'x'))"
+    )
+
+
+def test_membership() -> None:
+    def body(s: str) -> None:
+        with dsl.If(s.in_(["a", "it's"])):  # type: ignore[attr-defined]
+            number()
+
+    assert condition_of(body) == r"inputs.parameter_values['pipelinechannel--s'] in ['a', 'it\'s']"
+
+
+def test_a_bool_is_a_condition() -> None:
+    def body(b: bool) -> None:
+        with dsl.If(b):
+            number()
+
+    assert condition_of(body) == "inputs.parameter_values['pipelinechannel--b'] == true"
+
+
+@pytest.mark.parametrize(("constant", "word"), [(1, "true"), (0, "false"), (True, "true"), (False, "false")])
+def test_bools_and_numbers(constant: int, word: str) -> None:
+    def body(b: bool) -> None:
+        with dsl.If(b == constant):
+            number()
+
+    assert condition_of(body) == f"inputs.parameter_values['pipelinechannel--b'] == {word}"
+
+
+def test_a_bool_is_never_two(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(b: bool) -> None:
+            with dsl.If(b == 2):  # here
+                number()
+
+    refused("CONDITION_BOOL_NUMBER", make)
+
+
+def test_an_int_and_a_text() -> None:
+    def body(n: int) -> None:
+        with dsl.If(n == "1"):
+            number()
+
+    assert condition_of(body) == "string(int(inputs.parameter_values['pipelinechannel--n'])) == '1'"
+
+
+@pytest.mark.parametrize(
+    ("constant", "written"),
+    [("it's", r"'it\'s'"), ("a\\b", r"'a\\b'"), ("two\nlines", r"'two\nlines'"), ('"', "'\"'")],
+)
+def test_texts_are_escaped(constant: str, written: str) -> None:
+    def body(s: str) -> None:
+        with dsl.If(s == constant):
+            number()
+
+    assert condition_of(body) == f"inputs.parameter_values['pipelinechannel--s'] == {written}"
+
+
+def test_a_list_is_no_condition(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            made = numbers()
+            with dsl.If(made.output == 1):  # here
+                number()
+
+    assert "component" in str(refused("CONDITION_NOT_PRIMITIVE", make))
+
+
+def test_a_constant_is_no_condition(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            with dsl.If(1 == OUTSIDE):  # here
+                number()
+
+    refused("CONDITION_CONSTANT", make)
+
+
+# 11: environment
+
+
+@pytest.mark.parametrize("written", ["{}", "x-{}"])
+def test_environment_holds_constants_only(refused: Refused, written: str) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(p: str) -> None:
+            number().set_env_variable("K", written.format(p))  # here
+
+    assert "os.environ" in str(refused("ENV_NOT_CONSTANT", make))
+
+
+def test_a_bare_channel_in_the_environment(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(p: str) -> None:
+            number().set_env_variable("K", p)  # here
+
+    refused("ENV_NOT_CONSTANT", make)
+
+
+# 12: members have types of their own
+
+
+def test_members_of_different_types() -> None:
+    def body() -> None:
+        with dsl.ParallelFor([{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]) as item:
+            number(x=item.a)
+            text(x=item.b)
+
+    assert set(inside(document(body), "for-loop-2")) == {"number", "text"}
+
+
+def test_members_that_do_not_exist(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            with dsl.ParallelFor([{"a": 1}]) as item:
+                number(x=item.c)  # here
+
+    refused("LOOP_ITEM_KEY_UNKNOWN", make)
+
+
+# 13, 14, 19: functions that cannot travel
+
+
+def test_async(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        async def later() -> str:
+            return ""
+
+    assert "asyncio.run" in str(refused("ASYNC_COMPONENT", make))
+
+
+def test_generator(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def later() -> str:
+            yield ""
+
+    refused("ASYNC_COMPONENT", make)
+
+
+def test_names_of_the_module(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def uses() -> int:
+            return OUTSIDE
+
+    assert "'OUTSIDE'" in str(refused("NAME_LEFT_BEHIND", make))
+
+
+def test_modules_of_the_module(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def uses() -> str:
+            return json.dumps({})
+
+    assert "`import json`" in str(refused("NAME_LEFT_BEHIND", make))
+
+
+def test_closures(refused: Refused) -> None:
+    here = 3
+
+    def make() -> None:
+        @dsl.component  # here
+        def uses() -> int:
+            return here
+
+    refused("NAME_LEFT_BEHIND", make)
+
+
+def test_source_that_does_not_exist() -> None:
+    names: dict[str, Any] = {"dsl": dsl}
+    with pytest.raises(dsl.DslError) as caught:
+        exec("@dsl.component\ndef f() -> str:\n    return ''", names)  # noqa: S102
+    assert caught.value.code == "SOURCE_NOT_FOUND"
+    assert "file" in str(caught.value)
+
+
+# 15: annotations
+
+
+def test_literal() -> None:
+    @dsl.component
+    def choose(mode: Literal["fast", "slow"] = "fast", n: Literal[1, 2] = 1) -> str:
+        return mode
+
+    found = compiled(choose)[0]["components"]["comp-choose"]["inputDefinitions"]["parameters"]
+    assert found["mode"] == {
+        "parameterType": "STRING",
+        "literals": ["fast", "slow"],
+        "isOptional": True,
+        "defaultValue": "fast",
+    }
+    assert found["n"]["literals"] == [1.0, 2.0]
+
+
+def test_a_value_outside_of_a_literal(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component
+        def choose(mode: Literal["fast", "slow"]) -> str:
+            return mode
+
+        @dsl.pipeline
+        def tried() -> None:
+            choose(mode="never")  # here
+
+    assert "'fast', 'slow'" in str(refused("LITERAL_NOT_ALLOWED", make))
+
+
+def test_optional_in_every_spelling() -> None:
+    @dsl.component
+    def spelled(
+        a: str | None = None,
+        b: Optional[list[str]] = None,  # noqa: UP045
+        c: Union[None, int] = 3,  # noqa: UP007
+        d: "dict[str, int] | None" = None,  # noqa: UP037
+    ) -> str | None:
+        return a
+
+    found = compiled(spelled)[0]["components"]["comp-spelled"]["inputDefinitions"]["parameters"]
+    assert [(one["parameterType"], one["isOptional"]) for one in found.values()] == [
+        ("STRING", True),
+        ("LIST", True),
+        ("NUMBER_INTEGER", True),
+        ("STRUCT", True),
+    ]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "hint"),
+    [
+        (Any, "name the type"),
+        (int | str, "X | None"),
+        (tuple[int, int], "list"),
+        (tuple, "list"),
+        (set[str], "list"),
+        (Colour, "Literal"),
+        (Point, "dict"),
+        (complex, "dsl.Dataset"),
+        (bytes, "dsl.Dataset"),
+    ],
+)
+def test_annotations_that_say_nothing_to_a_backend(refused: Refused, annotation: Any, hint: str) -> None:
+    def make() -> None:
+        def uses(x: int) -> str:  # here
+            return ""
+
+        uses.__annotations__["x"] = annotation
+        dsl.component(uses)
+
+    error = refused("UNSUPPORTED_ANNOTATION", make)
+    assert "'x'" in str(error)
+    assert hint in str(error)
+
+
+def test_a_missing_annotation(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def uses(x) -> str:  # type: ignore[no-untyped-def]  # noqa: ANN001
+            return ""
+
+    refused("ANNOTATION_MISSING", make)
+
+
+# 16: defaults
+
+
+def test_a_default_of_another_type(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def uses(x: int = "a") -> str:  # type: ignore[assignment]
+            return ""
+
+    error = refused("DEFAULT_TYPE_MISMATCH", make)
+    assert "'x'" in str(error)
+    assert "str" in str(error)
+
+
+# 17: outputs
+
+
+def test_unknown_outputs(refused: Refused) -> None:
+    def by_key() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            number().outputs["Outputs"]  # here
+
+    def by_name() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            number().outputs.outputt  # here
+
+    def none() -> None:
+        @dsl.component
+        def nothing() -> None:
+            pass
+
+        @dsl.pipeline
+        def tried() -> None:
+            nothing().output  # here
+
+    assert "did you mean 'Output'" in str(refused("NO_SUCH_OUTPUT", by_key))
+    refused("NO_SUCH_OUTPUT", by_name)
+    assert "no outputs" in str(refused("NO_SUCH_OUTPUT", none))
+
+
+# 18: constants
+
+
+def test_none_for_an_optional_input() -> None:
+    def body() -> None:
+        maybe(x=None, n=2)
+
+    assert set(document(body)["root"]["dag"]["tasks"]["maybe"]["inputs"]["parameters"]) == {"n"}
+
+
+def test_none_for_a_required_input(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component
+        def needs(x: str) -> str:
+            return x
+
+        @dsl.pipeline
+        def tried() -> None:
+            needs(x=None)  # here
+
+    assert "Optional" in str(refused("NONE_NOT_ALLOWED", make))
+
+
+def test_int_for_float() -> None:
+    def body(n: int = 2) -> None:
+        half(x=1)
+        half(x=n)
+
+    tasks = document(body)["root"]["dag"]["tasks"]
+    assert tasks["half"]["inputs"]["parameters"]["x"]["runtimeValue"]["constant"] == 1.0
+    assert tasks["half-2"]["inputs"]["parameters"]["x"] == {"componentInputParameter": "n"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), b"x", {1, 2}, object(), [object()], {"a": Point(1)}])
+def test_constants_no_document_carries(refused: Refused, value: Any) -> None:
+    def make() -> None:
+        @dsl.component
+        def takes(x: dict) -> str:  # type: ignore[type-arg]
+            return ""
+
+        @dsl.component
+        def takes_float(x: float) -> str:
+            return ""
+
+        @dsl.pipeline
+        def tried() -> None:
+            (takes_float if isinstance(value, float) else takes)(x=value)
+
+    with pytest.raises(dsl.DslError) as caught:
+        make()
+    assert caught.value.code in ("NUMBER_NOT_FINITE", "CONSTANT_INVALID")
+
+
+# 21: types are checked, whatever is asked
+
+
+def test_types_that_do_not_fit(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(s: str) -> None:
+            number(x=s)  # here
+
+    error = refused("TYPE_MISMATCH", make)
+    assert "'STRING' is incompatible with the input type 'NUMBER_INTEGER'" in str(error)
+
+
+def test_a_task_in_place_of_its_output(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            number(x=number())  # here
+
+    assert "task.output" in str(refused("CONSTANT_INVALID", make))
+
+
+# 22: packages
+
+
+def test_packages_and_virtual_environment() -> None:
+    @dsl.component(packages_to_install=["kfp-extra"], use_venv=True)
+    def uses() -> None:
+        pass
+
+    command = compiled(uses)[0]["deploymentSpec"]["executors"]["exec-uses"]["container"]["command"]
+    assert "'kfp-extra'" in command[2]
+
+
+def test_packages_in_one_text(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component(packages_to_install="pandas")  # type: ignore[arg-type]  # here
+        def uses() -> None:
+            pass
+
+    assert "['pandas']" in str(refused("PACKAGES_NOT_A_LIST", make))
+
+
+# 23: loops and artifacts
+
+
+def test_empty_lists(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            with dsl.ParallelFor([]):  # here
+                number()
+
+    refused("LOOP_ITEMS_EMPTY", make)
+
+
+def test_artifact_classes_with_a_metaclass() -> None:
+    class Meta(type):
+        pass
+
+    class Special(dsl.Artifact, metaclass=Meta):
+        schema_title = "system.Special"
+
+    def body(x: dsl.Input[Special]) -> None:
+        number()
+
+    found = document(body)["root"]["inputDefinitions"]["artifacts"]["x"]
+    assert found == {"artifactType": {"schemaTitle": "system.Special", "schemaVersion": "0.0.1"}}
+
+
+def test_sliced_metrics() -> None:
+    sliced = dsl.SlicedClassificationMetrics()
+    sliced.log_roc_reading("a", threshold=0.5, tpr=0.6, fpr=0.1)
+    sliced.load_roc_readings("b", [[0.5, 0.6, 0.1]])
+    sliced.set_confusion_matrix_categories("a", ["x", "y"])
+    sliced.log_confusion_matrix_row("a", "x", [1, 2])
+    sliced.log_confusion_matrix_cell("a", "y", "x", 3)
+    sliced.load_confusion_matrix("b", ["x"], [[4]])
+    first, second = sliced.metadata["evaluationSlices"]
+    assert first["slice"] == "a"
+    assert [row["row"] for row in first["sliceClassificationMetrics"]["confusionMatrix"]["rows"]] == [[1, 2], [3, 0]]
+    reading = {"confidenceThreshold": 0.5, "recall": 0.6, "falsePositiveRate": 0.1}
+    assert second["sliceClassificationMetrics"]["confidenceMetrics"] == [reading]
+
+
+# Topology
+
+
+def test_outputs_from_inside_a_loop(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            with dsl.ParallelFor(["a"]) as item:
+                made = text(x=item)
+            text(x=made.output)  # here
+
+    assert "dsl.Collected(task.output)" in str(refused("TOPOLOGY_INVALID", make))
+
+
+def test_outputs_from_inside_a_branch(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(x: int) -> None:
+            with dsl.If(x == 1):
+                made = text()
+            text(x=made.output)  # here
+
+    assert "dsl.OneOf" in str(refused("TOPOLOGY_INVALID", make))
+
+
+def test_an_item_outside_of_its_loop(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            with dsl.ParallelFor(["a"]) as item:
+                text(x=item)
+            text(x=item)  # here
+
+    refused("LOOP_ITEM_OUTSIDE_LOOP", make)
+
+
+def test_a_task_of_another_pipeline(refused: Refused) -> None:
+    def make() -> None:
+        kept: list[Any] = []
+
+        @dsl.pipeline
+        def first() -> None:
+            kept.append(text().output)
+
+        @dsl.pipeline
+        def second() -> None:
+            text(x=kept[0])  # here
+
+    refused("FOREIGN_TASK", make)
+
+
+def test_a_parameter_of_another_pipeline(refused: Refused) -> None:
+    def make() -> None:
+        kept: list[Any] = []
+
+        @dsl.pipeline
+        def first(x: str) -> None:
+            kept.append(x)
+            text(x=x)
+
+        @dsl.pipeline
+        def second(y: str) -> None:
+            text(x=kept[0])  # here
+
+    refused("FOREIGN_INPUT", make)
+
+
+def test_artifacts_in_texts(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            text(x=f"{data().output}")  # here
+
+    assert ".path" in str(refused("ARTIFACT_IN_TEXT", make))
+
+
+def test_arguments(refused: Refused) -> None:
+    def positional() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            number(1)  # here
+
+    def unknown() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            maybe(nn=1)  # here
+
+    def missing() -> None:
+        @dsl.component
+        def needs(x: str) -> str:
+            return x
+
+        @dsl.pipeline
+        def tried() -> None:
+            needs()  # here
+
+    assert "number(x=...)" in str(refused("POSITIONAL_ARGUMENT", positional))
+    assert "did you mean 'n'" in str(refused("UNKNOWN_ARGUMENT", unknown))
+    refused("MISSING_ARGUMENT", missing)
+
+
+def test_a_pipeline_without_tasks(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline  # here
+        def tried() -> None:
+            pass
+
+    refused("PIPELINE_EMPTY", make)
