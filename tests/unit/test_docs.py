@@ -1,0 +1,330 @@
+"""What the documentation says exists, and what exists is in the documentation."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from headrace.cli.main import headrace as command_line
+from headrace.compiler import Compiler
+from headrace.dsl.base_component import BaseComponent
+from headrace.server.table import ROUTES
+from headrace.service.settings import Settings
+from headrace.spec.reading import read_pipeline
+from headrace.spec.verify import errors, verify
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "headrace"
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("examples/*.md")]
+)
+CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
+
+
+def page_id(value: object) -> str | None:
+    """Pages by their path, in names of tests."""
+    return value.relative_to(ROOT).as_posix() if isinstance(value, Path) else None
+
+
+# --- error codes ---------------------------------------------------------------------------------
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """All our modules, parsed."""
+    found = sorted(SOURCE.rglob("*.py"))
+    return {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in found}
+
+
+def texts_in(node: ast.expr) -> Iterator[str]:
+    """The codes that an expression can be: a text, or one of several."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if CODE.fullmatch(node.value):
+            yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from (*texts_in(node.body), *texts_in(node.orelse))
+    elif isinstance(node, ast.BoolOp):
+        yield from (text for value in node.values for text in texts_in(value))
+
+
+@cache
+def takers() -> dict[str, int]:
+    """Functions and classes of ours that take a code by position: name -> which argument."""
+    found: dict[str, int] = {}
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            owner = node.name if isinstance(node, ast.ClassDef) else ""
+            for one in node.body if isinstance(node, ast.ClassDef | ast.Module) else ():
+                if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+                    names = [argument.arg for argument in one.args.args if argument.arg not in ("self", "cls")]
+                    if "code" in names:
+                        found[owner if one.name == "__init__" else one.name] = names.index("code")
+    return found
+
+
+def codes_of_call(call: ast.Call) -> Iterator[str]:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    for keyword in call.keywords:
+        if keyword.arg == "code":
+            yield from texts_in(keyword.value)
+    place = takers().get(name)
+    if place is not None and place < len(call.args):
+        yield from texts_in(call.args[place])
+
+
+def codes_in(node: ast.AST) -> Iterator[str]:
+    """The codes that one node of the syntax tree brings in."""
+    match node:
+        case ast.Call():
+            yield from codes_of_call(node)
+        case ast.ClassDef(name="Code", body=body):
+            for one in body:
+                if isinstance(one, ast.Assign) and isinstance(one.value, ast.Tuple):
+                    yield from texts_in(one.value.elts[0])
+        case ast.ClassDef(body=body):
+            for one in body:
+                if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "code":
+                    yield from texts_in(one.value)
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "code":
+                    yield from texts_in(value)
+        case ast.Assign(targets=[ast.Name(id="_CODES")], value=ast.Dict(values=values)):
+            yield from (text for value in values for text in texts_in(value))
+        case ast.FunctionDef(name="_code_of"):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Return) and isinstance(part.value, ast.Tuple):
+                    yield from texts_in(part.value.elts[0])
+        case _:
+            pass
+
+
+@cache
+def codes() -> dict[str, set[str]]:
+    """Every code of the source -> the modules that have it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            for code in codes_in(node):
+                found[code].add(module)
+    return dict(found)
+
+
+@cache
+def documented() -> list[str]:
+    """The codes in the first cells of the page's tables."""
+    rows = re.findall(r"^\| (`[^|]*`) \|", (REFERENCE / "error-codes.md").read_text(), re.MULTILINE)
+    return [code for row in rows for code in re.findall(r"`([A-Z0-9_]+)`", row)]
+
+
+def test_the_walk_finds_codes_of_every_room() -> None:
+    rooms = {module.split("/")[0] for modules in codes().values() for module in modules}
+    assert {"cli", "client", "compiler", "components", "dsl", "engine", "executors", "kubernetes"} <= rooms
+    assert {"local", "runtime", "server", "service", "spec", "store"} <= rooms
+    assert len(codes()) > 300
+
+
+def test_every_code_is_documented() -> None:
+    missing = {code: sorted(where) for code, where in codes().items() if code not in documented()}
+    assert not missing, f"Write these into docs/reference/error-codes.md: {missing}"
+
+
+def test_every_documented_code_exists() -> None:
+    # A code may also come from where the walk does not look; somewhere in the source it must stand, or be made up of parts.
+    everything = {n.value for t in trees().values() for n in ast.walk(t) if isinstance(n, ast.Constant)}
+    made = {f"RUN_{state}" for state in ("FAILED", "CANCELED")}
+    assert [code for code in documented() if code not in everything | made] == []
+
+
+def test_no_code_is_documented_twice() -> None:
+    assert sorted(set(documented())) == sorted(documented())
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def sentences(page: Path, program: str) -> list[str]:
+    """Command lines that a page shows: in shell blocks, and as inline code."""
+    text = page.read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    return [line for line in lines if re.match(rf"{program}\s", line)]
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command of the command line, by what one types."""
+
+    def below(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+        context = click.Context(group, info_name=path)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            yield f"{path} {name}", command
+            if isinstance(command, click.Group):
+                yield from below(command, f"{path} {name}")
+
+    yield from below(command_line, "headrace")
+
+
+def parse(line: str) -> None:
+    """Raise click's complaint where a command or option does not exist or lacks its value."""
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = command_line
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        if name.isupper():
+            return  # COMMAND: any of them
+        found = command.get_command(click.Context(command), name)
+        if found is None:
+            raise click.UsageError(f"There is no command {name!r}.")
+        command = found
+    context = click.Context(command, help_option_names=["-h", "--help"])
+    command.make_parser(context).parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_command_line_exists(page: Path) -> None:
+    wrong = []
+    for line in sentences(page, "headrace"):
+        try:
+            parse(line)
+        except click.UsageError as error:
+            wrong.append(f"{line}: {error.message}")
+    assert wrong == []
+
+
+def test_a_command_line_that_does_not_exist_is_seen() -> None:
+    with pytest.raises(click.UsageError):
+        parse("headrace runs forget RUN")
+    with pytest.raises(click.UsageError):
+        parse("headrace run file.py --fast")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_make_target_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    text = page.read_text()
+    indented = [line.strip() for line in text.splitlines() if line.startswith("    make ")]
+    lines = [re.sub(r"#.*", "", line) for line in (*sentences(page, "make"), *indented)]
+    named = {word for line in lines for word in line.split()[1:] if "=" not in word}
+    assert named <= targets
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), list(all_commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_command_and_option_is_documented(path: str, command: click.Command) -> None:
+    sections = re.split(r"^#+ ", (REFERENCE / "cli.md").read_text(), flags=re.MULTILINE)
+    section = next((one for one in sections if one.startswith(f"{path}\n")), "")
+    assert section, f"docs/reference/cli.md has no section {path!r}."
+    flags = [flag for option in command.params if isinstance(option, click.Option) for flag in option.opts]
+    assert [flag for flag in flags if not re.search(rf"`{flag}[` ]", section)] == []
+
+
+# --- routes and settings -------------------------------------------------------------------------
+
+
+def test_every_route_is_documented() -> None:
+    text = (REFERENCE / "api.md").read_text()
+    assert [f"{r.method} {r.path}" for r in ROUTES if f"`{r.method} {r.path}`" not in text] == []
+
+
+def test_every_documented_route_exists() -> None:
+    named = re.findall(r"^\| `((?:GET|POST|PATCH|DELETE) [^`]+)`", (REFERENCE / "api.md").read_text(), re.MULTILINE)
+    assert named
+    assert set(named) <= {f"{route.method} {route.path}" for route in ROUTES}
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "how-to" / "settings.md").read_text()
+    assert [field for field in Settings.__struct_fields__ if f"`{field}`" not in text] == []
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+# --- Python --------------------------------------------------------------------------------------
+
+BLOCKS = [
+    pytest.param(block, id=f"{page_id(page)}:{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
+]
+
+
+def imported(block: str, tmp_path: Path) -> dict[str, Any]:
+    """The names that a block defines, from a real file: components read their source."""
+    file = tmp_path / "block.py"
+    file.write_text(block)
+    spec = importlib.util.spec_from_file_location(f"block_of_{tmp_path.name}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_python_blocks_compile(block: str, tmp_path: Path) -> None:
+    compile(block, "block.py", "exec")
+    if "@dsl.pipeline" not in block:
+        return
+    pipelines = [value for value in imported(block, tmp_path).values() if isinstance(value, BaseComponent)]
+    assert pipelines
+    for pipeline in pipelines:
+        output = tmp_path / "pipeline.yaml"
+        Compiler().compile(pipeline, str(output))
+        assert errors(verify(*read_pipeline(output.read_text()))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if "assert " in str(b.values[0]) and "Client" not in str(b.values[0])]
+)
+def test_python_blocks_that_assert_run(block: str, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(block)
+    run = "import block, pathlib; [f(pathlib.Path()) for n, f in vars(block).items() if n.startswith('test_')]"
+    done = subprocess.run(
+        [sys.executable, "-c", run],
+        cwd=tmp_path,
+        env={**os.environ, "HEADRACE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
