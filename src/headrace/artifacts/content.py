@@ -46,10 +46,7 @@ def _directory(path: Path) -> Content:
 
 
 def walk(path: Path) -> Iterator[tuple[str, Path]]:
-    """`(name, path)` of each file below a directory, sorted by name; refuses what is no file or directory.
-
-    Directories are written through to the disk on the way.
-    """
+    """`(name, path)` of each file below a directory, sorted by name; refuses what is no file or directory."""
     yield from sorted(_walk(path, ""), key=lambda found: found[0])
 
 

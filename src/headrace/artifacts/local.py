@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import shutil
 import stat
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from headrace.artifacts.content import examine, kind_name, sync_directory, walk
+from headrace.artifacts.content import Content, examine, kind_name, sync_directory, walk
 from headrace.artifacts.port import Member, NotStorable, NotStored, Stored
 
 _PART = re.compile(r"[^/\0]+")
@@ -31,31 +31,53 @@ class LocalStore:
 
     def take(self, key: str, path: Path) -> Stored:
         """See the port."""
-        target = self._at(key)
-        incoming = self._bring(path)
+        target, incoming = self._at(key), self._incoming_of(key)
+        if not os.path.lexists(path) and not os.path.lexists(incoming) and os.path.lexists(target):
+            return self._stored(key, examine(target))
         try:
+            self._bring(path, incoming)
             content = examine(incoming)
             self._sync(incoming)
             self._publish(incoming, target)
-        except BaseException:
+        except Exception:
             _remove(incoming)
             raise
+        return self._stored(key, content)
+
+    def begun(self, key: str) -> bool:
+        """See the port."""
+        return os.path.lexists(self._incoming_of(key)) or os.path.lexists(self._at(key))
+
+    def _stored(self, key: str, content: Content) -> Stored:
         return Stored(
             uri=self.uri(key), digest=content.digest, size_bytes=content.size_bytes, is_directory=content.is_directory
         )
 
-    def _bring(self, path: Path) -> Path:
-        """Move to where nobody looks, so that what still writes by name cannot reach it; copy across file systems."""
-        incoming = self._incoming / uuid.uuid4().hex
+    def _incoming_of(self, key: str) -> Path:
+        """Follows from the key, so that a take that was cut off is taken up again where it was."""
+        return self._incoming / hashlib.sha256(key.encode()).hexdigest()
+
+    def _bring(self, path: Path, incoming: Path) -> None:
+        """Move to where nobody looks, so that what still writes by name cannot reach it; copy across file systems.
+
+        What lies at `incoming` is always whole.
+        """
+        if os.path.lexists(incoming):
+            return
         if path.is_symlink():
             raise NotStorable(
                 f"{path.name!r} is a {kind_name(path.lstat().st_mode)}; an artifact is a file or a directory."
             )
         try:
             path.rename(incoming)
-        except OSError:
-            _copy(path, incoming)
-        return incoming
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or a directory of the image's user
+            part = incoming.with_suffix(".part")
+            _remove(part)
+            _copy(path, part)
+            part.rename(incoming)
+            _remove(path)
 
     def _sync(self, incoming: Path) -> None:
         if incoming.is_dir():
@@ -156,10 +178,8 @@ def _text(name: str) -> str:
 def _copy(path: Path, target: Path) -> None:
     if path.is_dir():
         shutil.copytree(path, target, symlinks=True)
-        shutil.rmtree(path, ignore_errors=True)
     else:
         shutil.copy2(path, target, follow_symlinks=False)
-        path.unlink()
 
 
 def _make_durably(directory: Path) -> None:

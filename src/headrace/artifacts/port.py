@@ -44,8 +44,12 @@ class ArtifactStore(Protocol):
     def take(self, key: str, path: Path) -> Stored:
         """Hash what is at `path`, make it durable and move it in under `key`; nobody sees it half done.
 
-        Taking the same key again replaces what was there. Blocks; call it from a thread.
+        Taking the same key again replaces what was there. A take that was cut off by the end of the process is
+        taken up again by the next one of the same key. Blocks; call it from a thread.
         """
+
+    def begun(self, key: str) -> bool:
+        """Whether the key has been taken, or a take of it was cut off: what was at its path may be here by now."""
 
     def owns(self, uri: str) -> bool:
         """Whether the URI is one of this store's own."""

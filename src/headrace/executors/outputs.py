@@ -38,7 +38,10 @@ class Porter(Protocol):
     """The part of an artifact store that executors need; raises ValueError-like errors with a sentence for a person."""
 
     def take(self, key: str, path: Path) -> Stored:
-        """Hash, make durable and move in."""
+        """Hash, make durable and move in; takes up again what was cut off."""
+
+    def begun(self, key: str) -> bool:
+        """Whether what was at the path may be in the store by now."""
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,10 +176,11 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     def _ship(self, name: str, path: Path) -> Stored:
         self._check_inside(name, path)
         attempt = self.order.attempt
-        if not os.path.lexists(path):
+        key = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/{name}"
+        if not os.path.lexists(path) and not self.porter.begun(key):
+            # Never written: that is an empty artifact, unless an earlier server was ended just after it took it.
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        key = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/{name}"
         try:
             return self.porter.take(key, path)
         except OSError as error:

@@ -370,6 +370,25 @@ async def test_attempts_that_ended_meanwhile_are_told(home, open_watch, order):
     assert end.error.details["exception_type"] == "KeyError"
 
 
+async def test_artifacts_taken_just_before_the_server_died(home, open_watch, order):
+    """They have left the attempt's directory, but nobody has been told of them."""
+    first = open_watch(home)
+    asked = order(
+        "def f(a: Output[Dataset], never: Output[Dataset]):\n    open(a.path, 'w').write('rows')",
+        makes={"a": "system.Dataset", "never": "system.Dataset"},
+    )
+    await first.executor.launch(asked)
+    told = await first.end_of(asked.attempt)
+    await first.close()
+    (outputs_of(home, asked.attempt).parent / "result.json").unlink()
+    second = open_watch(home)
+    await second.executor.launch(asked)
+    again = await second.end_of(asked.attempt)
+    assert isinstance(again, Succeeded)
+    assert again == told
+    assert again.artifacts["a"][0].size_bytes == 4
+
+
 async def test_stop_of_an_adopted_attempt(home, open_watch, order):
     first = open_watch(home)
     asked = order(SLEEPS)
