@@ -18,7 +18,9 @@ def compiled(source: Path, tmp_path: Path) -> str:
     return target.read_text()
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.kfp if "kfp" in name else ()) for name in PIPELINES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.kfp if "kfp" in name else ()) for name in PIPELINES]
+)
 def test_an_example_compiles_to_the_document_beside_it(name: str, tmp_path: Path, golden):
     golden(EXAMPLES / f"{name}.yaml", compiled(EXAMPLES / f"{name}.py", tmp_path))
 
