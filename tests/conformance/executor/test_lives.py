@@ -408,6 +408,7 @@ async def test_timeout_goes_on_counting(home, open_watch, order):
     await first.start_of(asked.attempt)
     await first.close()
     second = open_watch(home)
+    await second.executor.launch(asked)  # as the service does: it may have been closed before its claim was taken
     end = await second.end_of(asked.attempt)
     assert isinstance(end, Failed)
     assert end.error.code == "TIMEOUT"
@@ -440,6 +441,7 @@ async def test_keep_only_clears_the_rest(home, open_watch, order):
     await first.close()
     second = open_watch(home)
     await second.executor.keep_only({kept.attempt})
+    await second.executor.launch(kept)
     await second.start_of(kept.attempt)
     assert second.of(orphan.attempt) == []
     tags = {tag_of(pid) for pid in processes_of(home)}
