@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.kfp, pytest.mark.slow]
 EACH = 15
 
 
-@pytest.mark.parametrize("first", range(0, 90, EACH))
+@pytest.mark.parametrize("first", range(30, 90, EACH))
 def test_same_document(first: int, tmp_path: Path) -> None:
     compared = sum(_compared(seed, tmp_path) for seed in range(first, first + EACH))
     assert compared >= EACH // 2

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from functools import cache
-from typing import Any
-
 from headrace.dsl.errors import DslError
 from headrace.dsl.structures import IR
 
@@ -16,17 +12,11 @@ class InvalidDocument(DslError):
     code = "DOCUMENT_INVALID"
 
 
-@cache
-def _verify() -> Any:
-    if importlib.util.find_spec("headrace.spec.verify") is None:
-        return None
-    return importlib.import_module("headrace.spec.verify").verify
-
-
 def check_document(pipeline_spec: IR, platform_spec: IR) -> None:
     """Refuse a document with dangling references, types that do not fit, or leftovers."""
-    verify = _verify()
-    findings = verify(pipeline_spec, platform_spec or None) if verify is not None else []
+    from headrace.spec.verify import verify  # here, so that importing the compiler stays cheap
+
+    findings = verify(pipeline_spec, platform_spec or None)
     if findings:
         shown = "\n  ".join(str(finding) for finding in findings[:10])
         raise InvalidDocument(

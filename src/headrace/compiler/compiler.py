@@ -86,8 +86,11 @@ def compiled(
         pipeline_spec = {**pipeline_spec, "pipelineInfo": info}
     if parameters:
         pipeline_spec = {**pipeline_spec, "root": _with_defaults(pipeline_spec["root"], parameters)}
-    _check_workspace(pipeline_spec, platform_spec)
-    check_document(pipeline_spec, platform_spec)
+    overridden = name is not None or bool(display_name) or bool(parameters)
+    if overridden or not component.checked:
+        _check_workspace(pipeline_spec, platform_spec)
+        check_document(pipeline_spec, platform_spec)
+        component.checked = component.checked or not overridden
     return pipeline_spec, platform_spec
 
 

@@ -141,8 +141,16 @@ class Wiring:
         """As KFP does, a condition's channels enter every group below it that has tasks."""
         if isinstance(channel, LoopArgumentVariable) and channel.loop_argument.source is None:
             return  # a member of a constant item is taken where it is used
-        if len(path) > 1:
-            self._pass_down(channel, path)
+        self._pass_down(channel, self._until_namesake(channel, path))
+
+    def _until_namesake(self, channel: PipelineChannel, path: tuple[TasksGroup, ...]) -> tuple[TasksGroup, ...]:
+        """KFP's documents do not pass such a channel beyond a loop whose item's name has the channel's in it."""
+        for depth, group in enumerate(path):
+            if not isinstance(group, ParallelFor) or len(channel.chain()) > 1:
+                continue
+            if channel.full_name in group.loop_argument.full_name:
+                return path[: depth + 1]
+        return path
 
     def bring(self, channel: PipelineChannel, path: tuple[TasksGroup, ...], consumer: Node) -> None:
         """Make a channel available in the DAG at the end of `path`, for `consumer` in it."""

@@ -25,6 +25,8 @@ class BaseComponent:
         self.component_spec = component_spec
         self.name = component_spec.name
         self.description = component_spec.description or None
+        #: Whether the verifier has read its documents and found nothing.
+        self.checked = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
         if args:
