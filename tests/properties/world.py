@@ -100,7 +100,8 @@ class World:
                 continue
             quiet = 0
             self._people()
-            self._deliver()
+            if self.mail:
+                self._deliver()
         raise AssertionError(f"not final after {MAX_STEPS} steps")
 
     def post(self, event: Event, delay: float) -> None:
@@ -123,7 +124,7 @@ class World:
             self.post(Tick(at=0.0), max(0.0, due - self.now))
         if self.state.paused:
             self.post(ResumeRequested(at=0.0), 1.0)
-        if not self.log:
+        if not self.state.executions[""].begun:
             self.post(RunStarted(at=0.0), 0.0)
         for command in engine.outstanding(self.plan, self.state):
             self.perform(command, honest=True)
@@ -182,6 +183,9 @@ class World:
         back = engine.restore(self.plan, engine.decode_header(stored[0]), _EXECUTIONS.decode(stored[1]))
         assert back == self.state, "the stored state is not the state"
         self.state = back
+        # Half of what was on its way to the server that died is lost with it.
+        self.mail = [mail for mail in self.mail if self.rng.random() < 0.5]
+        heapq.heapify(self.mail)
         for command in engine.outstanding(self.plan, back):
             self.perform(command)
 

@@ -56,6 +56,8 @@ from headrace.spec.document import RetryPolicy
 #: How often an attempt may be lost to infrastructure before its execution fails.
 MAX_LOST = 3
 
+_LONGEST_BACKOFF_S = 30 * 86_400.0
+
 _CANCELED = Reason(code="RUN_CANCELED", message="The run was cancelled.")
 _LIVE_DAG = (State.RUNNING, State.CANCELING)
 
@@ -691,8 +693,8 @@ def backoff(policy: RetryPolicy, retry: int) -> float:
         delay = policy.backoff_s * (policy.backoff_factor or 1.0) ** (retry - 1)
     except OverflowError:
         delay = float("inf")
-    # Without a limit of its own a policy waits at most a day: it must stay a date.
-    return min(delay, policy.backoff_max_s or 86_400.0)
+    # Without a limit of its own a policy waits at most a day. With one, too, it must stay a date.
+    return min(delay, policy.backoff_max_s or 86_400.0, _LONGEST_BACKOFF_S)
 
 
 def _fresh(execution: Execution) -> Execution:

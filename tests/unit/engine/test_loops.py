@@ -114,6 +114,14 @@ def test_an_iterator_on_a_container():
     assert run.gives("t") == {"Output": ["a", "b"]}
 
 
+def test_an_iteration_of_a_container_holds_its_item_and_not_the_list():
+    task = leaf(takes={**ITEM, "items": "LIST", "p": "STRING"}, wires={"items": const([1.0, 2.0]), "p": const("k")},
+                loop="items")  # fmt: skip
+    run = Story(pipeline({"t": task}))
+    run.starts()
+    assert run.gets("t[1]") == {"p": "k", "item": 2}
+
+
 def test_a_loop_over_artifacts():
     inner = leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": given("item")})
     many = {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}

@@ -144,3 +144,15 @@ def test_one_of_never_hands_out_what_a_failed_branch_left():
     assert run.gives("chosen") == {}
     assert run["use"].state is State.SKIPPED
     assert run.end is State.FAILED
+
+
+def test_one_of_hands_out_nothing_of_a_branch_that_failed_after_it_had_made_it():
+    branch = group(
+        {"x": leaf(gives={"Output": "STRING"}), "y": leaf(after=["x"])}, hands_out={"Output": ("x", "Output")}
+    )
+    chosen = group({"b": branch}, hands_out={"Output": [("b", "Output")]})
+    run = Story(pipeline({"chosen": chosen}))
+    run.starts()
+    run.succeeds("chosen/b/x", Output="made")
+    run.fails("chosen/b/y")
+    assert (run.gives("chosen/b"), run.gives("chosen")) == ({"Output": "made"}, {})

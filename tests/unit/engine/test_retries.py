@@ -149,6 +149,7 @@ def test_a_cancel_ends_what_waits_for_a_retry():
         (RetryPolicy(max_count=3, backoff_s=5), [5, 5, 5]),
         (RetryPolicy(max_count=3), [0, 0]),
         (RetryPolicy(max_count=3, backoff_s=1e9, backoff_factor=1e300), [86_400, 86_400]),
+        (RetryPolicy(max_count=3, backoff_s=float("inf"), backoff_max_s=float("inf")), [30 * 86_400]),
     ],
 )
 def test_backoff(policy: RetryPolicy, delays: list[float]):
