@@ -65,7 +65,7 @@ def document(
         "schemaVersion": "2.1.0",
         "sdkVersion": "kfp-2.17.0",
         "components": components,
-        "deploymentSpec": {"executors": {label: container for label in labels} | (executors or {})},
+        "deploymentSpec": {"executors": dict.fromkeys(labels, container) | (executors or {})},
         "root": root,
     }
 

@@ -19,13 +19,15 @@ _RUN = (
 _INSTALL = (
     '\nif ! [ -x "$(command -v pip)" ]; then\n'
     "    python3 -m ensurepip || python3 -m ensurepip --user || apt-get install python3-pip\nfi\n\n"
-    "PIP_DISABLE_PIP_VERSION_CHECK=1 {calls} && \"$0\" \"$@\"\n"
+    'PIP_DISABLE_PIP_VERSION_CHECK=1 {calls} && "$0" "$@"\n'
 )
 _PIP = "python3 -m pip install --quiet --no-warn-script-location "
 _KFP = """'kfp==2.17.0' '--no-deps' 'typing-extensions>=3.7.4,<5; python_version<"3.9"'"""
 
 
-def python_order(source: str, *, packages: tuple[str, ...] = (), image: str = "python:3.11", **changes: Any) -> LaunchOrder:
+def python_order(
+    source: str, *, packages: tuple[str, ...] = (), image: str = "python:3.11", **changes: Any
+) -> LaunchOrder:
     """An attempt of a lightweight component: the first function of `source`."""
     source = textwrap.dedent(source)
     function = re.search(r"^def (\w+)", source, re.MULTILINE)

@@ -163,9 +163,13 @@ def first_page(conn: Connection, **query: Any) -> str:
 def test_a_token_alone_carries_sorting_filter_and_scope(conn):
     for n in range(9):
         add(conn, n, namespace="mine" if n % 2 else "yours")
-    token = first_page(conn, sort_by="name", descending=True, namespace="mine", predicates=(where("name", "NOT_EQUALS", "e7"),))
+    token = first_page(
+        conn, sort_by="name", descending=True, namespace="mine", predicates=(where("name", "NOT_EQUALS", "e7"),)
+    )
     assert names(conn, page_token=token, page_size=9) == ["e1"]
-    assert names(conn, where("name", "NOT_EQUALS", "e7"), page_token=token, sort_by="name", descending=True, namespace="mine") == ["e1"]
+    assert names(
+        conn, where("name", "NOT_EQUALS", "e7"), page_token=token, sort_by="name", descending=True, namespace="mine"
+    ) == ["e1"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +220,9 @@ def test_no_text_breaks_the_reader_of_tokens(conn, token):
 
 
 def a_pipeline(n: int, **fields: Any) -> PipelineRecord:
-    return PipelineRecord(**({"pipeline_id": f"p{n}", "name": f"p{n}", "display_name": f"P{n}", "created_at": float(n)} | fields))
+    return PipelineRecord(
+        **({"pipeline_id": f"p{n}", "name": f"p{n}", "display_name": f"P{n}", "created_at": float(n)} | fields)
+    )
 
 
 def a_version(n: int, pipeline_id: str = "p1", **fields: Any) -> VersionRecord:
@@ -260,7 +266,9 @@ def test_a_token_of_one_pipelines_versions_is_no_good_for_another(conn):
         for n in range(3):
             pipelines.insert_version(conn, a_version(n, owner, pipeline_version_id=f"{owner}v{n}"))
     token = pipelines.list_versions(conn, "p1", ListQuery(page_size=1), SECRET).next_page_token
-    assert [v.pipeline_version_id for v in pipelines.list_versions(conn, "p1", ListQuery(page_token=token), SECRET).items] == ["p1v1", "p1v2"]
+    assert [
+        v.pipeline_version_id for v in pipelines.list_versions(conn, "p1", ListQuery(page_token=token), SECRET).items
+    ] == ["p1v1", "p1v2"]
     with pytest.raises(BadQuery):
         pipelines.list_versions(conn, "p2", ListQuery(page_token=token), SECRET)
 
