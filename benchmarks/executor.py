@@ -1,4 +1,4 @@
-"""What the process executor adds to a task: trivial tasks a second, beside bare `python -c pass` at the same concurrency.
+"""What the process executor adds to a task: tasks a second, beside bare `python -c pass` at the same concurrency.
 
     .venv/bin/python benchmarks/executor.py [--tasks 200] [--rounds 3]
 

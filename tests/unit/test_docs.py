@@ -12,6 +12,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import pytest
 from headrace.cli.main import headrace as command_line
 from headrace.compiler import Compiler
 from headrace.dsl.base_component import BaseComponent
+from headrace.engine.model import State
+from headrace.engine.outputs import dag_state
 from headrace.server.table import ROUTES
 from headrace.service.settings import Settings
 from headrace.spec.reading import read_pipeline
@@ -29,9 +32,18 @@ from headrace.spec.verify import errors, verify
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "headrace"
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("examples/*.md")]
-)
+
+
+def pages() -> Iterator[Path]:
+    """The pages of the project, and none of what is installed or built in it."""
+    for folder, names, files in os.walk(ROOT):
+        names[:] = [
+            name for name in names if not name.startswith(".") and name not in ("node_modules", "dist", "static")
+        ]
+        yield from (Path(folder) / file for file in files if file.endswith(".md"))
+
+
+PAGES = sorted(pages())
 CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 
@@ -236,7 +248,19 @@ def test_every_command_and_option_is_documented(path: str, command: click.Comman
     assert [flag for flag in flags if not re.search(rf"`{flag}[` ]", section)] == []
 
 
-# --- routes and settings -------------------------------------------------------------------------
+# --- states, routes and settings -------------------------------------------------------------------------
+
+
+def test_the_table_of_states_is_what_the_engine_does() -> None:
+    text = (ROOT / "docs" / "explanation" / "states.md").read_text()
+    table = text[text.index("| among the children | then |") :].split("\n\n")[0]
+    rows = [re.findall(r"\b([A-Z]{6,})\b", line) for line in table.splitlines()[2:]]
+    final = [state for state in State if state.final]
+    told = {(row[0] if len(row) == 2 else ""): row[-1] for row in rows}
+    for children in (set(some) for count in range(5) for some in combinations(final, count)):
+        expected = next((told[name] for name in told if name in children), told[""])
+        assert dag_state(children) == expected
+    assert {state.value for state in State} == set(re.findall(r"^\| ([A-Z]+) \|", text, re.MULTILINE))
 
 
 def test_every_route_is_documented() -> None:
