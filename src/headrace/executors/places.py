@@ -50,8 +50,9 @@ class Place:
 
     def make(self, order: LaunchOrder) -> None:
         """Make the directory, with the order in it."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.outputs.mkdir(exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for directory in (self.path, self.work, self.outputs):
+            directory.mkdir(exist_ok=True)
         self.write("order.json", order)
 
     def write(self, name: str, value: object) -> None:

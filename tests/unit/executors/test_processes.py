@@ -164,6 +164,25 @@ async def test_a_child_once_found_stays_found(where, start, tmp_path):
     await until(lambda: not family.members())
 
 
+async def test_an_orphan_in_the_directory_is_its_own(start, tmp_path):
+    """It has dropped session and variables, and its parent has ended before anybody looked."""
+    (tmp_path / "work").mkdir()
+    leader = start(sys.executable, "-c", DAEMON, "work", stdin=subprocess.PIPE, cwd=tmp_path)
+    claim = claim_of(leader.pid)
+    daemon = int(leader.stdout.readline())
+    began = claim_of(daemon).started
+    leader.stdin.close()
+    leader.wait()
+    try:
+        stat = stat_of(daemon)
+        assert stat is not None
+        # Elsewhere orphans may go to a process that we do not know for one that takes orphans: then it is left alone.
+        expected = {daemon: began} if stat.parent == 1 else {}
+        assert Family(claim, str(tmp_path)).members() == expected
+    finally:
+        processes.send({daemon: began}, signal.SIGKILL)
+
+
 async def test_a_claim_being_written_is_waited_for(start, tmp_path):
     path = tmp_path / "claim"
     path.touch()
