@@ -701,9 +701,15 @@ def _fresh(execution: Execution) -> Execution:
     """The execution as if it had not been begun; its attempts stay as history."""
     return Execution(
         path=execution.path, task=execution.task, kind=execution.kind, state=State.PENDING, parent=execution.parent,
-        iteration=execution.iteration, iteration_count=execution.iteration_count, attempts=execution.attempts,
+        iteration=execution.iteration, iteration_count=execution.iteration_count,
+        attempts=tuple(_over(attempt) for attempt in execution.attempts),
         earlier_attempts=len(execution.attempts), created_at=execution.created_at,
     )  # fmt: skip
+
+
+def _over(attempt: AttemptRecord) -> AttemptRecord:
+    """A run that was ended from outside may have left an attempt open; nobody waits for it any more."""
+    return attempt if attempt.state.final else _replace(attempt, state=State.CANCELED, waiting=None)
 
 
 def _because_of_failure(execution: Execution) -> bool:

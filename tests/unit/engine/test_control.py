@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine_story import Story
 from headrace import engine
 from headrace.engine.model import AttemptFailed, AttemptId, AttemptSucceeded, Bundle, CacheHit, Reason, State
@@ -222,6 +224,18 @@ def test_a_run_cancelled_before_it_started_may_be_retried_with_its_arguments():
     run.is_cancelled()
     assert run.is_retried() == ["launch a#1"]
     assert run.gets("a") == {"v": "kept"}
+
+
+def test_a_retry_of_a_run_that_was_ended_from_outside_waits_for_no_old_attempt():
+    run = chain()
+    run.succeeds("a")
+    run.runs("b")
+    ended = {p: msgspec.structs.replace(run[p], state=State.CANCELED) for p in ("b", "c")}
+    ended[""] = msgspec.structs.replace(run[""], state=State.FAILED)
+    state = msgspec.structs.replace(run.state, state=State.FAILED, executions=run.state.executions.update(ended))
+    run.state = engine.restore(run.plan, engine.header(state), state.executions.values())
+    assert run.is_retried() == ["launch b#2"]
+    assert [str(attempt.state) for attempt in run["b"].attempts] == ["CANCELED", "PENDING"]
 
 
 def test_a_retry_is_for_runs_that_failed():
