@@ -248,6 +248,16 @@ def test_every_command_and_option_is_documented(path: str, command: click.Comman
     assert [flag for flag in flags if not re.search(rf"`{flag}[` ]", section)] == []
 
 
+def test_every_environment_variable_of_ours_is_documented() -> None:
+    texts = {node.value for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    ours = {
+        text for text in texts if isinstance(text, str) and re.fullmatch(r"(HEADRACE|KF_PIPELINES|KFP)_[A-Z_]+", text)
+    }
+    # The mark of an attempt's processes is nothing that anybody sets.
+    text = (REFERENCE / "cli.md").read_text()
+    assert [name for name in sorted(ours - {"HEADRACE_ATTEMPT"}) if f"`{name}`" not in text] == []
+
+
 # --- states, routes and settings -------------------------------------------------------------------------
 
 
