@@ -55,7 +55,7 @@ class LocalStore:
 
     def _incoming_of(self, key: str) -> Path:
         """Follows from the key, so that a take that was cut off is taken up again where it was."""
-        return self._incoming / hashlib.sha256(key.encode()).hexdigest()
+        return self._incoming / key.split("/", 1)[0] / hashlib.sha256(key.encode()).hexdigest()
 
     def _bring(self, path: Path, incoming: Path) -> None:
         """Move to where nobody looks, so that what still writes by name cannot reach it; copy across file systems.
@@ -68,6 +68,7 @@ class LocalStore:
             raise NotStorable(
                 f"{path.name!r} is a {kind_name(path.lstat().st_mode)}; an artifact is a file or a directory."
             )
+        incoming.parent.mkdir(exist_ok=True)
         try:
             path.rename(incoming)
         except FileNotFoundError:
@@ -168,6 +169,8 @@ class LocalStore:
     async def delete(self, prefix: str) -> None:
         """See the port."""
         await asyncio.to_thread(_remove, self._at(prefix))
+        if "/" not in prefix:
+            await asyncio.to_thread(_remove, self._incoming / prefix)
 
 
 def _text(name: str) -> str:

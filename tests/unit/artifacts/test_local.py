@@ -85,7 +85,7 @@ async def test_a_take_that_was_cut_off_is_taken_up_again(stage, across, store, f
     assert stored.size_bytes == 3
     assert later.take(KEY, folder) == stored
     assert await content(later, stored.uri, member="b") == b"22"
-    assert list((store.root / ".incoming").iterdir()) == []
+    assert list((store.root / ".incoming").glob("*/*")) == []
 
 
 def rename_within(outside: Path):
@@ -144,3 +144,15 @@ async def test_delete(store, file, folder):
     with pytest.raises(NotStored):
         await store.members(first.uri)
     assert await store.members(second.uri)
+
+
+async def test_deleting_a_run_deletes_what_was_cut_off(store, file, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalStore, "_publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.take(KEY, file)
+    assert store.begun(KEY)
+    await store.delete("run")
+    assert not store.begun(KEY)

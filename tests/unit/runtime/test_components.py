@@ -363,7 +363,6 @@ def test_what_the_stand_in_has_not(run):
     assert "kfp.Client" in ended.outcome["message"]
 
 
-@pytest.mark.parametrize("run", ["kfp"], indirect=True)
 def test_notebook_without_its_packages(run, tmp_path):
     notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     (tmp_path / "note.ipynb").write_text(json.dumps(notebook))
