@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from headrace.cli.errors import FAILED, USAGE, CliError
@@ -44,15 +45,18 @@ class Connection:
 
 
 @contextlib.contextmanager
-def connected(settings: Settings) -> Iterator[Connection]:
-    """The running server, else one in this process until the block ends. Raises CliError, for errors inside too."""
+def connected(settings: Settings, *, drive: bool = True) -> Iterator[Connection]:
+    """The running server, else one in this process until the block ends. Raises CliError, for errors inside too.
+
+    Without `drive`, a server in this process only answers questions: it does not take up runs that have not ended.
+    """
     with translated():
         info = read_info(settings.home)
         if info is not None:
             yield Connection(_client(info, settings.home), settings, embedded=False)
             return
         with contextlib.ExitStack() as stack:
-            found = _embed(settings, stack)
+            found = _embed(settings, stack, drive)
             yield Connection(_client(found, settings.home), settings, embedded=found.pid == os.getpid())
 
 
@@ -61,14 +65,17 @@ def _client(info: ServerInfo, home: Path) -> Headrace:
     return Headrace(info.url, token=token, home=home)
 
 
-def _embed(settings: Settings, stack: contextlib.ExitStack) -> ServerInfo:
+def _embed(settings: Settings, stack: contextlib.ExitStack, drive: bool) -> ServerInfo:
     """Start a server in this process; while another process has the directory, wait for it to answer or to let go."""
     from headrace.server.serve import in_background
+    from headrace.service.service import Service
+
+    open_service = partial(Service.open, drive=drive)
 
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return stack.enter_context(in_background(settings, port=0)).info
+            return stack.enter_context(in_background(settings, port=0, open_service=open_service)).info
         except ServiceError as error:
             if error.code != "HOME_IN_USE" or time.monotonic() > deadline:
                 raise

@@ -29,10 +29,10 @@ _run_argument = click.argument("run", metavar="RUN")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 
 
-def _with_connection(home: Path | None, act: Callable[[Connection], int]) -> int:
+def _with_connection(home: Path | None, act: Callable[[Connection], int], *, drive: bool = True) -> int:
     from headrace.cli.connection import connected, settings_for
 
-    with connected(settings_for(home)) as connection:
+    with connected(settings_for(home), drive=drive) as connection:
         return act(connection)
 
 
@@ -60,6 +60,7 @@ def list_command(
             storage_state=storage,
             as_json=as_json,
         ),
+        drive=False,
     )
 
 
@@ -71,7 +72,7 @@ def get_command(run: str, as_json: bool, home: Path | None) -> int:
     """Show one run: its tasks, what came of it, and why it failed. Without RUN, the newest."""
     from headrace.cli.lists import show_run
 
-    return _with_connection(home, lambda connection: show_run(connection, run, as_json=as_json))
+    return _with_connection(home, lambda connection: show_run(connection, run, as_json=as_json), drive=False)
 
 
 @command.command("logs")
@@ -86,7 +87,11 @@ def logs_command(run: str, task: str | None, attempt: int | None, follow: bool, 
 
     if follow and task is None:
         raise CliError("--follow needs a task.", code="USAGE", fix=f"headrace runs logs {run} TASK --follow")
-    return _with_connection(home, lambda connection: print_logs(connection.client, run, task, attempt, follow=follow))
+    return _with_connection(
+        home,
+        lambda connection: print_logs(connection.client, run, task, attempt, follow=follow),
+        drive=follow,
+    )
 
 
 @command.command("terminate")

@@ -154,12 +154,13 @@ class Wiring:
 
     def bring(self, channel: PipelineChannel, path: tuple[TasksGroup, ...], consumer: Node) -> None:
         """Make a channel available in the DAG at the end of `path`, for `consumer` in it."""
-        if isinstance(channel, Collected):
-            self._collect(channel, path, consumer)
+        source = channel.chain()[-1]
+        if isinstance(source, Collected):
+            self._collect(source, path, consumer)
         elif channel.producer is not None:
             self._from_task(channel, path, consumer)
-        elif not isinstance(channel.chain()[-1], _LoopItem):
-            self._check_ours(channel.chain()[-1], consumer)
+        elif not isinstance(source, _LoopItem):
+            self._check_ours(source, consumer)
         self._check_loops(channel, path, consumer)
         if isinstance(channel, OneOfMixin):
             self._surface_one_of(channel)

@@ -20,7 +20,11 @@ def run_notebook(**_: Any) -> NoReturn:
 
 
 def helper_source(path: Path) -> str:
-    """Source that unpacks and runs the notebook."""
+    """Source that unpacks and runs the notebook.
+
+    The template is wire format like the rest of the bootstrap: the text that kfp 2.17 (Apache License 2.0) puts into
+    documents, so that ours are the same and runtimes recognise it.
+    """
     inside = _notebook_inside(path)
     template = resources.files("headrace.dsl").joinpath("notebook_bootstrap.txt").read_text("utf-8")
     return template.replace("@ARCHIVE@", archive(path)).replace("@NOTEBOOK@", inside)

@@ -37,10 +37,13 @@ class Service:
         self._loop = loop
 
     @classmethod
-    async def open(cls, settings: Settings, *, executor: Executor | None = None, in_memory: bool = False) -> Service:
+    async def open(
+        cls, settings: Settings, *, executor: Executor | None = None, in_memory: bool = False, drive: bool = True
+    ) -> Service:
         """Open or make the data directory, take it for this process alone, resume every run.
 
         `executor` takes the place of this machine's own; `in_memory` keeps nothing beyond `close` but artifacts.
+        Without `drive` nothing is resumed, stopped or started: for looking only.
 
         Raises Unavailable: HOME_READ_ONLY, HOME_FULL, HOME_IN_USE (details: pid, url of who has it),
         HOME_NEWER (made by a newer version of Headrace).
@@ -49,7 +52,8 @@ class Service:
         loop = RunLoop(context)
         try:
             await experiments.find_or_create(context, experiments.DEFAULT_NAME)
-            await loop.start(await resumable(context))
+            if drive:
+                await loop.start(await resumable(context))
         except BaseException:
             await loop.close()
             await close_context(context)

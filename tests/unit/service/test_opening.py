@@ -181,3 +181,28 @@ async def test_a_run_that_cannot_be_read_ends_failed_and_others_go_on(tmp_path: 
     assert (await service.get_run(good.run_id)).state is State.RUNNING
     assert {attempt.run_id for attempt in world.discarded} == {bad.run_id}
     await service.close()
+
+
+async def test_a_look_takes_nothing_up_and_stops_nothing(tmp_path: Path):
+    """1. A server dies while an attempt runs. 2. Somebody looks. 3. The next server finds the attempt as it was."""
+    world = World(behaviour=hang)
+    service = await opened(tmp_path, world)
+    run = await service.create_run(NewRun(pipeline_spec=documents.one_task()))
+    await until(lambda: len(world.orders) == 1)
+    await service.close()
+
+    looking = await Service.open(Settings(home=tmp_path), executor=FakeExecutor(world), drive=False)
+    assert not (await looking.get_run(run.run_id)).state.final
+    await looking.close()
+    assert not world.ends
+    assert not world.discarded
+
+    executor = FakeExecutor(world)
+    service = await Service.open(Settings(home=tmp_path), executor=executor)
+    (attempt,) = world.orders
+    from fake_executor import succeed
+
+    executor.end(succeed(world.orders[attempt]))
+    assert (await until_final(service, run.run_id)).state is State.SUCCEEDED
+    assert world.starts[attempt] == 1
+    await service.close()
