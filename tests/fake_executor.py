@@ -66,6 +66,8 @@ class World:
     settled: set[AttemptId] = field(default_factory=set)
     discarded: set[AttemptId] = field(default_factory=set)
     logs: dict[AttemptId, bytes] = field(default_factory=dict)
+    #: Runs of whose attempts nothing is kept.
+    forgotten: set[str] = field(default_factory=set)
 
 
 class FakeExecutor:
@@ -128,6 +130,9 @@ class FakeExecutor:
         text = self.world.logs.get(attempt, b"")[offset:]
         for start in range(0, len(text), 4):
             yield text[start : start + 4]
+
+    async def forget(self, run_id: str) -> None:
+        self.world.forgotten.add(run_id)
 
     async def log_size(self, attempt: AttemptId) -> int:
         return len(self.world.logs.get(attempt, b""))

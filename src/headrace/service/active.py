@@ -241,6 +241,15 @@ def live_attempts(run: ActiveRun) -> list[AttemptId]:
     ]
 
 
+def still_wanted(run: ActiveRun, attempt: AttemptId) -> bool:
+    """Whether the run, as it is now, wants this attempt to run."""
+    execution = run.state.executions.get(attempt.path)
+    if execution is None or not execution.attempts or execution.state.final or execution.state is State.CANCELING:
+        return False
+    latest = execution.attempts[-1]
+    return latest.number == attempt.number and not latest.state.final
+
+
 def internal_error(error: Exception, story: Sequence[str]) -> Reason:
     """A fault of Headrace's own, told so that it can be reported."""
     frames = traceback.extract_tb(error.__traceback__)[-5:]

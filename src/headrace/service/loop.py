@@ -29,9 +29,20 @@ from headrace.engine.model import (
     Stop,
     Tick,
 )
-from headrace.service.active import ActiveRun, Fold, Happening, adopt, ended_by, failed_by, fold, live_attempts
+from headrace.service.active import (
+    ActiveRun,
+    Fold,
+    Happening,
+    adopt,
+    ended_by,
+    failed_by,
+    fold,
+    live_attempts,
+    still_wanted,
+)
 from headrace.service.caching import look_up
 from headrace.service.context import Context
+from headrace.service.errors import Unavailable
 from headrace.service.importing import import_artifact
 from headrace.service.outcomes import directories, to_event
 from headrace.store import errors as store
@@ -69,6 +80,10 @@ class RunLoop:
         self._wakes: dict[str, asyncio.TimerHandle] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._side: set[asyncio.Task[None]] = set()
+        #: Runs that cannot be recorded any more; what their attempts came to is for the next start to read.
+        self._given_up: set[str] = set()
+        #: Attempts of deleted runs that are still being stopped; the run is forgotten with the last of them.
+        self._leaving: dict[str, set[AttemptId]] = {}
 
     # life ------------------------------------------------------------------------------------
 
@@ -127,9 +142,14 @@ class RunLoop:
         self._clear_alarm(run_id)
         return self._runs.pop(run_id, None)
 
-    async def stop_all(self, run: ActiveRun) -> None:
-        """Stop whatever a run has going."""
-        for attempt in live_attempts(run):
+    async def forget(self, run_id: str, run: ActiveRun | None) -> None:
+        """A run was deleted: stop whatever it has going, then remove what is kept of its attempts."""
+        live = set(live_attempts(run)) if run is not None else set()
+        if run is None or not live:
+            await self._context.executor.forget(run_id)
+            return
+        self._leaving[run_id] = live
+        for attempt in list(live):
             await self._stop(run, attempt)
 
     # what happens ----------------------------------------------------------------------------
@@ -168,7 +188,15 @@ class RunLoop:
             except Exception:
                 # No run may stop the loop for the others; what was left undone is asked for again.
                 log.exception("the run loop could not handle a batch of %d events", len(batch))
+                self._refuse(batch)
                 self._aside(self._resync({posted.run_id for posted in batch}))
+
+    def _refuse(self, batch: list[_Posted]) -> None:
+        """Nobody is kept waiting for what may not have been recorded."""
+        for posted in batch:
+            if posted.recorded is not None and not posted.recorded.done():
+                message = "Headrace failed in recording the request; it may not have been done. Look, and try again."
+                posted.recorded.set_exception(Unavailable(message, code="INTERNAL_ERROR"))
 
     async def _resync(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
@@ -196,7 +224,7 @@ class RunLoop:
         for posted in batch:
             if posted.run_id in self._runs:
                 by_run.setdefault(posted.run_id, []).append(posted)
-            elif (attempt := ended_by(posted.event)) is not None:
+            elif posted.run_id not in self._given_up and (attempt := ended_by(posted.event)) is not None:
                 strays.append(attempt)
         now = self._context.now()
         return [fold(self._runs[run_id], happenings, now) for run_id, happenings in by_run.items()], strays
@@ -228,6 +256,7 @@ class RunLoop:
         if await self._committed([failed], batch):
             return failed
         # Even its failure cannot be recorded: forget it until the next start, so that the others go on.
+        self._given_up.add(one.run.run_id)
         self.drop(one.run.run_id)
         return None
 
@@ -286,6 +315,16 @@ class RunLoop:
                 await self._context.executor.settle(attempt)
             except Exception:
                 log.exception("the executor could not settle %s", attempt)
+            await self._left(attempt)
+
+    async def _left(self, attempt: AttemptId) -> None:
+        left = self._leaving.get(attempt.run_id)
+        if left is None:
+            return
+        left.discard(attempt)
+        if not left:
+            del self._leaving[attempt.run_id]
+            await self._context.executor.forget(attempt.run_id)
 
     async def _perform(self, commands: Sequence[tuple[ActiveRun, RunState, Command]]) -> None:
         lookups = []
@@ -301,6 +340,9 @@ class RunLoop:
             self._aside(self._look_up(lookups))
 
     async def _launch(self, run: ActiveRun, state: RunState, attempt: AttemptId) -> None:
+        if not still_wanted(run, attempt):
+            # The wish is from a list that was made before it was stopped, or ended.
+            return
         try:
             order = launch_order(run.plan, state, attempt)
             if order.importer is not None:

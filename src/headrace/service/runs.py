@@ -249,8 +249,7 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
         if run is not None:
             await loop.resume(run)
         raise
-    if run is not None:
-        await loop.stop_all(run)
+    await loop.forget(run_id, run)
     await delete_content(context, gone)
     context.changes.notify((run_id,))
 

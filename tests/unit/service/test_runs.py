@@ -8,7 +8,7 @@ import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.engine.model import AttemptId, LaunchOrder, Reason, State
 from headrace.executors.port import Lost, Succeeded
-from headrace.service.errors import Conflict, Invalid, NotFound
+from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.store.records import ListQuery, Predicate
 from waiting import until, until_final
@@ -209,11 +209,35 @@ async def test_deleting_a_running_run_stops_it_and_leaves_nothing(
         with pytest.raises(NotFound):
             await call(made.run_id)
     await until(lambda: world.settled == set(world.orders))
+    # Logs go with the last attempt that had to be stopped, not before.
+    await until(lambda: made.run_id in world.forgotten)
     assert (await service.list_runs(ListQuery())).total_size == 0
     # The loop goes on for others.
     world.behaviour = succeed
     other = await service.create_run(NewRun(pipeline_spec=documents.chain(2)))
     assert (await until_final(service, other.run_id)).state is State.SUCCEEDED
+    await service.delete_run(other.run_id)
+    assert other.run_id in world.forgotten
+
+
+async def test_a_request_whose_recording_breaks_the_loop_is_answered(
+    service: Service, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """1. The loop fails in handling a cancel. 2. Whoever asked is told. 3. Asking again works."""
+    world.behaviour = lambda order: None
+    made = await service.create_run(NewRun(pipeline_spec=documents.one_task()))
+    await until(lambda: len(world.orders) == 1)
+
+    def broken(*args: object) -> None:
+        raise RuntimeError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.service.loop.RunLoop._fold", broken)
+        with pytest.raises(Unavailable) as caught:
+            await service.terminate_run(made.run_id)
+        assert caught.value.code == "INTERNAL_ERROR"
+    await service.terminate_run(made.run_id)
+    assert (await until_final(service, made.run_id)).state is State.CANCELED
 
 
 # --- late and repeated reports -------------------------------------------------------------------
