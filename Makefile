@@ -44,7 +44,8 @@ test: setup-dev ## everything that `check` does, the UI's own tests, and all of 
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(MAKE) ui-check
-	$(BIN)/pytest -n 2 --dist loadgroup tests
+	$(BIN)/pytest -m browser tests
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
 
 format: .make/dev.stamp ## rewrite the Python and UI sources in the house format
 	$(BIN)/ruff format -q .

@@ -88,6 +88,11 @@ def _missing_kfp() -> str:
 _NEEDS = {"container": _missing_engine, "browser": _missing_browser, "kfp": _missing_kfp}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright keeps an event loop running in their process, which async tests cannot share."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run on this machine, saying how it could."""
     for marker, missing in _NEEDS.items():

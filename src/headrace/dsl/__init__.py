@@ -49,16 +49,21 @@ if TYPE_CHECKING or not _AT_RUN_TIME:
     from headrace.dsl.component_decorator import component, container_component, notebook_component
     from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
     from headrace.dsl.errors import DslError
-    from headrace.dsl.for_loop import Collected
     from headrace.dsl.importer_node import importer
     from headrace.dsl.notebook import run_notebook
-    from headrace.dsl.pipeline_channel import OneOf, PipelineArtifactChannel, PipelineChannel, PipelineParameterChannel
+    from headrace.dsl.pipeline_channel import PipelineArtifactChannel, PipelineChannel, PipelineParameterChannel, in_
     from headrace.dsl.pipeline_config import KubernetesWorkspaceConfig, PipelineConfig, WorkspaceConfig
     from headrace.dsl.pipeline_context import pipeline
     from headrace.dsl.pipeline_task import PipelineTask
     from headrace.dsl.placeholders import ConcatPlaceholder, IfPresentPlaceholder
     from headrace.dsl.structures import ContainerSpec
     from headrace.dsl.tasks_group import Condition, Elif, Else, ExitHandler, If, ParallelFor
+
+    if TYPE_CHECKING:
+        from headrace.dsl.as_values import Collected, OneOf
+    else:
+        from headrace.dsl.for_loop import Collected
+        from headrace.dsl.pipeline_channel import OneOf
 else:
     _AUTHORING = (
         "base_component",
@@ -144,6 +149,7 @@ __all__ = [
     "container_component",
     "get_uri",
     "importer",
+    "in_",
     "notebook_component",
     "pipeline",
     "run_notebook",

@@ -6,7 +6,7 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from headrace.dsl import seams
 from headrace.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
@@ -14,7 +14,7 @@ from headrace.dsl.errors import DslTypeError, DslValueError, function_place
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
-from headrace.dsl.pipeline_task import PipelineTask
+from headrace.dsl.pipeline_task import Answer, PipelineTask
 from headrace.dsl.structures import IR, ComponentSpec, ContainerImplementation, GraphImplementation
 
 
@@ -28,7 +28,7 @@ class BaseComponent:
         #: Whether the verifier has read its documents and found nothing.
         self.checked = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
+    def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Any]:
         if args:
             raise DslTypeError(
                 "Components must be instantiated using keyword arguments. Positional parameters are not allowed "
@@ -108,10 +108,14 @@ class BaseComponent:
 FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
-class PythonComponent(BaseComponent):
+class PythonComponent(BaseComponent, Generic[Answer]):
     """A Python function whose source travels in the document, or sits in an image."""
 
-    def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Any]) -> None:
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Answer]: ...
+
+    def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Answer]) -> None:
         super().__init__(component_spec)
         self.python_func = python_func
         self._refuse_artifact_list_outputs()
@@ -169,13 +173,17 @@ class YamlComponent(BaseComponent):
         return self._ir if self._ir is not None else self._documents
 
 
-class GraphComponent(BaseComponent):
+class GraphComponent(BaseComponent, Generic[Answer]):
     """A pipeline: its function is run once, here, with channels for arguments."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Answer]: ...
 
     def __init__(
         self,
         component_spec: ComponentSpec,
-        pipeline_func: Callable[..., Any],
+        pipeline_func: Callable[..., Answer],
         display_name: str | None = None,
         pipeline_config: PipelineConfig | None = None,
     ) -> None:

@@ -6,13 +6,14 @@ import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 from headrace.dsl import embedding, names_used, source
 from headrace.dsl.base_component import ContainerComponent, PythonComponent
 from headrace.dsl.component_factory import interface_of, passthroughs, resolved_signature
 from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
 from headrace.dsl.errors import DslTypeError, function_place
+from headrace.dsl.pipeline_task import Answer
 from headrace.dsl.placeholders import (
     ContainerComponentArtifactChannel,
     InputListOfArtifactsPlaceholder,
@@ -26,12 +27,19 @@ from headrace.dsl.types.type_utils import ArtifactType
 
 DEFAULT_BASE_IMAGE = "python:3.11"
 
+
+class Decorator(Protocol):
+    """`@dsl.component(...)`, still without its function."""
+
+    def __call__(self, func: Callable[..., Answer], /) -> PythonComponent[Answer]: ...
+
+
 #: Components defined while this is a dict, by name; `component build` sets it.
 REGISTERED_MODULES: dict[str, PythonComponent] | None = None
 
 
 @overload
-def component(func: Callable[..., Any]) -> PythonComponent: ...
+def component(func: Callable[..., Answer]) -> PythonComponent[Answer]: ...
 
 
 @overload
@@ -50,7 +58,7 @@ def component(
     additional_funcs: list[Callable[..., Any]] | None = None,
     embedded_artifact_path: str | None = None,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
-) -> Callable[[Callable[..., Any]], PythonComponent]: ...
+) -> Decorator: ...
 
 
 def component(
@@ -163,7 +171,7 @@ def notebook_component(
     kfp_package_path: str | None = None,
     install_kfp_package: bool = True,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
-) -> Callable[[Callable[..., Any]], PythonComponent]: ...
+) -> Decorator: ...
 
 
 def notebook_component(

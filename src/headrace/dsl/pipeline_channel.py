@@ -212,6 +212,15 @@ class PipelineArtifactChannel(PipelineChannel):
     type: ArtifactType
 
 
+def in_(value: Any, values: list[Any] | tuple[Any, ...]) -> conditions.Membership:
+    """A condition: the value is one of these. The same as `value.in_(values)`, for type checkers too."""
+    if not isinstance(value, PipelineChannel):
+        raise DslTypeError(
+            f"dsl.in_ takes a pipeline value first; got {value!r}.", code="IN_NEEDS_A_CHANNEL", hint="dsl.in_(x, [1])."
+        )
+    return value.in_(values)
+
+
 def create_pipeline_channel(*, name: str, type: ValueType, producer: Producer | None = None) -> PipelineChannel:
     if isinstance(type, ArtifactType):
         return PipelineArtifactChannel(name=name, type=type, producer=producer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from headrace.dsl.errors import DslRuntimeError
 from headrace.dsl.structures import sanitized
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headrace.dsl.base_component import GraphComponent
     from headrace.dsl.pipeline_channel import PipelineChannel
     from headrace.dsl.pipeline_config import PipelineConfig
-    from headrace.dsl.pipeline_task import PipelineTask
+    from headrace.dsl.pipeline_task import Answer, PipelineTask
     from headrace.dsl.tasks_group import TasksGroup
 
 _TRUE_WORDS = frozenset({"1", "true", "t", "yes", "y", "on"})
@@ -123,8 +123,14 @@ def current(what: str) -> Pipeline:
     return Pipeline._current
 
 
+class Decorator(Protocol):
+    """`@dsl.pipeline(...)`, still without its function."""
+
+    def __call__(self, func: Callable[..., Answer], /) -> GraphComponent[Answer]: ...
+
+
 @overload
-def pipeline(func: Callable[..., Any]) -> GraphComponent: ...
+def pipeline(func: Callable[..., Answer]) -> GraphComponent[Answer]: ...
 
 
 @overload
@@ -136,7 +142,7 @@ def pipeline(
     pipeline_root: str | None = None,
     display_name: str | None = None,
     pipeline_config: PipelineConfig | None = None,
-) -> Callable[[Callable[..., Any]], GraphComponent]: ...
+) -> Decorator: ...
 
 
 def pipeline(

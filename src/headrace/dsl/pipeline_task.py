@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from headrace.dsl import pipeline_context
 from headrace.dsl.conditions import Condition
@@ -36,25 +36,34 @@ from headrace.dsl.types.type_utils import (
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from headrace.dsl.tasks_group import ExitHandler, TasksGroup
+
+    #: What the component's function answers.
+    Answer = TypeVar("Answer", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    Answer = TypeVar("Answer", covariant=True)
 
 _CPU = re.compile(r"([0-9]*[.])?[0-9]+m?")
 _MEMORY = re.compile(r"[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?")
 
 
-class TaskOutputs(Mapping[str, PipelineChannel]):
+class TaskOutputs(Mapping[str, Any]):
     """A task's outputs by name: `outputs['model']` or `outputs.model`."""
 
     def __init__(self, task_name: str, channels: dict[str, PipelineChannel]) -> None:
         self._task_name = task_name
         self._channels = channels
 
-    def __getitem__(self, name: str) -> PipelineChannel:
+    def __getitem__(self, name: str) -> Any:
         if name not in self._channels:
             raise DslKeyError(*self._unknown(name)[:1], hint=self._unknown(name)[1])
         return self._channels[name]
 
-    def __getattr__(self, name: str) -> PipelineChannel:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._channels:
@@ -79,7 +88,23 @@ class TaskOutputs(Mapping[str, PipelineChannel]):
         return f"<outputs of {self._task_name}: {', '.join(self._channels)}>"
 
 
-class PipelineTask:
+class _Output:
+    """`task.output`: to a type checker it is what the component's function answers."""
+
+    @overload
+    def __get__(self, task: None, owner: object) -> Self: ...
+
+    @overload
+    def __get__(self, task: PipelineTask[None], owner: object) -> Any: ...
+
+    @overload
+    def __get__(self, task: PipelineTask[Answer], owner: object) -> Answer: ...
+
+    def __get__(self, task: Any, owner: object) -> Any:
+        return self if task is None else task.only_output()
+
+
+class PipelineTask(Generic[Answer]):
     """One use of a component in a pipeline. Calling a component makes it; every setter answers the task itself.
 
     `platform_config` holds settings of one platform by its name, as the document's second part writes them, one
@@ -119,9 +144,10 @@ class PipelineTask:
 
     # What it has
 
-    @property
-    def output(self) -> PipelineChannel:
-        """The only output."""
+    #: The only output.
+    output = _Output()
+
+    def only_output(self) -> PipelineChannel:
         if len(self._outputs) != 1:
             count = "no outputs" if not self._outputs else f"{len(self._outputs)} outputs: {', '.join(self._outputs)}"
             raise DslAttributeError(
@@ -177,7 +203,7 @@ class PipelineTask:
 
     # Settings
 
-    def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> PipelineTask:
+    def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> Self:
         """Whether an earlier result for the same inputs may be used, and under which key."""
         self.enable_caching = enable_caching
         self.cache_key = cache_key
@@ -189,7 +215,7 @@ class PipelineTask:
         backoff_duration: str | None = None,
         backoff_factor: float | None = None,
         backoff_max_duration: str | None = None,
-    ) -> PipelineTask:
+    ) -> Self:
         """How often to try again, and how long to wait: first, growth, longest."""
         self.retry_policy = RetryPolicy(
             max_retry_count=num_retries,
@@ -200,11 +226,11 @@ class PipelineTask:
         self.retry_policy.to_ir()  # a duration that cannot be read is refused here, at its line
         return self
 
-    def set_display_name(self, name: str) -> PipelineTask:
+    def set_display_name(self, name: str) -> Self:
         self.display_name = name
         return self
 
-    def set_env_variable(self, name: str, value: str) -> PipelineTask:
+    def set_env_variable(self, name: str, value: str) -> Self:
         container = self._container("set_env_variable")
         if next(channels_in(value), None) is not None:
             raise DslTypeError(
@@ -221,7 +247,7 @@ class PipelineTask:
         container.env[name] = value
         return self
 
-    def set_debug_pause(self, before: bool = False, after: bool = True, on_error: bool = False) -> PipelineTask:
+    def set_debug_pause(self, before: bool = False, after: bool = True, on_error: bool = False) -> Self:
         """Keep the pod for a look inside (Argo Workflows 3.5 or later)."""
         if on_error and not after:
             raise DslValueError(
@@ -236,34 +262,34 @@ class PipelineTask:
             self.set_env_variable("ARGO_DEBUG_PAUSE_ON_ERROR" if on_error else "ARGO_DEBUG_PAUSE_AFTER", "true")
         return self
 
-    def set_container_image(self, name: str | PipelineChannel) -> PipelineTask:
+    def set_container_image(self, name: str | PipelineChannel) -> Self:
         self._container("set_container_image").image = name
         return self
 
-    def set_cpu_request(self, cpu: str | PipelineChannel) -> PipelineTask:
+    def set_cpu_request(self, cpu: str | PipelineChannel) -> Self:
         self._resources("set_cpu_request").cpu_request = _quantity(cpu, _CPU, "cpu", "'2', '0.5' or '500m'")
         return self
 
-    def set_cpu_limit(self, cpu: str | PipelineChannel) -> PipelineTask:
+    def set_cpu_limit(self, cpu: str | PipelineChannel) -> Self:
         self._resources("set_cpu_limit").cpu_limit = _quantity(cpu, _CPU, "cpu", "'2', '0.5' or '500m'")
         return self
 
-    def set_memory_request(self, memory: str | PipelineChannel) -> PipelineTask:
+    def set_memory_request(self, memory: str | PipelineChannel) -> Self:
         self._resources("set_memory_request").memory_request = _quantity(memory, _MEMORY, "memory", "'500Mi' or '4G'")
         return self
 
-    def set_memory_limit(self, memory: str | PipelineChannel) -> PipelineTask:
+    def set_memory_limit(self, memory: str | PipelineChannel) -> Self:
         self._resources("set_memory_limit").memory_limit = _quantity(memory, _MEMORY, "memory", "'500Mi' or '4G'")
         return self
 
-    def set_accelerator_type(self, accelerator: str | PipelineChannel) -> PipelineTask:
+    def set_accelerator_type(self, accelerator: str | PipelineChannel) -> Self:
         resources = self._resources("set_accelerator_type")
         resources.accelerator_type = accelerator
         if resources.accelerator_count is None:
             resources.accelerator_count = "1"
         return self
 
-    def set_accelerator_limit(self, limit: int | str | PipelineChannel) -> PipelineTask:
+    def set_accelerator_limit(self, limit: int | str | PipelineChannel) -> Self:
         resources = self._resources("set_accelerator_limit")
         if not isinstance(limit, PipelineChannel):
             limit = str(limit)
@@ -272,13 +298,13 @@ class PipelineTask:
         resources.accelerator_count = limit
         return self
 
-    def set_gpu_limit(self, gpu: str) -> PipelineTask:
+    def set_gpu_limit(self, gpu: str) -> Self:
         warnings.warn(
             "'set_gpu_limit' is deprecated. Use 'set_accelerator_limit' instead.", DeprecationWarning, stacklevel=2
         )
         return self.set_accelerator_limit(gpu)
 
-    def add_node_selector_constraint(self, accelerator: str) -> PipelineTask:
+    def add_node_selector_constraint(self, accelerator: str) -> Self:
         warnings.warn(
             "'add_node_selector_constraint' is deprecated. Use 'set_accelerator_type' instead.",
             DeprecationWarning,
@@ -286,7 +312,7 @@ class PipelineTask:
         )
         return self.set_accelerator_type(accelerator)
 
-    def after(self, *tasks: PipelineTask | ExitHandler) -> PipelineTask:
+    def after(self, *tasks: PipelineTask | ExitHandler) -> Self:
         """Start only once these have ended."""
         from headrace.dsl.tasks_group import ExitHandler, TasksGroup
 
@@ -307,7 +333,7 @@ class PipelineTask:
             self.after_dependencies.append(task)
         return self
 
-    def ignore_upstream_failure(self) -> PipelineTask:
+    def ignore_upstream_failure(self) -> Self:
         """Run once the tasks before have ended, however they ended."""
         for name, spec in self.component_spec.inputs.items():
             value = self.inputs.get(name)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import enum
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from headrace.dsl import pipeline_context
 from headrace.dsl.conditions import Condition as ConditionValue
 from headrace.dsl.conditions import Negated
 from headrace.dsl.conditions import condition as as_condition
 from headrace.dsl.errors import DslError, DslTypeError, DslValueError, user_place
-from headrace.dsl.for_loop import Collected, LoopArtifactArgument, LoopParameterArgument, item_of
+from headrace.dsl.for_loop import Collected, item_of
 from headrace.dsl.pipeline_channel import PipelineChannel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from typing_extensions import TypeVar
+
     from headrace.dsl.pipeline_task import PipelineTask
+
+    #: What the list that a loop runs over holds.
+    Item = TypeVar("Item", default=Any)
+else:
+    from typing import TypeVar
+
+    Item = TypeVar("Item")
 
 
 class InvalidControlFlowException(DslError):
@@ -204,10 +215,22 @@ def branches_of(channels: tuple[PipelineChannel, ...]) -> ConditionBranches:
     return chain
 
 
-class ParallelFor(TasksGroup):
+class ParallelFor(TasksGroup, Generic[Item]):
     """Tasks that run once for each item of a list."""
 
     group_type = TasksGroupType.FOR_LOOP
+
+    # Members of dict items can be attributes too (`item.key`), so a checker is told nothing about such items.
+    @overload
+    def __init__(
+        self: ParallelFor[Any],
+        items: Iterable[Mapping[str, Any]],
+        name: str | None = None,
+        parallelism: int | None = None,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, items: Iterable[Item], name: str | None = None, parallelism: int | None = None) -> None: ...
 
     def __init__(self, items: Any, name: str | None = None, parallelism: int | None = None) -> None:
         limit = parallelism or 0
@@ -222,6 +245,7 @@ class ParallelFor(TasksGroup):
         self.items_is_pipeline_channel = isinstance(items, PipelineChannel)
         self.parallelism_limit = limit
 
-    def __enter__(self) -> LoopParameterArgument | LoopArtifactArgument:
+    def __enter__(self) -> Item:
         super().__enter__()
-        return self.loop_argument
+        item: Any = self.loop_argument
+        return item  # type: ignore[no-any-return]  # it stands for the value

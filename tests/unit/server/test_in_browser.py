@@ -12,7 +12,7 @@ from headrace.server.serve import Running, in_background
 from headrace.service.settings import Settings
 from serving import ARTIFACT, FILES, FOLDER, EmptyService
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 #: An artifact that tries what it must not.
 HOSTILE = """<h1>report</h1><script>
