@@ -30,6 +30,13 @@ def test_mypy_strict(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_pyright(tmp_path: Path) -> None:
+    said = run("pyright", "--pythonpath", sys.executable, str(USER_FILE), folder=tmp_path)
+    assert "0 errors" in said, said
+    assert re.findall(r'Type of ".+" is "(.+)"', said) == REVEALED
+
+
+@pytest.mark.slow
 def test_mypy_finds_what_is_wrong(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
     wrong.write_text(

@@ -86,6 +86,32 @@ class Wiring:
         for task in pipeline.tasks.values():
             if task.is_exit_handler:
                 self._check_exit_task(task)
+        self._check_cycles()
+
+    def _check_cycles(self) -> None:
+        """Leave out what waits for nothing, then what waits only for that, and so on: nothing may remain."""
+        waiting = {name: set(upstream) for name, upstream in self.dependencies.items()}
+        followers: dict[str, list[str]] = {}
+        for name, upstream in waiting.items():
+            for one in upstream:
+                followers.setdefault(one, []).append(name)
+        free = [name for name in followers if name not in waiting]
+        while free:
+            done = free.pop()
+            for name in followers.get(done, ()):
+                waiting[name].discard(done)
+                if not waiting[name]:
+                    del waiting[name]
+                    free.append(name)
+        if waiting:
+            names = sorted(waiting)
+            task = next((self.pipeline.tasks[name] for name in names if name in self.pipeline.tasks), None)
+            raise InvalidTopologyException(
+                f"These tasks wait for each other, so none of them can begin: {', '.join(names)}.",
+                code="DEPENDENCY_CYCLE",
+                hint="take out one of the .after(...) calls.",
+                place=task.place if task is not None else None,
+            )
 
     def group(self, group: TasksGroup) -> GroupWiring:
         return self._groups.setdefault(group, GroupWiring())

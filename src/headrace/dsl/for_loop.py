@@ -12,6 +12,7 @@ from headrace.dsl.pipeline_channel import (
     PipelineChannel,
     PipelineParameterChannel,
 )
+from headrace.dsl.text import channels_in
 from headrace.dsl.types.type_utils import (
     DOUBLE,
     INTEGER,
@@ -155,6 +156,12 @@ def _item_of_constants(items: Any, next_number: Any) -> LoopParameterArgument:
     if not items:
         raise DslValueError("Got an empty item list for loop argument.", code="LOOP_ITEMS_EMPTY")
     values = list(items)
+    if next(channels_in(values), None) is not None:
+        raise DslValueError(
+            "The items of a loop are constants with pipeline values among them, which the document cannot hold.",
+            code="LOOP_ITEMS_WITH_CHANNELS",
+            hint="let a component build the list and loop over its output, or use the value inside the loop.",
+        )
     name = f"{LOOP_ITEM_PARAM_NAME_BASE}-{next_number()}"
     argument = LoopParameterArgument(name=name, type=_constants_type(values))
     argument._members = {}

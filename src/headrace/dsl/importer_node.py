@@ -12,7 +12,7 @@ from headrace.dsl.pipeline_task import PipelineTask
 from headrace.dsl.placeholders import InputValuePlaceholder
 from headrace.dsl.structures import ComponentSpec, ImporterImplementation, InputSpec, OutputSpec
 from headrace.dsl.text import replace_tokens
-from headrace.dsl.types.type_utils import STRING, ParameterType, artifact_type
+from headrace.dsl.types.type_utils import STRING, ParameterType, artifact_type, is_artifact_class
 
 _URI, _OUTPUT, _METADATA = "uri", "artifact", "metadata"
 
@@ -58,6 +58,12 @@ def importer(
     download_to_workspace: bool = False,
 ) -> PipelineTask:
     """A task whose output is the artifact at `artifact_uri`."""
+    if not is_artifact_class(artifact_class):
+        raise DslTypeError(
+            f"artifact_class must be an artifact class; got {artifact_class!r}.",
+            code="IMPORTER_CLASS_INVALID",
+            hint="use dsl.Dataset, dsl.Model, dsl.Artifact or a class of your own that extends one.",
+        )
     inputs = _MetadataInputs()
     filled = inputs.filled(metadata)
     type_ = artifact_type(artifact_class)

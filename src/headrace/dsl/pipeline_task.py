@@ -263,7 +263,14 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_container_image(self, name: str | PipelineChannel) -> Self:
-        self._container("set_container_image").image = name
+        container = self._container("set_container_image")
+        if not isinstance(name, str | PipelineChannel):
+            raise DslTypeError(
+                f"An image is a text or a pipeline value, not {name!r}.",
+                code="IMAGE_INVALID",
+                hint="write 'python:3.11'.",
+            )
+        container.image = name
         return self
 
     def set_cpu_request(self, cpu: str | PipelineChannel) -> Self:
@@ -329,6 +336,10 @@ class PipelineTask(Generic[Answer]):
                     f"Got {type(task).__name__}.",
                     code="AFTER_INVALID",
                     hint="give the task itself, not its output." if isinstance(task, PipelineChannel) else None,
+                )
+            if task is self:
+                raise DslValueError(
+                    f"Task {self.name!r} cannot wait for itself.", code="AFTER_SELF", hint="name another task."
                 )
             self.after_dependencies.append(task)
         return self

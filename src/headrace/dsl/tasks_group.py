@@ -98,6 +98,16 @@ class ExitHandler(TasksGroup):
         exit_task.is_exit_handler = True
         pipeline.take_out(exit_task)
 
+    def __enter__(self) -> Any:
+        around = pipeline_context.current("dsl.ExitHandler").current_group
+        if not around.is_root:
+            raise DslValueError(
+                f"dsl.ExitHandler can only be used on the top level of a pipeline; this one is inside {around.name!r}.",
+                code="EXIT_HANDLER_NESTED",
+                hint="put it around the whole group, or make the inner part a pipeline of its own and call that here.",
+            )
+        return super().__enter__()
+
 
 class ConditionBranches(TasksGroup):
     """The whole of an If/Elif/Else chain."""

@@ -728,3 +728,80 @@ def test_a_pipeline_without_tasks(refused: Refused) -> None:
             pass
 
     refused("PIPELINE_EMPTY", make)
+
+
+# What could never run
+
+
+@pytest.mark.parametrize("around", ["if", "loop", "exit"])
+def test_exit_handlers_stand_on_the_top_level(refused: Refused, around: str) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(x: int) -> None:
+            first, second = text(), text()
+            groups = {"if": lambda: dsl.If(x == 1), "loop": lambda: dsl.ParallelFor([1])}
+            outer: Any = groups.get(around, lambda: dsl.ExitHandler(first))()
+            with outer:
+                with dsl.ExitHandler(second):  # here
+                    text()
+
+    refused("EXIT_HANDLER_NESTED", make)
+
+
+def test_waiting_for_itself(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            made = text()
+            made.after(made)  # here
+
+    refused("AFTER_SELF", make)
+
+
+def test_waiting_in_a_circle(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            first = text()  # here
+            second = text()
+            first.after(second)
+            second.after(first)
+
+    assert "text, text-2" in str(refused("DEPENDENCY_CYCLE", make))
+
+
+def test_loops_over_constants_with_values_among_them(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.pipeline
+        def tried(x: str) -> None:
+            with dsl.ParallelFor([x, "b"]):  # here
+                text()
+
+    refused("LOOP_ITEMS_WITH_CHANNELS", make)
+
+
+def test_loops_over_collected_outputs() -> None:
+    def body() -> None:
+        with dsl.ParallelFor(["a"]) as item:
+            made = text(x=item)
+        with dsl.ParallelFor(dsl.Collected(made.output)) as again:
+            text(x=again)
+
+    second = document(body)["root"]["dag"]["tasks"]["for-loop-3"]
+    assert second["dependentTasks"] == ["for-loop-2"]
+    assert second["parameterIterator"]["itemInput"] == "pipelinechannel--text-Output-loop-item"
+
+
+def test_importers_and_images(refused: Refused) -> None:
+    def importer() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            dsl.importer(artifact_uri="a", artifact_class=str)  # here
+
+    def image() -> None:
+        @dsl.pipeline
+        def tried() -> None:
+            text().set_container_image(3)  # type: ignore[arg-type]  # here
+
+    refused("IMPORTER_CLASS_INVALID", importer)
+    refused("IMAGE_INVALID", image)
