@@ -99,7 +99,10 @@ class ExitHandler(TasksGroup):
         pipeline.take_out(exit_task)
 
     def __enter__(self) -> Any:
-        around = pipeline_context.current("dsl.ExitHandler").current_group
+        pipeline = pipeline_context.current("dsl.ExitHandler")
+        while isinstance(pipeline.current_group, ConditionBranches):
+            pipeline.pop()  # an If/Elif chain without Else, which ends here
+        around = pipeline.current_group
         if not around.is_root:
             raise DslValueError(
                 f"dsl.ExitHandler can only be used on the top level of a pipeline; this one is inside {around.name!r}.",

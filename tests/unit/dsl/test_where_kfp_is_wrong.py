@@ -748,6 +748,20 @@ def test_exit_handlers_stand_on_the_top_level(refused: Refused, around: str) -> 
     refused("EXIT_HANDLER_NESTED", make)
 
 
+def test_exit_handler_after_a_chain_without_else() -> None:
+    def body(x: int = 1) -> None:
+        with dsl.If(x == 1):
+            text()
+        with dsl.Elif(x == 2):
+            text()
+        with dsl.ExitHandler(number()):
+            text()
+
+    tasks = document(body)["root"]["dag"]["tasks"]
+    assert set(tasks) == {"condition-branches-1", "exit-handler-4", "number"}
+    assert tasks["number"]["dependentTasks"] == ["exit-handler-4"]
+
+
 def test_waiting_for_itself(refused: Refused) -> None:
     def make() -> None:
         @dsl.pipeline
