@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from harness import ROOT, Server
 
 SCREENSHOTS = ROOT / "tests/browser/screenshots"
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Site:
@@ -88,15 +79,6 @@ def finished(site: Site) -> str:
 def failed(site: Site) -> str:
     """A run in which one iteration of a loop failed."""
     return site.tour("A depth too deep", settings=[{"depth": 3}, {"depth": 99, "broken": True}, {"depth": 9}])
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=_FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -61,15 +61,11 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def page(running: Running):  # type: ignore[no-untyped-def]
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(running.sign_in_link())
-        yield page
-        browser.close()
+def page(running: Running, browser):  # type: ignore[no-untyped-def]
+    page = browser.new_page()
+    page.goto(running.sign_in_link())
+    yield page
+    page.close()
 
 
 LINK = """async ([id, body]) => (await (await fetch(`/api/artifacts/${id}/link`, {
