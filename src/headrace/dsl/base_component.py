@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from headrace.dsl import seams
 from headrace.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
 from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
@@ -118,6 +119,8 @@ class PythonComponent(BaseComponent, Generic[Answer]):
     def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Answer]) -> None:
         super().__init__(component_spec)
         self.python_func = python_func
+        #: For `headrace component build`; None where nothing could be built.
+        self.recipe: ImageRecipe | None = None
         self._refuse_artifact_list_outputs()
         implementation = component_spec.implementation
         if isinstance(implementation, ContainerImplementation) and implementation.command:
