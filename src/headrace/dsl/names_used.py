@@ -48,6 +48,8 @@ def _hint(func: Callable[..., Any], name: str) -> str:
     value = func.__globals__.get(name)
     if isinstance(value, types.ModuleType):
         return f"import it inside the function: `import {value.__name__}`."
+    if isinstance(value, type | types.FunctionType) and value.__module__ not in (func.__module__, "__main__"):
+        return f'import it inside the function (`from {value.__module__} import {value.__name__}`), with code=".".'
     if isinstance(value, types.FunctionType):
         return f"@dsl.component(additional_funcs=[{name}]), or define it inside the function."
     return "define it inside the function, or make it an input."

@@ -61,7 +61,11 @@ class Code(StrEnum):
         "An output artifact is neither a file nor a directory of files, or lies outside the attempt.",
     )
 
-    # environments, images, engines
+    # code, environments, images, engines
+    CODE_ARCHIVE_INVALID = (
+        "CODE_ARCHIVE_INVALID",
+        "The archive of the user's own modules that came with the component is damaged or too large.",
+    )
     PACKAGE_NOT_FOUND = (
         "PACKAGE_NOT_FOUND",
         "A package the component asks for, or that version of it, does not exist in the index.",

@@ -19,6 +19,7 @@ import msgspec
 
 import headrace
 from headrace.engine.model import ContainerSpec, Json, LaunchOrder, Reason
+from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import executor_input, local_path, make_output_directories
 from headrace.executors.places import Place
@@ -44,8 +45,9 @@ _INSTALL_AND_RUN = (
 class ContainerMaker:
     """Makes work of orders that need their image."""
 
-    def __init__(self, engine: str = "") -> None:
+    def __init__(self, engine: str, code: CodeFolders) -> None:
         self._engine = engine
+        self._code = code
         self._present: set[str] = set()
         self._pulling: dict[str, asyncio.Lock] = {}
 
@@ -62,7 +64,8 @@ class ContainerMaker:
         asked = order.container if entry is None else msgspec.structs.replace(order.container, command=(), args=())
         spec = render_container(asked, document, order.facts)
         if entry is not None:
-            spec = _served_by_our_runtime(entry, document, place, mounts, spec)
+            code = await self._code.get(entry)
+            spec = _served_by_our_runtime(entry, document, place, mounts, spec, code)
         await self._have_image(engine, spec.image, waiting)
         name = container_name(place)
         env_file, inherited = _write_variables(spec.env, place)
@@ -189,11 +192,19 @@ def _entrypoint(spec: ContainerSpec) -> tuple[str, ...]:
 
 
 def _served_by_our_runtime(
-    entry: PythonEntry, document: dict[str, Json], place: Place, mounts: Mounts, spec: ContainerSpec
+    entry: PythonEntry,
+    document: dict[str, Json],
+    place: Place,
+    mounts: Mounts,
+    spec: ContainerSpec,
+    code: Path | None,
 ) -> ContainerSpec:
     """The image's Python runs our runtime, shown to it read-only, instead of fetching kfp with pip."""
     source, package = f"{_INSIDE}/source", f"{_INSIDE}/python/headrace"
-    write_request(entry, document, place, source=source, outcome=f"{_OUTPUTS}/{place.outcome.name}")
+    inside = f"{_INSIDE}/code" if code else ""
+    write_request(entry, document, place, source=source, outcome=f"{_OUTPUTS}/{place.outcome.name}", code=inside)
+    if code:
+        mounts.add(str(code), inside)
     mounts.add(str(place.source), source)
     mounts.add(str(Path(headrace.__file__).parent), package)
     runtime, request = f"{package}/runtime/main.py", f"{source}/request.json"

@@ -10,6 +10,7 @@ import msgspec
 
 import headrace
 from headrace.engine.model import Json, LaunchOrder, Reason
+from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.environments import Environments, Packages
 from headrace.executors.executor_input import executor_input, make_output_directories
@@ -30,8 +31,9 @@ RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
 class PythonMaker:
     """Makes work of orders that start a Python function in KFP's way."""
 
-    def __init__(self, environments: Environments) -> None:
+    def __init__(self, environments: Environments, code: CodeFolders) -> None:
         self._environments = environments
+        self._code = code
 
     async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
         """See Maker."""
@@ -39,9 +41,12 @@ class PythonMaker:
         if entry is None or order.container is None:
             raise Refusal(Code.ORDER_INVALID, "This is not a Python component.", retryable=False)
         environment = await self._environments.get(packages_of(entry), lambda: waiting(_building(entry)))
+        code = await self._code.get(entry)
         document = executor_input(order, place.outputs)
         make_output_directories(order, place)
-        write_request(entry, document, place, source=str(place.source), outcome=str(place.outcome))
+        write_request(
+            entry, document, place, source=str(place.source), outcome=str(place.outcome), code=str(code or "")
+        )
         own = render_variables(order.container, document, order.facts)
         work = Work(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
@@ -73,7 +78,9 @@ def _activated(environment: Path) -> dict[str, str]:
     return {"VIRTUAL_ENV": str(environment), "PATH": path}
 
 
-def write_request(entry: PythonEntry, document: dict[str, Json], place: Place, *, source: str, outcome: str) -> None:
+def write_request(
+    entry: PythonEntry, document: dict[str, Json], place: Place, *, source: str, outcome: str, code: str
+) -> None:
     """Write what the runtime reads: the source, and the request by paths as the component sees them."""
     place.source.mkdir(exist_ok=True)
     (place.source / SOURCE_FILE).write_text(entry.source, encoding="utf-8")
@@ -82,6 +89,7 @@ def write_request(entry: PythonEntry, document: dict[str, Json], place: Place, *
         "source": f"{source}/{SOURCE_FILE}",
         "function": entry.function,
         "outcome": outcome,
+        "code": code,
     }
     (place.source / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from headrace.engine.model import LaunchOrder
+from headrace.executors.code import CodeFolders
 from headrace.executors.container import ContainerMaker
 from headrace.executors.environments import Environments
 from headrace.executors.outputs import Porter
@@ -29,11 +30,13 @@ def make_executor(
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
     With `containers_only`, Python components too run in their image. `environments` is the home whose environments
-    are shared, when not `home` itself.
+    and unpacked code are shared, when not `home` itself.
     """
+    shared = (environments or home).absolute()
+    code = CodeFolders(shared)
     makers: Mapping[str, Maker] = {
-        "python": PythonMaker(Environments((environments or home).absolute())),
-        "container": ContainerMaker(container_engine),
+        "python": PythonMaker(Environments(shared), code),
+        "container": ContainerMaker(container_engine, code),
     }
     return ProcessExecutor(
         home,

@@ -1,7 +1,8 @@
 """One attempt of a Python component, from its request file to its outputs.
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
-`source` (a Python file), `function` (a name in it) and `outcome` (where to tell of a failure).
+`source` (a Python file), `function` (a name in it), `outcome` (where to tell of a failure) and `code` (the folder of
+the user's own modules, if the component brings any).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def run(request_path: str) -> int:
 
 def _execute(request: dict[str, Any]) -> int:
     executor_input = request["executor_input"]
-    function = _load(request["source"], request["function"])
+    function = _load(request["source"], request["function"], request.get("code", ""))
     files = Files(executor_input, function)
     arguments = arguments_for(function, executor_input, files)
     status = 0
@@ -66,7 +67,7 @@ def _status(code: Any) -> int:
     return 1
 
 
-def _load(source: str, name: str) -> Callable[..., Any]:
+def _load(source: str, name: str, code: str) -> Callable[..., Any]:
     """The function `name` of the file `source`, made as a module that others can import by its name."""
     directory, filename = os.path.split(source)
     with open(source, encoding="utf-8") as file:  # noqa: PTH123
@@ -74,6 +75,9 @@ def _load(source: str, name: str) -> Callable[..., Any]:
     _load_late(text)
     module = type(sys)(filename[: -len(".py")])
     module.__file__ = source
+    if code:
+        # The source would unpack the modules itself; here that has been done, once for all attempts.
+        module.__dict__["__HEADRACE_CODE_PLACE"] = code
     sys.modules[module.__name__] = module
     sys.path.insert(0, directory)
     exec(compile(text, source, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what we are here for

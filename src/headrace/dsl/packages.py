@@ -1,0 +1,277 @@
+"""A component's packages from the files that projects keep them in: requirements files, pyproject.toml with uv.lock.
+
+They become plain requirements of the start-up command, so that stock Kubeflow Pipelines installs the same ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from headrace.dsl.errors import DslValueError, Place, function_place
+
+
+class Wanted(NamedTuple):
+    """What a component wants installed, and from where."""
+
+    requirements: list[str]
+    index_urls: list[str] | None
+    trusted_hosts: list[str] | None
+
+
+#: What a task gets without asking; in a project it is there for writing pipelines.
+_OURS = ("headrace", "kfp")
+_MAX_BYTES = 1024 * 1024
+_NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\]\s*)?(?=[=<>!~;@(]|\Z)(.*)", re.DOTALL)
+_URL = re.compile(r"(?:[a-z]+\+)?(?:https?|ssh)://\S+", re.IGNORECASE)
+#: What can stand in a shell command as it is.
+_INDEX_URL = re.compile(r"https?://[A-Za-z0-9._~%+=/:\[\]-]+")
+_SECRET = re.compile(r"://[^/\s@]+@|\$\{")
+_HASH = re.compile(r"\s+--hash[= ]\S+")
+_OPTION = re.compile(r"(-[A-Za-z]|--[a-z-]+)\s*[= ]?\s*(.*)", re.DOTALL)
+_OPTIONS = {"-r": "--requirement", "-i": "--index-url", "-e": "--editable", "-c": "--constraint"}
+
+
+def from_files(
+    func: Callable[..., Any], given: Wanted, requirements: str | Path | None, project: str | Path | None
+) -> Wanted:
+    """What was given in the decorator, and then what the files say. Paths are relative to the function's file."""
+    from headrace.dsl.code import base_of
+
+    place = function_place(func)
+    found = _Found(place)
+    if requirements is not None:
+        found.read(base_of(func) / requirements)
+    if project is not None:
+        found.requirements.extend(project_requirements(base_of(func) / project, place))
+    return found.added_to(given)
+
+
+class _Found:
+    """What requirements files say, as they are read."""
+
+    def __init__(self, place: Place | None) -> None:
+        self.place = place
+        self.requirements: list[str] = []
+        self._index = ""
+        self._extra: list[str] = []
+        self._hosts: list[str] = []
+        self._seen: set[Path] = set()
+
+    def added_to(self, given: Wanted) -> Wanted:
+        requirements = list(dict.fromkeys((*given.requirements, *self.requirements)))
+        hosts = self._hosts if given.trusted_hosts is None else [*given.trusted_hosts, *self._hosts]
+        if given.index_urls or self._index:
+            first = [self._index] if self._index else []
+            urls = list(dict.fromkeys((*(given.index_urls or ()), *first, *self._extra)))
+            # Without any host given, KFP's command would trust every index blindly, which the file does not say.
+            return Wanted(requirements, urls, given.trusted_hosts if given.index_urls and not hosts else hosts)
+        options = [f"--extra-index-url={url}" for url in self._extra]
+        return Wanted([*options, *requirements], given.index_urls, given.trusted_hosts)
+
+    def read(self, path: Path) -> None:
+        """One file, with those that it includes."""
+        path = path.resolve()
+        if path in self._seen:
+            return
+        self._seen.add(path)
+        for line, text in _lines(_text_of(path, self.place)):
+            self._take(text, path, Place(str(path), line))
+
+    def _take(self, text: str, path: Path, place: Place) -> None:
+        if not text.startswith("-"):
+            self.requirements.append(checked(_HASH.sub("", text).strip(), place))
+            return
+        option = _OPTION.fullmatch(text)
+        name, value = (_OPTIONS.get(option[1], option[1]), option[2].strip()) if option else (text, "")
+        if name == "--requirement":
+            self.place = place
+            self.read(path.parent / value)
+        elif name == "--index-url":
+            self._index = _checked_url(value, place)
+        elif name == "--extra-index-url":
+            self._extra.append(_checked_url(value, place))
+        elif name == "--trusted-host" and re.fullmatch(r"[A-Za-z0-9.:_\[\]-]+", value):
+            self._hosts.append(value)
+        elif name == "--pre":
+            self.requirements.append(name)
+        elif name == "--editable":
+            _refuse_local(value, place)
+        elif name != "--require-hashes":
+            _refuse(
+                f"the option {text.split()[0]} cannot travel with a component",
+                place,
+                "keep to requirements, -r, --index-url, --extra-index-url, --trusted-host and --pre; "
+                "`uv pip compile` makes one list of exact versions of several files.",
+            )
+
+
+def _text_of(path: Path, place: Place | None) -> str:
+    if not path.is_file():
+        raise DslValueError(
+            f"There is no requirements file {path}.",
+            code="REQUIREMENTS_NOT_FOUND",
+            hint="the path is relative to the file that defines the component; with -r, to the file that includes it.",
+            place=place,
+        )
+    content = path.read_bytes()
+    try:
+        if len(content) > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        return content.decode("utf-8-sig")
+    except ValueError as error:
+        _refuse(f"the file cannot be read: {error}", Place(str(path), 1), "write requirements as UTF-8 text.")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that say something, with their number; those ending in a backslash go on in the next."""
+    began, before = 0, ""
+    for number, line in enumerate((*text.splitlines(), ""), 1):
+        began = began if before else number
+        if not before.strip() and line.lstrip().startswith("#"):
+            continue
+        if line.endswith("\\"):
+            before += line[:-1] + " "
+            continue
+        whole = re.sub(r"(^|\s)#.*", "", before + line).strip()
+        before = ""
+        if whole:
+            yield began, whole
+
+
+def checked(requirement: str, place: Place) -> str:
+    """A requirement as it can stand in the command; refused where it would mean something else in a task."""
+    if _SECRET.search(requirement) and not re.match(r"[^:]*\bgit\+ssh://\w+@", requirement):
+        _refuse_secret(place)
+    if not requirement.isprintable() or "\\" in requirement:
+        _refuse(f"{requirement!r} holds characters that a requirement cannot", place, "write it as `name==1.2`.")
+    if _URL.fullmatch(requirement):
+        return requirement
+    found = _NAME.fullmatch(requirement)
+    rest = found[2].strip() if found else ""
+    if found is None or re.search(r"\.(?:whl|zip|tar\.gz)$", found[1]):
+        if "/" in requirement or requirement.startswith(".") or found is not None:
+            _refuse_local(requirement, place)
+        _refuse(f"{requirement!r} is no requirement", place, "write it as `name==1.2`.")
+    if rest.startswith("@") and not _URL.match(rest[1:].strip()):
+        _refuse_local(requirement, place)
+    # Shells end a quoted word at the same quote; markers may use either.
+    return requirement.replace("'", '"')
+
+
+def _checked_url(url: str, place: Place) -> str:
+    if _SECRET.search(url):
+        _refuse_secret(place)
+    if not _INDEX_URL.fullmatch(url):
+        _refuse(f"{url!r} is no address of a package index", place, "write https://HOST/PATH.")
+    return url
+
+
+def _refuse(what: str, place: Place, hint: str) -> NoReturn:
+    raise DslValueError(f"This requirement cannot be used: {what}.", code="REQUIREMENT_INVALID", hint=hint, place=place)
+
+
+def _refuse_local(what: str, place: Place) -> NoReturn:
+    raise DslValueError(
+        f"{what!r} is on this machine, and a task may run on another.",
+        code="REQUIREMENT_LOCAL",
+        hint='ship your own packages with @dsl.component(code=["my_package"]), and name the others by version.',
+        place=place,
+    )
+
+
+def _refuse_secret(place: Place) -> NoReturn:
+    raise DslValueError(
+        "A user, password, token or variable stands in this address; everybody who can read the pipeline would see it.",
+        code="REQUIREMENT_SECRET",
+        hint="configure the index where tasks run (UV_INDEX_URL or PIP_INDEX_URL, a netrc file), not in the pipeline.",
+        place=place,
+    )
+
+
+# projects
+
+
+def project_requirements(path: Path, place: Place | None) -> list[str]:
+    """The exact versions of uv.lock; without a lock, what pyproject.toml asks for, with a warning."""
+    path = path.resolve()
+    file = path if path.name == "pyproject.toml" else path / "pyproject.toml"
+    if not file.is_file():
+        raise DslValueError(
+            f"There is no project at {path}: it has no pyproject.toml.",
+            code="PROJECT_NOT_FOUND",
+            hint="the path is relative to the file that defines the component.",
+            place=place,
+        )
+    lock = next((folder / "uv.lock" for folder in file.parents if (folder / "uv.lock").is_file()), None)
+    uv = _uv() if lock else None
+    if lock is None or uv is None:
+        missing = "there is no uv.lock (`uv lock` makes one)" if lock is None else "the program uv is not here"
+        warnings.warn(
+            f"{place}: versions are not exact, because {missing}; what pyproject.toml asks for is installed.",
+            UserWarning,
+            stacklevel=5,
+        )
+        return _declared(file, place)
+    lines = _lines(_exported(uv, file.parent, file.read_bytes(), lock.read_bytes(), place))
+    return [checked(text.removeprefix("-e "), Place(str(lock), 1)) for _, text in lines]
+
+
+def _uv() -> str | None:
+    import shutil
+
+    try:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv")
+
+
+@functools.lru_cache(maxsize=8)
+def _exported(uv: str, folder: Path, project: bytes, lock: bytes, place: Place | None) -> str:
+    """What uv makes of the lock; once for all components of a pipeline that name the same project."""
+    import os
+    import subprocess
+
+    words = [uv, "export", "--frozen", "--no-emit-workspace", "--no-default-groups", "--no-hashes", "--no-annotate"]
+    prune = [word for name in _OURS for word in ("--prune", name)]
+    done = subprocess.run(
+        [*words, "--no-header", "--offline", "--quiet", *prune],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DslValueError(
+            f"uv cannot read the lock of {folder}: {done.stderr.strip()[-1000:]}",
+            code="PROJECT_LOCK_FAILED",
+            hint="`uv lock` makes it anew.",
+            place=place,
+        )
+    return done.stdout
+
+
+def _declared(file: Path, place: Place | None) -> list[str]:
+    import tomllib
+
+    try:
+        project = tomllib.loads(file.read_text("utf-8")).get("project", {})
+        asked = project.get("dependencies", [])
+        if "dependencies" in project.get("dynamic", []) or not all(isinstance(one, str) for one in asked):
+            raise ValueError("its dependencies are not listed in it")
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DslValueError(
+            f"{file} cannot be used: {error}.",
+            code="PROJECT_INVALID",
+            hint="list dependencies under [project], or use requirements=.",
+            place=place,
+        ) from None
+    kept = [one for one in asked if re.split(r"[^A-Za-z0-9._-]", one.strip(), maxsplit=1)[0].lower() not in _OURS]
+    return [checked(one, Place(str(file), 1)) for one in kept]
