@@ -6,13 +6,14 @@ import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from headrace.dsl import embedding, names_used, source
+from headrace.dsl import embedding, names_used, packages, source
 from headrace.dsl.base_component import ContainerComponent, PythonComponent
 from headrace.dsl.component_factory import interface_of, passthroughs, resolved_signature
 from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
-from headrace.dsl.errors import DslTypeError, function_place
+from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_task import Answer
 from headrace.dsl.placeholders import (
     ContainerComponentArtifactChannel,
@@ -24,6 +25,9 @@ from headrace.dsl.placeholders import (
 )
 from headrace.dsl.structures import ComponentSpec, ContainerImplementation, ContainerSpec
 from headrace.dsl.types.type_utils import ArtifactType
+
+if TYPE_CHECKING:
+    from headrace.dsl.code import Code
 
 DEFAULT_BASE_IMAGE = "python:3.11"
 
@@ -58,6 +62,9 @@ def component(
     additional_funcs: list[Callable[..., Any]] | None = None,
     embedded_artifact_path: str | None = None,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
+    code: Code | None = None,
+    requirements: str | Path | None = None,
+    project: str | Path | None = None,
 ) -> Decorator: ...
 
 
@@ -76,11 +83,18 @@ def component(
     additional_funcs: list[Callable[..., Any]] | None = None,
     embedded_artifact_path: str | None = None,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
+    code: Code | None = None,
+    requirements: str | Path | None = None,
+    project: str | Path | None = None,
 ) -> Any:
     """Make a component of a Python function.
 
     Its source is shipped with the pipeline and `packages_to_install` are installed where it runs; with
     `target_image` the function is expected inside that image instead (see `headrace component build`).
+
+    `code="."` ships the modules beside the file too, `code=["package", "module.py"]` only those; packages also come
+    from a `requirements` file, or as locked in a `project`'s uv.lock. All paths are relative to the file that defines
+    the component.
     """
     if func is None:
         return functools.partial(
@@ -97,16 +111,22 @@ def component(
             additional_funcs=additional_funcs,
             embedded_artifact_path=embedded_artifact_path,
             task_config_passthroughs=task_config_passthroughs,
+            code=code,
+            requirements=requirements,
+            project=project,
         )
     helper = embedding.extraction_helper(embedded_artifact_path) if embedded_artifact_path else None
-    return _python_component(
+    wanted = packages.Wanted(source.checked_packages(packages_to_install), pip_index_urls, pip_trusted_hosts)
+    if requirements is not None or project is not None:
+        wanted = packages.from_files(func, wanted, requirements, project)
+    made = _python_component(
         func,
         base_image=base_image,
         target_image=target_image,
         install=source.install_command(
-            packages=source.checked_packages(packages_to_install),
-            index_urls=pip_index_urls,
-            trusted_hosts=pip_trusted_hosts,
+            packages=wanted.requirements,
+            index_urls=wanted.index_urls,
+            trusted_hosts=wanted.trusted_hosts,
             install_kfp=install_kfp_package and target_image is None,
             kfp_package_path=kfp_package_path,
             use_venv=use_venv,
@@ -115,7 +135,17 @@ def component(
         helper=helper,
         task_config=passthroughs(task_config_passthroughs),
         output_component_file=output_component_file,
+        code=code,
     )
+    made.recipe = ImageRecipe(
+        base_image=base_image or DEFAULT_BASE_IMAGE,
+        target_image=target_image,
+        packages=tuple(wanted.requirements),
+        index_urls=tuple(wanted.index_urls or ()),
+        trusted_hosts=None if wanted.trusted_hosts is None else tuple(wanted.trusted_hosts),
+        output_component_file=output_component_file,
+    )
+    return made
 
 
 def _python_component(
@@ -128,22 +158,42 @@ def _python_component(
     helper: str | None,
     task_config: list[TaskConfigPassthrough],
     output_component_file: str | None,
+    code: Code | None = None,
 ) -> PythonComponent:
     spec = interface_of(func)
     spec.task_config_passthroughs = task_config
+    own, brought = _own_code(func, code, target_image)
     if target_image:
         command = source.image_command()
     else:
-        command = source.source_command(func, additional_funcs, helper)
+        command = source.source_command(func, additional_funcs, "\n\n".join(filter(None, (own, helper))) or None)
         names_used.check(func, additional_funcs, embedded=helper is not None)
     image = target_image or base_image or DEFAULT_BASE_IMAGE
-    spec.implementation = ContainerImplementation(image, [*install, *command], [*source.arguments(func.__name__)])
+    spec.implementation = ContainerImplementation(
+        image, [*install, *command], [*source.arguments(func.__name__), *brought]
+    )
     made = PythonComponent(spec, func)
     if REGISTERED_MODULES is not None:
         REGISTERED_MODULES[made.name] = made
     if output_component_file:
         _write(made, output_component_file)
     return made
+
+
+def _own_code(func: Callable[..., Any], code: Code | None, target_image: str | None) -> tuple[str | None, list[str]]:
+    """Source and arguments that bring the user's own modules along."""
+    if code is None:
+        return None, []
+    if target_image:
+        raise DslValueError(
+            "code= ships modules with the source, but with target_image= the source is in the image.",
+            code="CODE_IN_IMAGE",
+            hint="leave out one of the two: `headrace component build` puts your modules into the image.",
+            place=function_place(func),
+        )
+    from headrace.dsl.code import shipment
+
+    return shipment(code, func)
 
 
 def _write(made: PythonComponent, path: str) -> None:

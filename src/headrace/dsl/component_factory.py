@@ -157,7 +157,8 @@ def _parameters(
         role = marker(annotation)
         if role is EmbeddedAnnotation:
             continue
-        if role is OutputAnnotation or isinstance(annotation, OutputPath):
+        # By name: KFP's own marker stands here inside of an image that KFP's executor runs.
+        if role is OutputAnnotation or type(annotation).__name__ == OutputPath.__name__:
             outputs[name] = OutputSpec(type=_type_of(annotation, f"Parameter {name!r}"))
             continue
         type_ = _type_of(annotation, f"Parameter {name!r}")
@@ -192,8 +193,9 @@ def _parameter_annotation(name: str, parameter: inspect.Parameter) -> Any:
 
 
 def _type_of(annotation: Any, what: str) -> ValueType:
-    if isinstance(annotation, InputPath | OutputPath) or type(annotation).__name__ in ("InputPath", "OutputPath"):
-        found: ValueType = annotation.type
+    if type(annotation).__name__ in ("InputPath", "OutputPath"):
+        ours = annotation if isinstance(annotation, InputPath | OutputPath) else InputPath(annotation.type)
+        found: ValueType = ours.type
         return found
     return value_type(unmarked(annotation), what=what)
 
