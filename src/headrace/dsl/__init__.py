@@ -6,6 +6,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from headrace.dsl import kfp_image as _kfp_image
 from headrace.dsl.constants import (
     PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER,
     PIPELINE_JOB_ID_PLACEHOLDER,
@@ -90,6 +91,8 @@ else:
                     return found
         raise AttributeError(f"module 'headrace.dsl' has no attribute {name!r}")
 
+
+globals().update(_kfp_image.borrowed())
 
 __all__ = [
     "HTML",
