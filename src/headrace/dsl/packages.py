@@ -147,8 +147,8 @@ def checked(requirement: str, place: Place) -> str:
     """A requirement as it can stand in the command; refused where it would mean something else in a task."""
     if _SECRET.search(requirement) and not re.match(r"[^:]*\bgit\+ssh://\w+@", requirement):
         _refuse_secret(place)
-    if not requirement.isprintable() or "\\" in requirement:
-        _refuse(f"{requirement!r} holds characters that a requirement cannot", place, "write it as `name==1.2`.")
+    if not requirement.isprintable() or "\\" in requirement or " -" in requirement:
+        _refuse(f"{requirement!r} holds more than a requirement", place, "write it as `name==1.2`.")
     if _URL.fullmatch(requirement):
         return requirement
     found = _NAME.fullmatch(requirement)
