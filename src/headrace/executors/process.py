@@ -286,6 +286,10 @@ class ProcessExecutor:
                 timer.cancel()
         taken = await processes.settled_claim(known.place.claim, known.place.tag)
         if taken is None or (ours and taken == PARTIAL):
+            if known.grace_until is not None:
+                # It was ended before it could begin.
+                known.ended.set()
+                return await self._finish(known, claim, known.family, kept)
             processes.reap(claim.pid)
             told = log_end(known.place.log)
             raise Refusal(Code.LAUNCH_FAILED, f"The attempt's supervisor could not begin. {told}")

@@ -15,6 +15,7 @@ import pytest
 
 from harness import processes_of
 from headrace.engine.model import AttemptId
+from headrace.executors import supervisor
 from headrace.executors.port import Failed, Lost, Started, Stopped, Succeeded, Waiting
 from orders import RUN_ID
 
@@ -146,9 +147,9 @@ async def test_artifact_never_written_is_empty(home, open_watch, order):
 )
 async def test_stop_leaves_nothing(source, home, open_watch, order):
     watch = open_watch(home)
-    asked = order(source)
+    asked = order(source.replace("time.sleep(600)", "print('ready', flush=True); time.sleep(600)"))
     await watch.executor.launch(asked)
-    await watch.start_of(asked.attempt)
+    await log_says(watch.executor, asked.attempt, b"ready")
     await watch.executor.stop(asked.attempt)
     assert isinstance(await watch.end_of(asked.attempt), Stopped)
     assert processes_of(home) == []
@@ -210,6 +211,18 @@ async def test_stop_of_what_waits(home, open_watch, order):
     await watch.executor.stop(first.attempt)
     await watch.start_of(third.attempt)
     assert not [report for report in watch.of(second.attempt) if isinstance(report, Started)]
+
+
+@pytest.mark.parametrize("before", ["", "set -C; : > $1/claim; "], ids=["no claim", "a claim half written"])
+async def test_stop_of_what_has_hardly_begun(before, home, open_watch, order, monkeypatch):
+    monkeypatch.setattr(supervisor, "_SCRIPT", f"{before}sleep 600")
+    watch = open_watch(home)
+    asked = order(SLEEPS)
+    await watch.executor.launch(asked)
+    await watch.start_of(asked.attempt)
+    await watch.executor.stop(asked.attempt)
+    assert isinstance(await watch.end_of(asked.attempt), Stopped)
+    assert processes_of(home) == []
 
 
 async def test_stop_of_the_unknown(home, open_watch):
