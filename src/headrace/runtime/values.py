@@ -90,9 +90,9 @@ def strict(what: str, value: Any, **details: Any) -> Any:
     """`value` as it comes back from JSON; refuses what JSON cannot say."""
     try:
         text = json.dumps(value, allow_nan=False, default=_unusual)
-        text.encode("utf-8")
         if "\\ud" in text:
-            json.loads(text).__repr__().encode("utf-8")
+            # Escaped, a lone surrogate passes for JSON; whoever reads it as UTF-8 stumbles.
+            json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         where, why = find_fault(value) or ("", str(error) or type(error).__name__)
         raise Problem("OUTPUT_INVALID", f"{what}{where} {why}", got=type_name(value), **details) from None
@@ -130,7 +130,9 @@ def _fault_in(items: Any, where: str, depth: int) -> tuple[str, str] | None:
     for key, member in items:
         if not isinstance(key, (str, int, float, bool)) and key is not None:
             return where, f"has a key of type {type_name(key)}; keys must be texts."
-        found = find_fault(member, f"{where}[{key!r}]", depth + 1)
+        found = (isinstance(key, str) and _fault_of_text(key, f"{where}[{key!r}]")) or find_fault(
+            member, f"{where}[{key!r}]", depth + 1
+        )
         if found:
             return found
     return None

@@ -95,6 +95,18 @@ DEEDS: dict[str, Deed] = {
         code="OUTPUT_INVALID",
         words=("'Output'", "infinite"),
     ),
+    "half a character": Deed(
+        source="def f() -> dict:\n    return {'names': ['whole', '\\ud800']}",
+        gives={"Output": "STRUCT"},
+        code="OUTPUT_INVALID",
+        words=("'Output'", "['names'][1]", "surrogate"),
+    ),
+    "half a character as a key": Deed(
+        source="def f() -> dict:\n    return {'\\ud800': 1}",
+        gives={"Output": "STRUCT"},
+        code="OUTPUT_INVALID",
+        words=("'Output'", "surrogate"),
+    ),
     "wrong type": Deed(
         source="def f() -> int:\n    return 'seven'",
         gives={"Output": "NUMBER_INTEGER"},
