@@ -128,12 +128,13 @@ def check_home(home: Path) -> Finding:
             note=f"{place} cannot be written to: {error.strerror}",
             fix=f"Make it writable (ls -ld {place}), or choose another: --home or HEADRACE_HOME",
         )
-    if newer := _made_by_newer(home):
+    if trouble := _trouble_with_database(home):
+        note, fix = trouble
         return Finding(
             subject="data directory",
             verdict="fail",
-            note=newer,
-            fix="Use that version of Headrace, or another directory: --home or HEADRACE_HOME",
+            note=note,
+            fix=f"{fix}, or choose another directory: --home or HEADRACE_HOME",
         )
     return Finding(
         subject="data directory", verdict="ok", note=f"{home}{'' if home.exists() else ' (made on first use)'}"
@@ -215,20 +216,22 @@ def running_url(home: Path) -> str:
     return url if isinstance(url, str) else ""
 
 
-def _made_by_newer(home: Path) -> str:
-    """What is wrong with the age of the database; "" for nothing."""
+def _trouble_with_database(home: Path) -> tuple[str, str] | None:
+    """What is wrong with the database, and what to do."""
     database = home / "headrace.db"
     if not database.exists() or importlib.util.find_spec("sqlalchemy") is None:
-        return ""
+        return None
     from headrace.store.dialect import peek_version
-    from headrace.store.errors import StoreError
+    from headrace.store.errors import Newer, StoreError
     from headrace.store.migrations import check_version
 
     try:
         check_version(peek_version(database))
+    except Newer as error:
+        return str(error), "Use that version of Headrace"
     except StoreError as error:
-        return str(error)
-    return ""
+        return str(error), f"Put a good copy of {database} in its place"
+    return None
 
 
 def _uv() -> str | None:

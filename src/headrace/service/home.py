@@ -38,21 +38,35 @@ class Home:
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
+            _keep_private(path)
             home = cls(path, lock, _secret(path / "page.key"))
         except OSError as error:
             os.close(lock)
             raise unusable(path, error) from error
         return home
 
-    @property
     def database(self) -> Path:
-        """The database file."""
-        return self.path / "headrace.db"
+        """The database file, empty where there was none: SQLite itself would make it for all to read."""
+        path = self.path / "headrace.db"
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise unusable(self.path, error) from error
+        return path
 
     def close(self) -> None:
         """Let others have it."""
         # Closing lets go of the lock; who had it last stays written there and does no harm.
         os.close(self._lock)
+
+
+def _keep_private(path: Path) -> None:
+    """Nobody else reads what runs hold, even in a directory that was there before and is open to others."""
+    for name in ("artifacts", "attempts", "envs"):
+        (path / name).mkdir(mode=0o700, exist_ok=True)
+        (path / name).chmod(0o700)
+    for file in path.glob("headrace.db*"):
+        file.chmod(0o600)
 
 
 def _holder(path: Path) -> dict[str, Any]:

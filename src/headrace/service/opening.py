@@ -66,7 +66,7 @@ def _executor(settings: Settings, artifacts: LocalStore) -> Executor:
 
 async def _open_database(settings: Settings, home: Home | None) -> Database:
     try:
-        return await Database.open(home.database if home else None)
+        return await Database.open(home.database() if home else None)
     except store.StoreError as error:
         raise _meaning(error, settings) from error
 
@@ -75,6 +75,12 @@ def _meaning(error: store.StoreError, settings: Settings) -> Exception:
     """SQLite says "cannot open" or "I/O error" for a full disk too."""
     if isinstance(error, store.Broken) and shutil.disk_usage(settings.home).free < _LITTLE_ROOM:
         return unavailable(settings.home, "HOME_FULL", str(error))
+    if isinstance(error, store.Broken):
+        message = (
+            f"The database in the data directory {settings.home} cannot be used: {error}. Put a good copy of "
+            "headrace.db in its place, or choose another directory with HEADRACE_HOME."
+        )
+        return Unavailable(message, code="STORE_FAILED", home=str(settings.home))
     meaning = translated(error, settings)
     return meaning if isinstance(meaning, Unavailable) else Unavailable(str(error), code="STORE_FAILED")
 

@@ -49,7 +49,16 @@ def test_a_data_directory_made_by_a_newer_version(tmp_path: Path):
     engine.dispose()
     found = doctor.check_home(tmp_path)
     assert found.verdict == "fail"
-    assert "99" in found.note or "newer" in found.note
+    assert "99" in found.note
+    assert found.fix.startswith("Use that version")
+
+
+def test_a_database_that_is_none(tmp_path: Path):
+    (tmp_path / "headrace.db").write_bytes(b"no database" * 1000)
+    found = doctor.check_home(tmp_path)
+    assert found.verdict == "fail"
+    assert "not a database" in found.note
+    assert str(tmp_path / "headrace.db") in found.fix
 
 
 def test_a_port_that_is_taken(tmp_path: Path):

@@ -44,6 +44,18 @@ async def test_a_home_is_made_private_and_found_again(tmp_path: Path):
     await service.close()
 
 
+async def test_what_is_in_an_open_home_is_private_all_the_same(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "attempts").mkdir(mode=0o755)
+    await (await opened(tmp_path)).close()
+    (tmp_path / "headrace.db").chmod(0o644)
+    service = await opened(tmp_path)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    await service.close()
+    assert {"headrace.db", "headrace.db-wal", "artifacts", "attempts", "envs", "page.key"} <= set(modes)
+    assert not any(modes.values()), modes
+
+
 async def test_a_home_in_use_says_by_whom(tmp_path: Path):
     service = await opened(tmp_path)
     (tmp_path / "server.json").write_text(f'{{"pid": {os.getpid()}, "url": "http://127.0.0.1:1234"}}')
@@ -79,7 +91,8 @@ async def test_what_is_no_directory_is_refused(tmp_path: Path):
 async def test_a_damaged_database_is_refused_untouched(tmp_path: Path):
     await (await opened(tmp_path)).close()
     (tmp_path / "headrace.db").write_bytes(b"no database" * 1000)
-    assert (await refused(tmp_path)).code == "STORE_FAILED"
+    error = await refused(tmp_path)
+    assert (error.code, str(tmp_path) in str(error)) == ("STORE_FAILED", True)
     assert (tmp_path / "headrace.db").read_bytes() == b"no database" * 1000
 
 
