@@ -24,15 +24,15 @@ def check_host(request: Request, allowed: frozenset[str]) -> str:
 def check_site(request: Request, host: str, identity: Identity) -> None:
     """Refuse what another site made the browser send.
 
-    Every method but the safe ones must come from our own page or from no page; so must everything that a
-    session vouches for, reading included (an event stream held open by another site is a leak as well).
+    A script of another site (it sends a foreign Origin) may do nothing. Every method but the safe ones must come
+    from our own page or from no page; so must everything that a session vouches for, reading included. What is
+    left to other sites is a plain link.
     """
-    if request.method in SAFE_METHODS and identity.proof is not Proof.SESSION:
-        return
     origins = request.headers.getlist("origin")
     sites = request.headers.getlist("sec-fetch-site")
-    if any(origin != f"http://{host}" for origin in origins) or any(
-        site not in ("same-origin", "none") for site in sites
+    is_link = request.method in SAFE_METHODS and identity.proof is not Proof.SESSION
+    if any(origin != f"http://{host}" for origin in origins) or (
+        not is_link and any(site not in ("same-origin", "none") for site in sites)
     ):
         raise HttpError(403, "CROSS_SITE", "The request comes from another site, which this server does not allow.")
     if request.method not in SAFE_METHODS and identity.proof is Proof.SESSION and not origins and not sites:

@@ -141,6 +141,14 @@ async def test_other_sites_can_change_nothing(route: Route) -> None:
             assert told.status == 403 and b"CROSS_SITE" in told.body, f"{headers}: {told}"
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=name)
+async def test_scripts_of_other_sites_read_nothing_even_with_the_token(route: Route) -> None:
+    app = App()
+    for origin in ("http://evil.example", "null", f"http://localhost:{PORT}"):
+        told = await app.ask(route.method, address(route), headers={"origin": origin})
+        assert told.status == 403 and b"CROSS_SITE" in told.body, f"{origin}: {told}"
+
+
 async def session_cookie(app: App) -> str:
     code, _ = app.facts.gate.mint_code()
     told = await app.ask("GET", f"/auth?code={code}", token=None)
