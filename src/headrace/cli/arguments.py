@@ -34,6 +34,7 @@ def collect(pipeline_spec: Mapping[str, Json], pairs: Iterable[str], args_file: 
     """The run's arguments: those of the file, then those of the command line; checked against the document."""
     inputs = declared(pipeline_spec)
     values = {} if args_file is None else _from_file(inputs, args_file)
+    given = set()
     for pair in pairs:
         name, equals, text = pair.partition("=")
         name = name.strip()
@@ -43,6 +44,9 @@ def collect(pipeline_spec: Mapping[str, Json], pairs: Iterable[str], args_file: 
                 code="ARGUMENT_SYNTAX",
                 fix="Write --arg name=value, one for each.",
             )
+        if name in given:
+            raise CliError(f"--arg {name} is given twice.", code="ARGUMENT_REPEATED", fix="Leave one of them out.")
+        given.add(name)
         values[name] = parse(name, text, _declaration(inputs, name))
     _check_missing(inputs, values)
     return values

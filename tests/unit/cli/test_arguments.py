@@ -38,6 +38,12 @@ def test_a_value_is_read_by_its_type(kind, text, value):
     assert type(found) is type(value)
 
 
+def test_an_argument_given_twice_is_refused():
+    with pytest.raises(CliError) as caught:
+        collect(a_spec(x=an_input("STRING"), y=an_input("STRING")), ["x=1", "y=1", "x=2"], None)
+    assert (caught.value.code, "--arg x" in caught.value.what) == ("ARGUMENT_REPEATED", True)
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
