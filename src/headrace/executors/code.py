@@ -88,7 +88,7 @@ def _extract(packed: bytes, place: Path) -> None:
                 if number >= _MAX_FILES:
                     raise _invalid(f"it holds more than {_MAX_FILES} files")
                 _write(tar, member, place)
-    except (tarfile.TarError, zlib.error, EOFError, UnicodeError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, UnicodeError, FileExistsError, NotADirectoryError) as error:
         raise _invalid(f"it cannot be read ({error})") from None
 
 
@@ -104,7 +104,8 @@ def _plain(packed: bytes) -> bytes:
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
     name = PurePosixPath(member.name)
-    if not member.isreg() or name.is_absolute() or not name.parts or ".." in name.parts or "\0" in member.name:
+    inside = bool(name.parts) and not name.is_absolute() and ".." not in name.parts and "\0" not in member.name
+    if not inside or not member.isreg() or member.issparse():
         raise _invalid(f"it holds {member.name!r}, which is not a file inside of it")
     content = tar.extractfile(member)
     assert content is not None

@@ -1,0 +1,1 @@
+"""A package of the project, as any other: it knows nothing of pipelines."""
