@@ -20,6 +20,7 @@ COMMANDS = {
     "runs": ("headrace.cli.runs", "List, look at, stop, retry and delete runs."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
+    "component": ("headrace.cli.component", "Build images of components."),
     "lint": ("headrace.cli.lint", "Check a pipeline document."),
     "doctor": ("headrace.cli.doctor", "Say what is missing on this machine, and how to get it."),
     "version": ("headrace.cli.version", "Print the version."),
