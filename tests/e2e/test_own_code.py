@@ -54,7 +54,12 @@ for inline in (False, True):
 def test_local_calls_in_processes_and_inline(home: Path, tmp_path: Path):
     program = CALL.format(folder=str(EXAMPLE), root=str(tmp_path / "root"))
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment(home), capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stdout.splitlines() if line == "1.8"] == ["1.8", "1.8"]

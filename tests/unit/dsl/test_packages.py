@@ -64,7 +64,9 @@ def test_a_requirements_file_becomes_plain_requirements(tmp_path):
 
 
 def test_what_it_says_of_indexes_is_kept_and_no_index_is_trusted_blindly(tmp_path):
-    text = "-i https://one.example/simple\n--extra-index-url https://two.example/simple\n--trusted-host=two.example\na\n"
+    text = (
+        "-i https://one.example/simple\n--extra-index-url https://two.example/simple\n--trusted-host=two.example\na\n"
+    )
     entry = wanted(project(tmp_path, TXT, requirements_DOT_txt=text))
     assert entry.index_urls == ("https://one.example/simple", "https://two.example/simple")
     assert entry.trusted_hosts == ("two.example",)
