@@ -15,7 +15,7 @@ from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
-from headrace.dsl.pipeline_task import Answer, PipelineTask
+from headrace.dsl.pipeline_task import Answer, Parameters, PipelineTask
 from headrace.dsl.structures import IR, ComponentSpec, ContainerImplementation, GraphImplementation
 
 
@@ -113,8 +113,8 @@ class PythonComponent(BaseComponent, Generic[Answer]):
     """A Python function whose source travels in the document, or sits in an image."""
 
     if TYPE_CHECKING:
-
-        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Answer]: ...
+        # Not the function's own parameters: callers leave out those that are outputs, which no checker can tell.
+        def __call__(self, **kwargs: Any) -> PipelineTask[Answer]: ...
 
     def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Answer]) -> None:
         super().__init__(component_spec)
@@ -137,6 +137,10 @@ class PythonComponent(BaseComponent, Generic[Answer]):
 class ContainerComponent(BaseComponent):
     """A command in an image."""
 
+    if TYPE_CHECKING:
+
+        def __call__(self, **kwargs: Any) -> PipelineTask[Any]: ...
+
     def __init__(self, component_spec: ComponentSpec, pipeline_func: Callable[..., Any]) -> None:
         super().__init__(component_spec)
         self.pipeline_func = pipeline_func
@@ -149,6 +153,10 @@ class ImporterComponent(BaseComponent):
 
 class YamlComponent(BaseComponent):
     """A component read from a document: `YamlComponent.from_ir(pipeline_spec, platform_spec, text)`."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, **kwargs: Any) -> PipelineTask[Any]: ...
 
     def __init__(
         self,
@@ -176,17 +184,17 @@ class YamlComponent(BaseComponent):
         return self._ir if self._ir is not None else self._documents
 
 
-class GraphComponent(BaseComponent, Generic[Answer]):
+class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
     """A pipeline: its function is run once, here, with channels for arguments."""
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Answer]: ...
+        def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> PipelineTask[Answer]: ...
 
     def __init__(
         self,
         component_spec: ComponentSpec,
-        pipeline_func: Callable[..., Answer],
+        pipeline_func: Callable[Parameters, Answer],
         display_name: str | None = None,
         pipeline_config: PipelineConfig | None = None,
     ) -> None:
@@ -194,9 +202,10 @@ class GraphComponent(BaseComponent, Generic[Answer]):
         self.pipeline_func = pipeline_func
         self.pipeline_config = pipeline_config
         arguments = [_pipeline_input(component_spec, name) for name in inspect.signature(pipeline_func).parameters]
+        trace: Callable[..., Any] = pipeline_func  # with channels in place of what it declares
         with Pipeline(component_spec.name) as traced:
             traced.inputs.update(arguments)
-            outputs = pipeline_func(*arguments)
+            outputs = trace(*arguments)
         if not traced.tasks:
             raise DslValueError(
                 "Task is missing from pipeline.",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headrace.dsl.base_component import GraphComponent
     from headrace.dsl.pipeline_channel import PipelineChannel
     from headrace.dsl.pipeline_config import PipelineConfig
-    from headrace.dsl.pipeline_task import Answer, PipelineTask
+    from headrace.dsl.pipeline_task import Answer, Parameters, PipelineTask
     from headrace.dsl.tasks_group import TasksGroup
 
 _TRUE_WORDS = frozenset({"1", "true", "t", "yes", "y", "on"})
@@ -126,11 +126,11 @@ def current(what: str) -> Pipeline:
 class Decorator(Protocol):
     """`@dsl.pipeline(...)`, still without its function."""
 
-    def __call__(self, func: Callable[..., Answer], /) -> GraphComponent[Answer]: ...
+    def __call__(self, func: Callable[Parameters, Answer], /) -> GraphComponent[Parameters, Answer]: ...
 
 
 @overload
-def pipeline(func: Callable[..., Answer]) -> GraphComponent[Answer]: ...
+def pipeline(func: Callable[Parameters, Answer]) -> GraphComponent[Parameters, Answer]: ...
 
 
 @overload

@@ -36,15 +36,18 @@ from headrace.dsl.types.type_utils import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar
+    from typing_extensions import ParamSpec, TypeVar
 
     from headrace.dsl.tasks_group import ExitHandler, TasksGroup
 
+    #: What the pipeline's function takes.
+    Parameters = ParamSpec("Parameters", default=...)
     #: What the component's function answers.
     Answer = TypeVar("Answer", covariant=True, default=Any)
 else:
-    from typing import TypeVar
+    from typing import ParamSpec, TypeVar
 
+    Parameters = ParamSpec("Parameters")
     Answer = TypeVar("Answer", covariant=True)
 
 _CPU = re.compile(r"([0-9]*[.])?[0-9]+m?")
