@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import io
+import os
 import tarfile
 import warnings
 import zlib
@@ -86,7 +87,16 @@ class _File(NamedTuple):
 def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
     """What `code` names, relative to the file that defines the function."""
     selection = _Selection(base_of(func), function_place(func))
-    packed = _checked(_compressed(_tar(selection.files(code))), selection)
+    try:
+        contents = tuple((file.name, file.path.read_bytes()) for file in selection.files(code))
+    except OSError as error:
+        raise DslValueError(
+            f"What code={code!r} names cannot be read: {error}.",
+            code="CODE_UNREADABLE",
+            hint="name only what you can read.",
+            place=selection.place,
+        ) from None
+    packed = _checked(_archive(contents), selection)
     text = base64.b64encode(packed).decode("ascii")
     pieces = [f"{_ARGUMENT}{text[start : start + _PIECE]}" for start in range(0, len(text), _PIECE)]
     return Shipment(_HELPER.replace("@DIGEST@", hashlib.sha256(packed).hexdigest()), pieces)
@@ -176,20 +186,21 @@ class _Selection:
 
     def _add_folder(self, folder: Path, prefix: str, around: tuple[Path, ...]) -> None:
         """`around`: this folder and those it lies in, up to the one that was named."""
-        for path in sorted(folder.iterdir(), key=lambda one: one.name):
-            name = f"{prefix}{path.name}"
-            if path.name.startswith(".") or path.name in _LEFT_OUT_NAMES or path.suffix in _LEFT_OUT_SUFFIXES:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            name, path = f"{prefix}{entry.name}", folder / entry.name
+            if entry.name.startswith(".") or entry.name in _LEFT_OUT_NAMES or path.suffix in _LEFT_OUT_SUFFIXES:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(around[0]):
+            if entry.is_symlink() and not path.resolve().is_relative_to(around[0]):
                 self._left_out.append(f"{name} (a link that leads out of {around[0]})")
-            elif path.is_dir():
+            elif entry.is_dir():
                 if path.resolve() not in around and not (path / "pyvenv.cfg").exists():
                     self._add_folder(path, f"{name}/", (*around, path.resolve()))
-            elif path.is_file():
-                self._add_found_file(name, path)
+            elif entry.is_file():
+                self._add_found_file(name, path, entry.stat().st_size)
 
-    def _add_found_file(self, name: str, path: Path) -> None:
-        size = path.stat().st_size
+    def _add_found_file(self, name: str, path: Path, size: int) -> None:
         if path.suffix not in _PYTHON and size > MAX_DATA_BYTES:
             self._left_out.append(f"{name} ({_readable(size)} of data)")
         elif not _is_compiled_pipeline(path):
@@ -238,22 +249,26 @@ def _readable(size: int) -> str:
 # as which bytes
 
 
-def _tar(files: list[_File]) -> bytes:
+@functools.lru_cache(maxsize=4)
+def _archive(contents: tuple[tuple[str, bytes], ...]) -> bytes:
+    """Made once for all components of a pipeline that bring the same."""
+    return _compressed(_tar(contents))
+
+
+def _tar(contents: tuple[tuple[str, bytes], ...]) -> bytes:
     """Names and contents, nothing else: every file has the same mode, owner and date."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for file in files:
-            content = file.path.read_bytes()
-            info = tarfile.TarInfo(file.name)
+        for name, content in contents:
+            info = tarfile.TarInfo(name)
             info.size = len(content)
             info.mode = 0o644
             tar.addfile(info, io.BytesIO(content))
     return plain.getvalue()
 
 
-@functools.lru_cache(maxsize=4)
 def _compressed(plain: bytes) -> bytes:
-    """As gzip, with a header of our own: Python's names the operating system. Components of one pipeline share it."""
+    """As gzip, with a header of our own: Python's names the operating system."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = deflate.compress(plain) + deflate.flush()
     header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"

@@ -65,7 +65,9 @@ def report_exception(path: str, error: BaseException) -> None:
 def _code_of(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
-        hint = f". Add the package that provides {top!r} to the component's packages_to_install, your own module to code=."
+        hint = (
+            f". Add the package that provides {top!r} to the component's packages_to_install, or your module to code."
+        )
         return "MODULE_NOT_FOUND", hint
     if isinstance(error, MemoryError):
         return "OUT_OF_MEMORY", ""

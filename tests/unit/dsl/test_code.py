@@ -113,6 +113,15 @@ def test_pipes_and_sockets_are_not_read(tmp_path):
     assert names_in(path) == ["helper.py", "pipe.py"]
 
 
+def test_names_of_every_alphabet_travel(tmp_path, monkeypatch):
+    path = project(tmp_path)
+    os.mkdir(tmp_path / "données")
+    for name in ("données/größe 日本.txt", "x" * 200 + ".txt", os.fsdecode(b"\xff.txt")):
+        (tmp_path / name).write_bytes(b"x")
+    assert len(names_in(path)) == 5
+    assert "données/größe 日本.txt" in names_in(path)
+
+
 def test_large_data_stays_behind_with_a_warning_unless_it_is_named(tmp_path):
     path = project(tmp_path)
     (tmp_path / "data.bin").write_bytes(bytes(module.MAX_DATA_BYTES + 1))
@@ -216,6 +225,7 @@ def test_embedded_files_travel_beside_the_code(tmp_path):
         ("code=[]", "CODE_EMPTY", "no Python files"),
         ('code="data"', "CODE_EMPTY", "no Python files"),
         ('code=["helper.py", "sub/helper.py"]', "CODE_NAME_TWICE", "'helper.py'"),
+        ('code=["helper.py", "/proc/self/mem"]', "CODE_UNREADABLE", "Input/output error"),
         ('code=["/dev/null"]', "CODE_INVALID", "/dev/null"),
         ('code=".", target_image="me:1"', "CODE_IN_IMAGE", "target_image"),
     ],
