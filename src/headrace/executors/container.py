@@ -27,6 +27,7 @@ from headrace.executors.python import PYTHON_VARIABLES, python_entry, write_requ
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_container
 from headrace.executors.work import Kept, Work
+from headrace.executors.workspace import MOUNT, make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry
 
 _ENGINES = ("podman", "docker")
@@ -53,15 +54,19 @@ class ContainerMaker:
 
     async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
         """See Maker."""
-        if order.container is None:
+        container = order.container
+        if container is None:
             raise Refusal(Code.ORDER_INVALID, "This task has no container.", retryable=False)
-        engine = self._find_engine(order.container.image)
+        engine = self._find_engine(container.image)
         mounts = Mounts(order, place)
+        if uses_workspace(order):
+            mounts.add(str(make_workspace(place.workspace)), MOUNT, read_only=False)
+            order = with_workspace(order, MOUNT)
         document = executor_input(order, Path(_OUTPUTS), mounts.inside)
         make_output_directories(order, place)
         _open_to_all(place.outputs)
         entry = python_entry(order)
-        asked = order.container if entry is None else msgspec.structs.replace(order.container, command=(), args=())
+        asked = container if entry is None else msgspec.structs.replace(container, command=(), args=())
         spec = render_container(asked, document, order.facts)
         if entry is not None:
             code = await self._code.get(entry)
@@ -149,9 +154,9 @@ class Mounts:
             self._inside[path] = f"{inside}/{Path(path).name}"
             self.add(path, self._inside[path])
 
-    def add(self, path: str, inside: str) -> None:
-        """Show a path of this machine, not to be written to."""
-        self._mounts.append((path, inside, True))
+    def add(self, path: str, inside: str, *, read_only: bool = True) -> None:
+        """Show a path of this machine."""
+        self._mounts.append((path, inside, read_only))
 
     def inside(self, path: str) -> str:
         """Where a path of this machine is to be found inside."""

@@ -11,6 +11,7 @@
     source/          the component's source and request
     work/            its current directory
     outputs/         what it makes; outcome.json among it tells how it failed
+<home>/workspaces/<run>/                            what the run's tasks share, where the document asks for it
 <home>/attempts/.live/<run>.<execution>.<number>    exists from launch to settle
 """
 
@@ -33,8 +34,10 @@ T = TypeVar("T")
 class Place:
     """The directory of one attempt."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, workspace: Path | None = None) -> None:
         self.path = path
+        #: Shared by all tasks of the run; made for the first that names it.
+        self.workspace = workspace or path.parent.parent / ".workspace"
         self.log = path / "log"
         self.claim = path / "claim"
         self.exit = path / "exit"
@@ -79,8 +82,9 @@ class Place:
 class Places:
     """All attempts under one home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, workspaces: Path | None = None) -> None:
         self.root = home / "attempts"
+        self._workspaces = workspaces or home / "workspaces"
         self._live = self.root / ".live"
         self._live.mkdir(parents=True, exist_ok=True)
 
@@ -89,13 +93,14 @@ class Places:
         run, execution = attempt.run_id, attempt.execution_id
         if not _SAFE.fullmatch(run) or attempt.number < 1:
             raise ValueError(f"not an attempt: {attempt!r}")
-        return Place(self.root / run / execution / str(attempt.number))
+        return Place(self.root / run / execution / str(attempt.number), self._workspaces / run)
 
     def remove(self, run_id: str) -> None:
-        """Remove all attempts of a run."""
+        """Remove all attempts of a run, and its workspace."""
         if not _SAFE.fullmatch(run_id):
             raise ValueError(f"not a run: {run_id!r}")
         shutil.rmtree(self.root / run_id, ignore_errors=True)
+        shutil.rmtree(self._workspaces / run_id, ignore_errors=True)
 
     def mark_live(self, attempt: AttemptId) -> None:
         """Note that the attempt is to be looked at after a restart."""
@@ -111,7 +116,8 @@ class Places:
     def live(self) -> Iterator[tuple[LaunchOrder, Place]]:
         """Every attempt launched and not settled, whoever launched it."""
         for mark in sorted(self._live.iterdir()):
-            place = Place(self.root.joinpath(*mark.name.split(".")))
+            run = mark.name.partition(".")[0]
+            place = Place(self.root.joinpath(*mark.name.split(".")), self._workspaces / run)
             order = place.read("order.json", LaunchOrder)
             if order is None:
                 mark.unlink(missing_ok=True)

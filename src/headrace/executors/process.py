@@ -74,8 +74,9 @@ class ProcessExecutor:
         stop_grace_s: float = 5.0,
         max_log_bytes: int = 1 << 30,
         max_parameter_bytes: int = 1 << 20,
+        workspaces: Path | None = None,
     ) -> None:
-        self._places = Places(home.absolute())
+        self._places = Places(home.absolute(), workspaces)
         self._makers = makers
         self._choose = choose
         self._porter = porter

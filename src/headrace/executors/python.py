@@ -18,6 +18,7 @@ from headrace.executors.places import Place
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_variables
 from headrace.executors.work import Kept, Work, task_environment
+from headrace.executors.workspace import make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry, recognise
 
 #: The module's name in KFP, which pickles and tracebacks show.
@@ -37,17 +38,19 @@ class PythonMaker:
 
     async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
         """See Maker."""
-        entry = python_entry(order)
-        if entry is None or order.container is None:
+        entry, container = python_entry(order), order.container
+        if entry is None or container is None:
             raise Refusal(Code.ORDER_INVALID, "This is not a Python component.", retryable=False)
         environment = await self._environments.get(packages_of(entry), lambda: waiting(_building(entry)))
         code = await self._code.get(entry)
+        if uses_workspace(order):
+            order = with_workspace(order, str(make_workspace(place.workspace)))
         document = executor_input(order, place.outputs)
         make_output_directories(order, place)
         write_request(
             entry, document, place, source=str(place.source), outcome=str(place.outcome), code=str(code or "")
         )
-        own = render_variables(order.container, document, order.facts)
+        own = render_variables(container, document, order.facts)
         work = Work(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},

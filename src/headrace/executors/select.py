@@ -26,6 +26,7 @@ def make_executor(
     max_log_bytes: int = 1 << 30,
     max_parameter_bytes: int = 1 << 20,
     environments: Path | None = None,
+    workspaces: Path | None = None,
 ) -> ProcessExecutor:
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
@@ -47,6 +48,7 @@ def make_executor(
         stop_grace_s=stop_grace_s,
         max_log_bytes=max_log_bytes,
         max_parameter_bytes=max_parameter_bytes,
+        workspaces=workspaces,
     )
 
 

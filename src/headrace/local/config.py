@@ -41,6 +41,8 @@ class LocalConfig:
 
     runner: SubprocessRunner | DockerRunner = SubprocessRunner()
     pipeline_root: Path = Path("local_outputs")
+    #: Holds a workspace for each run that asks for one; None: beside what the run makes. Never deleted.
+    workspace_root: Path | None = None
     raise_on_error: bool = True
     enable_caching: bool = False
     cache_root: Path | None = None
@@ -88,14 +90,13 @@ def init(
     max_parallel: tasks running at once; None: as many as there are cores.
     """
     global _current
-    if workspace_root is not None:
-        raise ValueError("workspace_root: workspaces are not supported in local runs yet. Leave it out.")
     if max_parallel is not None and max_parallel < 1:
         raise ValueError(f"max_parallel must be at least 1, not {max_parallel}.")
     with _lock:
         _current = LocalConfig(
             runner=runner or SubprocessRunner(),
             pipeline_root=Path(pipeline_root),
+            workspace_root=None if workspace_root is None else Path(workspace_root).expanduser().absolute(),
             raise_on_error=raise_on_error,
             enable_caching=enable_caching,
             cache_root=None if cache_root is None else Path(cache_root),

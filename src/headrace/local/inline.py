@@ -20,6 +20,7 @@ from headrace.executors.places import Place, Places
 from headrace.executors.port import AnyReport, Executor, Failed, Started, Stopped, Succeeded
 from headrace.executors.python import python_entry
 from headrace.executors.refusal import Refusal
+from headrace.executors.workspace import make_workspace, uses_workspace, with_workspace
 from headrace.local.calling import call_function
 from headrace.runtime.problems import Problem, safe_text
 
@@ -115,6 +116,8 @@ class InlineExecutor:
         try:
             function = function_of(order)
             assert function is not None
+            if uses_workspace(order):
+                order = with_workspace(order, str(make_workspace(place.workspace)))
             call_function(function, executor_input(order, place.outputs))
             return self._read(order, place)
         except Refusal as refusal:

@@ -131,10 +131,11 @@ class LocalRun:
             stop_grace_s=settings.stop_grace_s,
             containers_only=isinstance(self.config.runner, DockerRunner),
             environments=default_home(),
+            workspaces=self.config.workspace_root,
         )
         if not self.config.inline:
             return processes
-        self.inline = InlineExecutor(processes, Places(settings.home), porter, self.work)
+        self.inline = InlineExecutor(processes, Places(settings.home, self.config.workspace_root), porter, self.work)
         return self.inline
 
     async def _watch(self, service: Service, run_id: str) -> None:

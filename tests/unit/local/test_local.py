@@ -157,6 +157,38 @@ def test_inline_runs_on_the_calling_thread(tmp_path: Path) -> None:
         local.init()
 
 
+@dsl.component
+def leave(folder: str, text: str) -> str:
+    import os
+
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "note"), "w") as file:
+        file.write(text)
+    return folder
+
+
+@dsl.component
+def find(folder: str) -> str:
+    import os
+
+    with open(os.path.join(folder, "note")) as file:
+        return file.read()
+
+
+@dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi")))
+def sharing(text: str) -> str:
+    left = leave(folder=f"{dsl.WORKSPACE_PATH_PLACEHOLDER}/notes", text=text)
+    return find(folder="/kfp-workspace/notes").after(left).output
+
+
+def test_tasks_share_the_workspace_of_their_run(runner: str, tmp_path: Path) -> None:
+    """By its placeholder and by the path that KFP mounts it at; what is in it is never deleted."""
+    local.init(pipeline_root=tmp_path / "outputs", workspace_root=tmp_path / "spaces", inline=runner == "inline")
+    assert sharing(text="for you").output == "for you"
+    assert sharing(text="for me").output == "for me"
+    assert sorted(note.read_text() for note in (tmp_path / "spaces").glob("*/notes/note")) == ["for me", "for you"]
+
+
 def test_what_tasks_print_is_shown_with_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     local.init(pipeline_root=tmp_path)
@@ -180,7 +212,7 @@ def test_with_caching_the_second_call_reuses(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"workspace_root": "w"}, "workspace_root"), ({"max_parallel": 0}, "max_parallel")],
+    [({"max_parallel": 0}, "max_parallel")],
 )
 def test_settings_that_cannot_be_are_refused(arguments: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
