@@ -109,6 +109,14 @@ def base_of(func: Callable[..., Any]) -> Path:
     return file.resolve().parent if file is not None and file.is_file() else Path.cwd()
 
 
+def warn(message: str, place: Place | None) -> None:
+    """Say it of the line in the user's file."""
+    if place is None:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    else:
+        warnings.warn_explicit(message, UserWarning, place.file, place.line)
+
+
 # which files
 
 
@@ -226,11 +234,9 @@ class _Selection:
 
     def _tell_left_out(self) -> None:
         if self._left_out:
-            warnings.warn(
-                f"{self.place}: not shipped with the component: {', '.join(self._left_out)}. "
-                "Name a file itself in code=[...] to ship it.",
-                UserWarning,
-                stacklevel=6,
+            left_out = ", ".join(self._left_out)
+            warn(
+                f"Not shipped with the component: {left_out}. Name a file itself in code=[...] to ship it.", self.place
             )
 
 
@@ -281,10 +287,9 @@ def _checked(packed: bytes, selection: _Selection) -> bytes:
     if len(packed) > MAX_BYTES:
         raise selection.too_large(f"{_readable(len(packed))} compressed, at most {_readable(MAX_BYTES)} can")
     if len(packed) > WARN_BYTES:
-        warnings.warn(
-            f"{selection.place}: the component's code is large ({_readable(len(packed))} compressed); above "
-            f"{_readable(WARN_BYTES)} Kubernetes may refuse it. Put large files into an image or an artifact.",
-            UserWarning,
-            stacklevel=5,
+        warn(
+            f"The component's code is large ({_readable(len(packed))} compressed); above {_readable(WARN_BYTES)} "
+            "Kubernetes may refuse it. Put large files into an image or an artifact.",
+            selection.place,
         )
     return packed

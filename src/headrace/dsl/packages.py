@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -198,6 +197,8 @@ def _refuse_secret(place: Place) -> NoReturn:
 
 def project_requirements(path: Path, place: Place | None) -> list[str]:
     """The exact versions of uv.lock; without a lock, what pyproject.toml asks for, with a warning."""
+    from headrace.dsl.code import warn
+
     path = path.resolve()
     file = path if path.name == "pyproject.toml" else path / "pyproject.toml"
     if not file.is_file():
@@ -211,11 +212,7 @@ def project_requirements(path: Path, place: Place | None) -> list[str]:
     uv = _uv() if lock else None
     if lock is None or uv is None:
         missing = "there is no uv.lock (`uv lock` makes one)" if lock is None else "the program uv is not here"
-        warnings.warn(
-            f"{place}: versions are not exact, because {missing}; what pyproject.toml asks for is installed.",
-            UserWarning,
-            stacklevel=5,
-        )
+        warn(f"Versions are not exact, because {missing}; what pyproject.toml asks for is installed.", place)
         return _declared(file, place)
     lines = _lines(_exported(uv, file.parent, file.read_bytes(), lock.read_bytes(), place))
     return [checked(text.removeprefix("-e "), Place(str(lock), 1)) for _, text in lines]

@@ -198,8 +198,9 @@ def test_a_locked_project_gives_exact_versions_without_what_a_task_has_anyway(tm
 
 def test_without_a_lock_it_is_what_the_project_asks_for_with_a_warning(tmp_path):
     path = project(tmp_path, 'project="pyproject.toml"', pyproject_DOT_toml=PYPROJECT)
-    with pytest.warns(UserWarning, match=r"pipe\.py:4: versions are not exact, because there is no uv\.lock"):
+    with pytest.warns(UserWarning, match=r"Versions are not exact, because there is no uv\.lock") as told:
         entry = wanted(path)
+    assert (told[0].filename, told[0].lineno) == (str(path), 4)
     assert entry.requirements == ("six>=1.16", 'tomli; python_version < "3"')
 
 
@@ -221,7 +222,7 @@ def test_without_uv_the_lock_is_not_read_and_this_is_said(tmp_path, monkeypatch)
         (PYPROJECT, "broken = ", "PROJECT_LOCK_FAILED"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*versions are not exact")
+@pytest.mark.filterwarnings("ignore:.*Versions are not exact")
 def test_refused_projects(tmp_path, pyproject, lock, code):
     path = project(tmp_path, 'project="."')
     if pyproject is not None:
