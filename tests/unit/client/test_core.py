@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -93,12 +95,24 @@ def test_what_the_server_writes_the_client_reads(sent: list[tuple[str, str]]) ->
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def listener() -> Iterator[socket.socket]:
+    """What listens where the server is said to be."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.fixture
+def port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def home(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HEADRACE_URL", "HEADRACE_TOKEN", "HEADRACE_HOME"):
         monkeypatch.delenv(name, raising=False)
     info = ServerInfo(
         pid=os.getpid(),
-        url="http://127.0.0.1:8123",
+        url=f"http://127.0.0.1:{port}",
         content_url="http://localhost:1",
         started_at=time.time(),
         version="1",
@@ -108,21 +122,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_server_of_the_data_directory_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Place(url="http://127.0.0.1:8123", token="secret")
+def test_the_server_of_the_data_directory_is_found(home: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = Place(url=f"http://127.0.0.1:{port}", token="secret")
     assert find_place(home=home) == expected
     monkeypatch.setenv("HEADRACE_HOME", str(home))
     assert find_place() == expected
 
 
-def test_the_token_goes_to_its_own_server_only(home: Path) -> None:
-    assert find_place("http://127.0.0.1:8123/", home=home).token == "secret"
-    assert find_place("localhost:8123", home=home) == Place(url="http://localhost:8123", token="secret")
+def test_the_token_goes_to_its_own_server_only(home: Path, port: int) -> None:
+    assert find_place(f"http://127.0.0.1:{port}/", home=home).token == "secret"
+    assert find_place(f"localhost:{port}", home=home) == Place(url=f"http://localhost:{port}", token="secret")
     for other in (
         "http://127.0.0.1:9",
-        "https://127.0.0.1:8123",
-        "http://evil.example:8123",
-        "http://127.0.0.1:8123.evil",
+        f"https://127.0.0.1:{port}",
+        f"http://evil.example:{port}",
+        f"http://127.0.0.1:{port}.evil",
     ):
         assert find_place(other, home=home).token == "", other
     assert find_place("http://evil.example", "given", home=home).token == "given"
@@ -133,8 +147,19 @@ def test_a_server_that_is_gone_is_not_found(home: Path) -> None:
     (home / "server.json").write_text(json.dumps(info | {"pid": 2**22 + 1}))
     with pytest.raises(ServerUnreachable, match="headrace up"):
         find_place(home=home)
+    (home / "server.json").write_text(json.dumps(info | {"url": "nowhere"}))
+    with pytest.raises(ServerUnreachable):
+        find_place(home=home)
     (home / "server.json").write_text("{")
     with pytest.raises(ServerUnreachable):
+        find_place(home=home)
+
+
+def test_another_process_with_the_number_of_a_killed_server_is_not_taken_for_it(
+    home: Path, listener: socket.socket
+) -> None:
+    listener.close()
+    with pytest.raises(ServerUnreachable, match="headrace up"):
         find_place(home=home)
 
 
