@@ -18,6 +18,9 @@ from headrace.dsl.pipeline_context import Pipeline
 from headrace.dsl.pipeline_task import Answer, Parameters, PipelineTask
 from headrace.dsl.structures import IR, ComponentSpec, ContainerImplementation, GraphImplementation
 
+if TYPE_CHECKING:
+    from headrace.dsl.as_values import AnyValue
+
 
 class BaseComponent:
     """A component: called inside a pipeline it answers a task, outside it runs at once."""
@@ -139,7 +142,7 @@ class ContainerComponent(BaseComponent):
 
     if TYPE_CHECKING:
 
-        def __call__(self, **kwargs: Any) -> PipelineTask[Any]: ...
+        def __call__(self, **kwargs: Any) -> PipelineTask[AnyValue]: ...
 
     def __init__(self, component_spec: ComponentSpec, pipeline_func: Callable[..., Any]) -> None:
         super().__init__(component_spec)
@@ -156,7 +159,7 @@ class YamlComponent(BaseComponent):
 
     if TYPE_CHECKING:
 
-        def __call__(self, **kwargs: Any) -> PipelineTask[Any]: ...
+        def __call__(self, **kwargs: Any) -> PipelineTask[AnyValue]: ...
 
     def __init__(
         self,

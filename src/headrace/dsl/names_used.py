@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from headrace.dsl import source
+from headrace.dsl import named_tuples, source
 from headrace.dsl.errors import DslValueError, function_place
 
 #: What `from kfp.dsl import *` brings in a task.
@@ -33,6 +33,8 @@ def check(func: Callable[..., Any], additional: list[Callable[..., Any]], *, emb
     if embedded:
         return  # what was embedded may define the names when it is imported
     shipped = {one.__name__ for one in (func, *additional)}
+    answer = named_tuples.returned_class(func)
+    shipped |= {answer[0]} if answer else set()
     for one in (func, *additional):
         for name in sorted(_left_behind(one) - shipped - _imported(func)):
             raise DslValueError(

@@ -38,6 +38,7 @@ from headrace.dsl.types.type_utils import (
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
 
+    from headrace.dsl.as_values import AnyValue
     from headrace.dsl.tasks_group import ExitHandler, TasksGroup
 
     #: What the pipeline's function takes.
@@ -54,24 +55,24 @@ _CPU = re.compile(r"([0-9]*[.])?[0-9]+m?")
 _MEMORY = re.compile(r"[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?")
 
 
-class TaskOutputs(Mapping[str, Any]):
+class TaskOutputs(Mapping[str, "AnyValue"]):
     """A task's outputs by name: `outputs['model']` or `outputs.model`."""
 
     def __init__(self, task_name: str, channels: dict[str, PipelineChannel]) -> None:
         self._task_name = task_name
         self._channels = channels
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> AnyValue:
         if name not in self._channels:
             raise DslKeyError(*self._unknown(name)[:1], hint=self._unknown(name)[1])
-        return self._channels[name]
+        return self._channels[name]  # type: ignore[return-value]  # it stands for the value
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> AnyValue:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._channels:
             raise DslAttributeError(self._unknown(name)[0], code="NO_SUCH_OUTPUT", hint=self._unknown(name)[1])
-        return self._channels[name]
+        return self._channels[name]  # type: ignore[return-value]  # it stands for the value
 
     def _unknown(self, name: str) -> tuple[str, str]:
         close = difflib.get_close_matches(str(name), self._channels, n=1)
@@ -98,7 +99,7 @@ class _Output:
     def __get__(self, task: None, owner: object) -> Self: ...
 
     @overload
-    def __get__(self, task: PipelineTask[None], owner: object) -> Any: ...
+    def __get__(self, task: PipelineTask[None], owner: object) -> AnyValue: ...
 
     @overload
     def __get__(self, task: PipelineTask[Answer], owner: object) -> Answer: ...

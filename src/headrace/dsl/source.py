@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from headrace.dsl import named_tuples
 from headrace.dsl.constants import PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 from headrace.dsl.errors import DslRuntimeError, DslTypeError, DslValueError, function_place
 from headrace.dsl.types.artifact_types import BUILT_IN
@@ -132,7 +133,9 @@ def shipped_source(func: Callable[..., Any], additional: list[Callable[..., Any]
     imports = "\n".join([*_IMPORTS, *_extra_imports(func, body)])
     more = "".join(f"\n\n{function_source(one)}" for one in additional)
     block = f"\n\n{helper}\n" if helper else ""
-    return f"\n{imports}{more}{block}\n\n{body}\n"
+    answer = named_tuples.returned_class(func)
+    declared = f"\n\n{answer[1]}" if answer else ""
+    return f"\n{imports}{declared}{more}{block}\n\n{body}\n"
 
 
 def function_source(func: Callable[..., Any]) -> str:
