@@ -241,3 +241,9 @@ def test_a_run_that_does_not_exist_is_told_so(browser: Browser, site: Site) -> N
         page.goto(site.sign_in_link())
         page.goto(f"{site.url}/runs/4e1d3f60-0000-4000-8000-000000000000")
         expect(page.get_by_text("There is no such run")).to_be_visible()
+
+
+def test_a_link_that_kfp_printed_leads_to_the_run(page: Page, site: Site, finished: str) -> None:
+    page.goto(f"{site.url}/#/runs/details/{finished}")
+    page.wait_for_url(f"{site.url}/runs/{finished}")
+    expect(page.get_by_role("tab", name="Graph")).to_be_visible()

@@ -8,6 +8,7 @@ import {
 import { runQuery } from "@/api/runs";
 import { parseRunSearch } from "@/features/run/search";
 import { parseListSearch } from "@/features/runs/search";
+import { runOfKfpLink } from "./kfp-links";
 import { Layout } from "./layout";
 import { NotFound, Problem } from "./problem";
 import { queryClient } from "./query-client";
@@ -17,7 +18,9 @@ const root = createRootRoute({ component: Layout, notFoundComponent: NotFound, e
 const home = createRoute({
   getParentRoute: () => root,
   path: "/",
-  beforeLoad: () => {
+  beforeLoad: ({ location }) => {
+    const runId = runOfKfpLink(location.hash);
+    if (runId !== null) throw redirect({ to: "/runs/$runId", params: { runId }, replace: true });
     throw redirect({ to: "/runs", replace: true });
   },
 });
