@@ -26,6 +26,7 @@ from headrace.executors.places import Place
 from headrace.executors.python import PYTHON_VARIABLES, python_entry, write_request
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_container
+from headrace.executors.tools import run_tool
 from headrace.executors.work import Kept, Work
 from headrace.executors.workspace import MOUNT, make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry
@@ -279,17 +280,4 @@ def _engine_environment() -> dict[str, str]:
 
 async def _tell(engine: str, *arguments: str) -> tuple[int, str]:
     """Run the engine's client; `(exit status, all it said)`."""
-    process = await asyncio.create_subprocess_exec(
-        engine,
-        *arguments,
-        env=_engine_environment(),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        told, _ = await process.communicate()
-    except BaseException:
-        process.kill()
-        raise
-    return process.returncode or 0, told.decode("utf-8", "replace")
+    return await run_tool(engine, *arguments, env=_engine_environment())

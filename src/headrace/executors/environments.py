@@ -23,6 +23,7 @@ import msgspec
 
 from headrace.executors.codes import Code
 from headrace.executors.refusal import Refusal
+from headrace.executors.tools import run_tool
 
 _READY = "ready"
 #: Lines of uv's message that are kept.
@@ -124,22 +125,10 @@ class Environments:
         (path / _READY).write_bytes(msgspec.json.encode(note))
 
     async def _uv(self, uv: str, *arguments: str) -> None:
-        process = await asyncio.create_subprocess_exec(
-            uv,
-            *arguments,
-            env={**_uv_environment(), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"},
-            cwd=self._root,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            told, _ = await process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-        if process.returncode:
-            raise failure(told.decode("utf-8", "replace"), arguments)
+        env = {**_uv_environment(), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+        status, told = await run_tool(uv, *arguments, env=env, cwd=self._root)
+        if status:
+            raise failure(told, arguments)
 
 
 def _arguments(packages: Packages) -> list[str]:
