@@ -7,8 +7,6 @@ The data are the 569 real cases of the Wisconsin Diagnostic Breast Cancer data s
     headrace run examples/breast_cancer.py --arg settings='[{"n_estimators": 10, "max_depth": 2}]'
 """
 
-from typing import NamedTuple
-
 from headrace import dsl
 
 # Pinned, so that every run of every machine trains the same models; all of them have wheels for Python 3.11 to 3.14.
@@ -39,7 +37,7 @@ def split(
     seed: int,
     training: dsl.Output[dsl.Dataset],
     testing: dsl.Output[dsl.Dataset],
-):
+) -> None:
     """Splits the cases into those to learn from and those to judge by, each with the same share of benign ones."""
     import csv
 
@@ -56,12 +54,8 @@ def split(
 
 
 @dsl.component(base_image="python:3.11", packages_to_install=PACKAGES)
-def train(
-    training: dsl.Input[dsl.Dataset], setting: dict[str, int], seed: int, model: dsl.Output[dsl.Model]
-) -> NamedTuple("Trained", [("score", float), ("description", str)]):
+def train(training: dsl.Input[dsl.Dataset], setting: dict[str, int], seed: int, model: dsl.Output[dsl.Model]) -> float:
     """Trains a random forest; its score is the mean area under the ROC curve over five folds of the training data."""
-    from typing import NamedTuple
-
     import joblib
     import numpy as np
     from sklearn.ensemble import RandomForestClassifier
@@ -79,16 +73,15 @@ def train(
     model.metadata["description"] = description
     model.metadata["score"] = score
     print(f"{description}: area under the ROC curve {score:.5f}")
-    return NamedTuple("Trained", [("score", float), ("description", str)])(score, description)
+    return score
 
 
 @dsl.component(base_image="python:3.11")
-def choose(
-    models: dsl.Input[list[dsl.Model]], scores: list[float], descriptions: list[str], best: dsl.Output[dsl.Model]
-) -> str:
+def choose(models: dsl.Input[list[dsl.Model]], scores: list[float], best: dsl.Output[dsl.Model]) -> str:
     """Hands on the model with the highest score."""
     import shutil
 
+    descriptions = [str(model.metadata["description"]) for model in models]
     for score, description in sorted(zip(scores, descriptions), reverse=True):
         print(f"{score:.5f}  {description}")
     winner = max(range(len(scores)), key=scores.__getitem__)
@@ -186,7 +179,7 @@ def publish(model: dsl.Input[dsl.Model], accuracy: float, published: dsl.Output[
 
 
 @dsl.component(base_image="python:3.11")
-def summarise(status: dsl.PipelineTaskFinalStatus, threshold: float, summary: dsl.Output[dsl.Markdown]):
+def summarise(status: dsl.PipelineTaskFinalStatus, threshold: float, summary: dsl.Output[dsl.Markdown]) -> None:
     """Runs however the rest has ended, and says how."""
     lines = [
         "# Breast cancer",
@@ -211,7 +204,7 @@ def breast_cancer(
     threshold: float = 0.9,
     test_share: float = 0.25,
     seed: int = 7,
-):
+) -> None:
     """Trains several models, publishes the best one if it is good enough.
 
     Args:
@@ -227,8 +220,7 @@ def breast_cancer(
             trained = train(training=parts.outputs["training"], setting=setting, seed=seed)
         best = choose(
             models=dsl.Collected(trained.outputs["model"]),
-            scores=dsl.Collected(trained.outputs["score"]),
-            descriptions=dsl.Collected(trained.outputs["description"]),
+            scores=dsl.Collected(trained.outputs["Output"]),
         )
         judged = evaluate(
             model=best.outputs["best"], testing=parts.outputs["testing"], description=best.outputs["Output"]

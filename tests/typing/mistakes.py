@@ -26,7 +26,7 @@ def inner(name: str, size: int = 1) -> str:
 
 @dsl.pipeline
 def positional(name: str) -> None:
-    text(name)  # wrong: positional
+    text(name)  # wrong: arguments
 
 
 @dsl.pipeline
@@ -47,7 +47,7 @@ def nested(name: str, size: int) -> None:
 @dsl.pipeline
 def outputs(name: str, size: int) -> int:
     text(x=name).output.no_such_method()  # wrong: no_such_method
-    numbers(n=size).output + 1  # wrong: "+"
+    numbers(n=size).output + 1  # wrong: list
     with dsl.ParallelFor(numbers(n=size).output) as item:
         inner(name=item)  # wrong: "int"
         one = text(x=name)
@@ -58,6 +58,6 @@ def outputs(name: str, size: int) -> int:
     return text(x=name).output  # wrong: "str"
 
 
-@dsl.pipeline(nam="x")  # wrong: nam
+@dsl.pipeline(nam="x")  # wrong: pipeline
 def options(name: str) -> None:
     text(x=name)
