@@ -152,6 +152,7 @@ class _Lowering:
                 f"Incompatible return type provided for output {which}of pipeline {self.spec.name!r}. Output of type "
                 f"{_type_name(surfaced.type)!r} cannot be surfaced as pipeline output type "
                 f"{_type_name(expected.type)!r}",
+                hint="change the pipeline's return annotation, or return an output of that type.",
                 place=self.spec.place,
             )
 

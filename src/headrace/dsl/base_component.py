@@ -66,6 +66,7 @@ class BaseComponent:
                 f"{self.name}() missing {len(missing)} required argument{'s' if len(missing) > 1 else ''}: "
                 f"{', '.join(name.replace('-', '_') for name in missing)}.",
                 code="MISSING_ARGUMENT",
+                hint="give each of them a value, or a default in the component.",
             )
 
     @property

@@ -177,6 +177,7 @@ def _parameter_annotation(name: str, parameter: inspect.Parameter) -> Any:
         raise DslValueError(
             f'"{SINGLE_OUTPUT_NAME}" is an invalid parameter name: the return value is called so.',
             code="PARAMETER_NAME_RESERVED",
+            hint="give the input another name.",
         )
     if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         raise DslTypeError(
@@ -228,6 +229,7 @@ def checked_default(name: str, type_: ParameterType, default: Any) -> Any:
         raise DslTypeError(
             f"The default of {name!r} is {default!r}, of type {type(default).__name__}; the parameter is {type_.kind}.",
             code="DEFAULT_TYPE_MISMATCH",
+            hint="give a default of that type, or change the annotation.",
         )
     if type_.literals and value not in type_.literals:
         raise DslValueError(

@@ -69,7 +69,12 @@ class LoopParameterArgument(_LoopItem, PipelineParameterChannel):
 
     def member(self, key: str) -> LoopArgumentVariable:
         if self.items is not None and not any(isinstance(item, dict) and key in item for item in self.items):
-            raise DslAttributeError(f"The loop's items have no member {key!r}.", code="LOOP_ITEM_KEY_UNKNOWN")
+            keys = sorted({str(name) for item in self.items if isinstance(item, dict) for name in item})
+            raise DslAttributeError(
+                f"The loop's items have no member {key!r}.",
+                code="LOOP_ITEM_KEY_UNKNOWN",
+                hint=f"they have: {', '.join(keys)}." if keys else "they are no dicts; use the item itself.",
+            )
         if key not in self._members:
             self._members[key] = LoopArgumentVariable(self, key)
         return self._members[key]
@@ -134,6 +139,7 @@ def _item_of_channel(source: PipelineChannel) -> LoopParameterArgument | LoopArt
                 "Cannot iterate over a single artifact using `dsl.ParallelFor`. "
                 "Expected a list of artifacts as argument to `items`.",
                 code="LOOP_OVER_ONE",
+                hint="gather artifacts of a loop with dsl.Collected(task.output), or use the artifact without a loop.",
             )
         artifact = LoopArtifactArgument(name=name, type=found.as_item(), producer=source.producer)
         return _bound(artifact, source, None)
@@ -142,6 +148,7 @@ def _item_of_channel(source: PipelineChannel) -> LoopParameterArgument | LoopArt
             "Cannot iterate over a single parameter using `dsl.ParallelFor`. "
             f"Expected a list of parameters as argument to `items`; got {source.described()}, a {found}.",
             code="LOOP_OVER_ONE",
+            hint="annotate it as a list, or use it without a loop.",
         )
     parameter = LoopParameterArgument(name=name, type=_parameter(found.item), producer=source.producer)
     parameter._members = {}
@@ -151,10 +158,16 @@ def _item_of_channel(source: PipelineChannel) -> LoopParameterArgument | LoopArt
 def _item_of_constants(items: Any, next_number: Any) -> LoopParameterArgument:
     if not isinstance(items, list | tuple):
         raise DslTypeError(
-            f"Expected list, tuple, or a pipeline value to loop over, got {items!r}.", code="LOOP_ITEMS_INVALID"
+            f"Expected list, tuple, or a pipeline value to loop over, got {items!r}.",
+            code="LOOP_ITEMS_INVALID",
+            hint="loop over a list, or over a pipeline value annotated `list`.",
         )
     if not items:
-        raise DslValueError("Got an empty item list for loop argument.", code="LOOP_ITEMS_EMPTY")
+        raise DslValueError(
+            "Got an empty item list for loop argument.",
+            code="LOOP_ITEMS_EMPTY",
+            hint="leave the loop out, or make the list a pipeline parameter, which may be empty.",
+        )
     values = list(items)
     if next(channels_in(values), None) is not None:
         raise DslValueError(

@@ -28,6 +28,7 @@ from headrace.dsl.types.type_utils import (
     DOUBLE,
     INTEGER,
     LIST,
+    STRING,
     ArtifactType,
     InconsistentTypeException,
     ParameterType,
@@ -439,7 +440,15 @@ def _type_hint(value: Any, expected: InputSpec) -> str | None:
         return "an artifact comes from a task's output or from dsl.importer(...)."
     if isinstance(expected.type, ParameterType) and expected.type.kind == LIST and isinstance(value, PipelineChannel):
         return "outputs of tasks in a loop are gathered with dsl.Collected(task.output)."
-    return None
+    if isinstance(expected.type, ArtifactType):
+        return "give an artifact of that type, or declare the input as dsl.Artifact, which takes any."
+    if not isinstance(value, PipelineChannel):
+        return "give a value of that type."
+    if isinstance(value.type, ArtifactType):
+        return "declare the input as dsl.Input[...], or give an output parameter of the task."
+    if isinstance(expected.type, ParameterType) and expected.type.kind == STRING:
+        return 'write f"{value}" to hand it over as text.'
+    return "let a component convert it, or change the type of the input."
 
 
 def _check_literals(spec: ComponentSpec, name: str, value: Any, expected: InputSpec) -> None:

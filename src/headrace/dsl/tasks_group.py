@@ -188,10 +188,14 @@ def _branch_before(what: str) -> _Branch:
     if isinstance(before, ConditionBranches) and what == "dsl.Else":
         raise InvalidControlFlowException(
             "Cannot use dsl.Else following another dsl.Else. "
-            "dsl.Else can only be used following an upstream dsl.If or dsl.Elif."
+            "dsl.Else can only be used following an upstream dsl.If or dsl.Elif.",
+            hint="put the tasks of both into one dsl.Else block.",
         )
     if not isinstance(before, If | Elif):
-        raise InvalidControlFlowException(f"{what} can only be used following an upstream dsl.If or dsl.Elif.")
+        raise InvalidControlFlowException(
+            f"{what} can only be used following an upstream dsl.If or dsl.Elif.",
+            hint="begin with `with dsl.If(...):`, at the same level and in the same block.",
+        )
     return before
 
 
@@ -224,6 +228,7 @@ def branches_of(channels: tuple[PipelineChannel, ...]) -> ConditionBranches:
             "dsl.OneOf must include an output from a task in a dsl.Else group to ensure at least one output is "
             "available at runtime.",
             code="ONEOF_WITHOUT_ELSE",
+            hint="add a `with dsl.Else():` block whose task gives the value for all other cases.",
         )
     return chain
 
@@ -248,7 +253,11 @@ class ParallelFor(TasksGroup, Generic[Item]):
     def __init__(self, items: Any, name: str | None = None, parallelism: int | None = None) -> None:
         limit = parallelism or 0
         if limit < 0:
-            raise DslValueError(f"ParallelFor parallelism must be >= 0. Got: {limit}.", code="PARALLELISM_NEGATIVE")
+            raise DslValueError(
+                f"ParallelFor parallelism must be >= 0. Got: {limit}.",
+                code="PARALLELISM_NEGATIVE",
+                hint="give the number of iterations to run at once, or leave it out for all.",
+            )
         super().__init__(name)
         if isinstance(items, Collected) and items.is_artifact_channel is False and items.producer is None:
             raise DslTypeError("A loop cannot run over this.", code="LOOP_ITEMS_INVALID")

@@ -205,6 +205,7 @@ def _literal_type(values: tuple[Any, ...], what: str) -> ParameterType:
         raise DslTypeError(
             f"{what}: all values of a Literal must be str, or int, or float, or bool; got {list(values)!r}.",
             code="LITERAL_MIXED",
+            hint="write the values all as texts, or all as numbers.",
         )
     return replace(_SIMPLE[kinds.pop()], literals=values)
 
