@@ -209,6 +209,11 @@ def executed(function: str, executor_input: dict, folder: Path) -> dict:
     return json.loads((folder / "out" / "answer.json").read_text())
 
 
+def platform() -> str:
+    """This machine's, for which there is a base image."""
+    return subprocess.check_output(["podman", "version", "--format", "{{.Client.OsArch}}"], text=True).strip()
+
+
 def an_artifact(name: str, uri: str) -> dict:
     return {"artifacts": [{"name": name, "type": {"schemaTitle": "system.Dataset"}, "uri": uri}]}
 
@@ -218,8 +223,7 @@ def an_artifact(name: str, uri: str) -> dict:
 @pytest.mark.parametrize("engine", ["podman", *filter(shutil.which, ["buildah"])])
 def test_the_image_runs_the_components(folder: Path, home: Path, tmp_path: Path, base_image: str, engine: str):
     (folder / "below" / "greeting.py").write_text(GREET.replace('["six", "attrs==25.1"]', '["six"]'))
-    platform = subprocess.check_output(["podman", "version", "--format", "{{.Client.OsArch}}"], text=True).strip()
-    answer = build(folder, home, "--engine", engine, "--platform", platform, "--no-push-image")
+    answer = build(folder, home, "--engine", engine, "--platform", platform(), "--no-push-image")
     assert answer.status == 0, answer
     assert answer.out.splitlines()[-1] == f"built  {TARGET_IMAGE}"
 
@@ -237,6 +241,33 @@ def test_the_image_runs_the_components(folder: Path, home: Path, tmp_path: Path,
     assert doubled["artifacts"]["new"]["artifacts"][0]["metadata"] == {"length": 4}
     assert (tmp_path / "io" / "out" / "new").read_text() == "abab"
     assert (tmp_path / "io" / "out" / "note").read_text() == "done"
+
+
+PIPELINE = """
+from copying import IMAGE, double
+from headrace import dsl
+
+@dsl.component(**IMAGE)
+def write(text: str, data: dsl.Output[dsl.Dataset]):
+    with open(data.path, "w") as file:
+        file.write(text)
+
+@dsl.pipeline
+def main(text: str = "ab") -> int:
+    return double(old=write(text=text).outputs["data"]).outputs["Output"]
+"""
+
+
+@pytest.mark.container
+@pytest.mark.slow
+def test_a_pipeline_of_them_runs_here(folder: Path, home: Path, base_image: str):
+    (folder / "pipeline.py").write_text(PIPELINE)
+    (folder / "below" / "greeting.py").unlink()
+    built = build(folder, home, "--engine", "podman", "--platform", platform(), "--no-push-image")
+    assert built.status == 0, built
+    answer = headrace("run", folder / "pipeline.py", "--arg", "text=abc", home=home)
+    assert answer.status == 0, answer
+    assert "Output  6" in answer.out
 
 
 @pytest.mark.container
