@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "client", "notebooks"})
+_ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "client"})
 
 
 def __getattr__(name: str) -> Any:
