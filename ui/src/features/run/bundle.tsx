@@ -48,7 +48,11 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
       <div className={styles.line}>
         <span className={styles.type}>{artifact.type.replace(/^system\./, "")}</span>
         <span className={styles.size}>
-          {artifact.is_directory ? "folder" : formatBytes(artifact.size_bytes)}
+          {artifact.is_directory
+            ? "folder"
+            : artifact.size_bytes > 0
+              ? formatBytes(artifact.size_bytes)
+              : "metadata only"}
         </span>
         {!artifact.is_directory && artifact.size_bytes > 0 && (
           <Button
