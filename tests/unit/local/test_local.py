@@ -189,6 +189,36 @@ def test_tasks_share_the_workspace_of_their_run(runner: str, tmp_path: Path) -> 
     assert sorted(note.read_text() for note in (tmp_path / "spaces").glob("*/notes/note")) == ["for me", "for you"]
 
 
+@dsl.component
+def meet(folder: str, me: str, other: str) -> bool:
+    import os
+    import time
+
+    open(os.path.join(folder, me), "w").close()
+    deadline = time.monotonic() + 60
+    while not os.path.exists(os.path.join(folder, other)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{other} never came")
+        time.sleep(0.01)
+    return True
+
+
+@dsl.pipeline
+def meeting(folder: str) -> None:
+    meet(folder=folder, me="a", other="b")
+    meet(folder=folder, me="b", other="a")
+
+
+def test_tasks_that_do_not_depend_on_each_other_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for the other: one after the other, neither would ever end."""
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    local.init(pipeline_root=tmp_path / "outputs", max_parallel=2)
+    try:
+        assert meeting(folder=str(tmp_path)).state == "SUCCEEDED"
+    finally:
+        local.init()
+
+
 def test_what_tasks_print_is_shown_with_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     local.init(pipeline_root=tmp_path)
