@@ -95,7 +95,8 @@ def _reason(reason: Reason | None) -> api.ReasonView | None:
     return api.ReasonView(code=reason.code, message=reason.message, details=reason.details)
 
 
-def _artifact(record: ArtifactRecord) -> api.ArtifactView:
+def artifact_view(record: ArtifactRecord) -> api.ArtifactView:
+    """An artifact, without its content."""
     artifact = record.artifact
     return api.ArtifactView(
         artifact_id=artifact.artifact_id,
@@ -117,7 +118,7 @@ def _bundle(bundle: Bundle, known: Mapping[str, ArtifactRecord]) -> api.BundleVi
     return api.BundleView(
         parameters=bundle.parameters,
         artifacts={
-            name: [_artifact(known[one.artifact_id]) for one in many if one.artifact_id in known]
+            name: [artifact_view(known[one.artifact_id]) for one in many if one.artifact_id in known]
             for name, many in bundle.artifacts.items()
         },
     )

@@ -11,15 +11,15 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.content import LINK_S, Grant, content_name, requested_span, span_headers
 from headrace.server.errors import HttpError
-from headrace.server.own import views
 from headrace.server.routes import Call, Policy, Query, Route
+from headrace.service.views import artifact_view
 from headrace.wire import api
 from headrace.wire.times import millis
 
 
 async def get_artifact(call: Call) -> Response:
     """An artifact, without its content."""
-    return json_answer(views.artifact(await call.service.get_artifact(call.path["artifact_id"])))
+    return json_answer(artifact_view(await call.service.get_artifact(call.path["artifact_id"])))
 
 
 async def list_members(call: Call) -> Response:

@@ -13,10 +13,10 @@ from headrace.server.bodies import read_message
 from headrace.server.documents import from_text
 from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
-from headrace.server.own import views
 from headrace.server.routes import Call, Policy, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
 from headrace.service.service import NewRun
+from headrace.service.views import run_summary
 from headrace.store.records import Predicate
 from headrace.wire import api
 from headrace.wire.v2beta1 import Empty
@@ -31,7 +31,7 @@ async def list_runs(call: Call) -> Response:
     page = await call.service.list_runs(list_query(query, experiment_id=experiment_id, extra=_narrowed(call)))
     return json_answer(
         api.RunList(
-            runs=[views.run_summary(record) for record in page.items],
+            runs=[run_summary(record) for record in page.items],
             total_size=page.total_size,
             next_page_token=page.next_page_token,
         )
@@ -61,7 +61,7 @@ async def create_run(call: Call) -> Response:
             caching=body.caching,
         )
     )
-    return json_answer(views.run_summary(record), 201)
+    return json_answer(run_summary(record), 201)
 
 
 async def get_run(call: Call) -> Response:
