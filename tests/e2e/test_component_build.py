@@ -16,6 +16,9 @@ from conformance.executor.conftest import _PODMAN, _needs_settings
 from harness import Answer, headrace
 from python_image import import_image
 
+# One worker for all: they build images of one name, which they share with the engine.
+pytestmark = pytest.mark.xdist_group("component images")
+
 BASE_IMAGE = "localhost/headrace-test/components-base:1"
 TARGET_IMAGE = "localhost/headrace-test/components:1"
 WRITTEN = {"Dockerfile", "runtime-requirements.txt", "kfp_config.ini", ".dockerignore"}
