@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from python_image import import_image
 pytestmark = pytest.mark.xdist_group("component images")
 
 BASE_IMAGE = "localhost/headrace-test/components-base:1"
-TARGET_IMAGE = "localhost/headrace-test/components:1"
+#: Of this process alone: tests of other workers build theirs at the same time.
+TARGET_IMAGE = f"localhost/headrace-test/components-{uuid.uuid4().hex[:12]}:1"
 WRITTEN = {"Dockerfile", "runtime-requirements.txt", "kfp_config.ini", ".dockerignore"}
 
 GREET = f'''
@@ -69,6 +71,8 @@ def folder(tmp_path: Path) -> Path:
     (found / "helper.py").write_text(HELPER)
     (found / "light.py").write_text(LIGHT)
     (found / ".hidden" / "bad.py").write_text("raise RuntimeError")
+    # No layer that the engine has kept of another test's folder fits this one.
+    (found / "below" / "unique.txt").write_text(uuid.uuid4().hex)
     return found
 
 
