@@ -17,9 +17,14 @@ _CLASSES: dict[str, type[dsl.Artifact]] = {
 }  # fmt: skip
 
 
+def artifact_class(schema_title: str) -> type[dsl.Artifact]:
+    """The class that goes with a type's title; the plain one for titles of others."""
+    return _CLASSES.get(schema_title, dsl.Artifact)
+
+
 def to_object(artifact: Artifact) -> dsl.Artifact:
     """An object of the class that goes with the artifact's type, with a path of this machine where it has one."""
-    kind = _CLASSES.get(artifact.type.schema_title, dsl.Artifact)
+    kind = artifact_class(artifact.type.schema_title)
     uri = local_path(artifact.uri) or artifact.uri
     return kind(name=artifact.name, uri=uri, metadata=dict(artifact.metadata))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from headrace.dsl.base_component import BaseComponent, PythonComponent
 from headrace.dsl.types.type_utils import ArtifactType
-from headrace.local.artifacts import _CLASSES, is_artifact
+from headrace.local.artifacts import artifact_class, is_artifact
 from headrace.local.calling import call_function
 from headrace.local.errors import LocalRunError
 
@@ -116,6 +116,6 @@ def _outputs(document: dict[str, Any]) -> dict[str, Any]:
     for name, value in document["outputs"]["artifacts"].items():
         title = value["artifacts"][0]["type"]["schemaTitle"]
         fields = written.get("artifacts", {}).get(name, {}).get("artifacts", value["artifacts"])[0]
-        kind = _CLASSES.get(title, _CLASSES["system.Artifact"])
+        kind = artifact_class(title)
         found[name] = kind(name=fields["name"], uri=fields["uri"], metadata=fields["metadata"])
     return found
