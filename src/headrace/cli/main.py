@@ -13,11 +13,14 @@ import click
 from headrace.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError, render
 from headrace.cli.terminal import Paint
 
-#: Command -> module that has it (as `command`) and the line `--help` shows. Nothing is imported to print the list.
+#: Command -> module that has it (as `command`, or by the name behind a colon) and the line `--help` shows.
+#: Nothing is imported to print the list.
 COMMANDS = {
     "run": ("headrace.cli.run", "Run a pipeline and watch it."),
     "up": ("headrace.cli.up", "Start the server and the web UI, until Ctrl-C."),
     "runs": ("headrace.cli.runs", "List, look at, stop, retry and delete runs."),
+    "pause": ("headrace.cli.control:pause", "Begin nothing new in a run; what runs goes on."),
+    "resume": ("headrace.cli.control:resume", "Go on with a paused run."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
     "component": ("headrace.cli.component", "Build images of components."),
@@ -38,7 +41,8 @@ class LazyGroup(click.Group):
         """The command, imported; None when there is no such."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

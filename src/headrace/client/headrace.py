@@ -114,6 +114,14 @@ class Headrace:
         """Try the failed parts of a finished run again."""
         self._do(core.post(core.path(_RUN, run_id=run_id) + "/retry"))
 
+    def pause_run(self, run_id: str) -> None:
+        """Begin nothing new; what runs goes on."""
+        self._do(core.post(core.path(_RUN, run_id=run_id) + "/pause"))
+
+    def resume_run(self, run_id: str) -> None:
+        """Go on with what a pause held back."""
+        self._do(core.post(core.path(_RUN, run_id=run_id) + "/resume"))
+
     def archive_run(self, run_id: str) -> None:
         """Put a run away; nothing is lost."""
         self._do(core.post(core.path(_RUN, run_id=run_id) + "/archive"))

@@ -7,7 +7,17 @@ import time
 import msgspec
 
 from headrace.engine import InvalidArguments, Plan, new_run, restore
-from headrace.engine.model import CancelRequested, Execution, Json, RetryRequested, RunStarted, RunState, State
+from headrace.engine.model import (
+    CancelRequested,
+    Execution,
+    Json,
+    PauseRequested,
+    ResumeRequested,
+    RetryRequested,
+    RunStarted,
+    RunState,
+    State,
+)
 from headrace.service import experiments, pipelines
 from headrace.service.active import ActiveRun, Happening, fold
 from headrace.service.content import delete_content
@@ -192,10 +202,38 @@ async def get_executions(context: Context, run_id: str) -> tuple[Execution, ...]
 
 async def terminate(context: Context, loop: RunLoop, run_id: str) -> None:
     """Raises Conflict RUN_FINAL for a run that has ended."""
-    record = await get(context, run_id)
-    if record.state.final or loop.active(run_id) is None:
-        raise Conflict(f"The run has ended already: it is {record.state}.", code="RUN_FINAL", state=record.state.value)
+    await _under_way(context, loop, run_id)
     await loop.post(run_id, CancelRequested(at=context.now()))
+
+
+async def pause(context: Context, loop: RunLoop, run_id: str) -> None:
+    """Raises Conflict RUN_FINAL for a run that has ended, RUN_CANCELING for one that is being cancelled."""
+    run = await _under_way(context, loop, run_id)
+    if run.state.cancel_requested:
+        raise Conflict(
+            "The run is being cancelled: there is nothing left to hold back.",
+            code="RUN_CANCELING",
+            state=run.state.state.value,
+        )
+    await loop.post(run_id, PauseRequested(at=context.now()))
+
+
+async def resume(context: Context, loop: RunLoop, run_id: str) -> None:
+    """Raises Conflict RUN_FINAL for a run that has ended, RUN_NOT_PAUSED for one that nobody has paused."""
+    run = await _under_way(context, loop, run_id)
+    if not run.state.paused:
+        raise Conflict(
+            f"The run is not paused: it is {run.state.state}.", code="RUN_NOT_PAUSED", state=run.state.state.value
+        )
+    await loop.post(run_id, ResumeRequested(at=context.now()))
+
+
+async def _under_way(context: Context, loop: RunLoop, run_id: str) -> ActiveRun:
+    record = await get(context, run_id)
+    run = loop.active(run_id)
+    if record.state.final or run is None:
+        raise Conflict(f"The run has ended already: it is {record.state}.", code="RUN_FINAL", state=record.state.value)
+    return run
 
 
 async def retry(context: Context, loop: RunLoop, run_id: str) -> None:

@@ -163,6 +163,14 @@ class Service:
         """Try what failed once more, keeping what succeeded. Raises Conflict unless the run is FAILED or CANCELED."""
         await runs.retry(self._context, self._loop, run_id)
 
+    async def pause_run(self, run_id: str) -> None:
+        """Begin nothing new; what runs goes on. Raises Conflict when the run has ended or is being cancelled."""
+        await runs.pause(self._context, self._loop, run_id)
+
+    async def resume_run(self, run_id: str) -> None:
+        """Go on with what a pause held back. Raises Conflict unless the run is paused."""
+        await runs.resume(self._context, self._loop, run_id)
+
     async def set_run_archived(self, run_id: str, archived: bool) -> None:
         await runs.set_archived(self._context, run_id, archived)
 

@@ -20,6 +20,14 @@ async def states(service: Service, run_id: str) -> dict[str, str]:
     return {e.path: e.state.value for e in await service.get_executions(run_id)}
 
 
+async def until_state(service: Service, run_id: str, path: str, state: str) -> None:
+    """Return once the task is in the state."""
+    async with asyncio.timeout(10):
+        async for change in service.watch_run(run_id):
+            if any(one.path == path and one.state == state for one in change.executions):
+                return
+
+
 async def test_a_run_is_made_recorded_and_ends(service: Service, world: World):
     made = await service.create_run(NewRun(pipeline_spec=documents.one_task(), parameters={"x": "b"}))
     assert (made.state, made.archived, made.service_account, made.experiment_name, made.pipeline_name) == (
@@ -154,6 +162,36 @@ async def test_terminate_stops_what_runs_and_ends_canceled(service: Service, wor
     with pytest.raises(Conflict) as caught:
         await service.terminate_run(made.run_id)
     assert caught.value.code == "RUN_FINAL"
+
+
+async def test_a_paused_run_begins_nothing_until_it_is_resumed(service: Service, world: World, executor: FakeExecutor):
+    world.behaviour = hang
+    made = await service.create_run(NewRun(pipeline_spec=documents.chain(2)))
+    await until(lambda: world.orders)
+    await service.pause_run(made.run_id)
+    assert (await service.get_run(made.run_id)).state is State.PAUSED
+    (running,) = world.orders
+    executor.end(succeed(world.orders[running]))
+    await until_state(service, made.run_id, "t0", "SUCCEEDED")
+    assert len(world.orders) == 1
+    world.behaviour = succeed
+    await service.resume_run(made.run_id)
+    assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
+    assert len(world.orders) == 2
+
+
+async def test_what_cannot_be_paused_or_resumed_says_why(service: Service, world: World):
+    world.behaviour = hang
+    made = await service.create_run(NewRun(pipeline_spec=documents.chain(2)))
+    with pytest.raises(Conflict) as caught:
+        await service.resume_run(made.run_id)
+    assert caught.value.code == "RUN_NOT_PAUSED"
+    await service.terminate_run(made.run_id)
+    await until_final(service, made.run_id)
+    for ask in (service.pause_run, service.resume_run):
+        with pytest.raises(Conflict) as caught:
+            await ask(made.run_id)
+        assert caught.value.code == "RUN_FINAL"
 
 
 async def test_retry_keeps_what_succeeded(service: Service, world: World):

@@ -81,6 +81,18 @@ async def retry_run(call: Call) -> Response:
     return json_answer(Empty())
 
 
+async def pause_run(call: Call) -> Response:
+    """Begin nothing new; what runs goes on."""
+    await call.service.pause_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
+async def resume_run(call: Call) -> Response:
+    """Go on with what a pause held back."""
+    await call.service.resume_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
 async def archive_run(call: Call) -> Response:
     """Put a run away; nothing is lost."""
     await call.service.set_run_archived(call.path["run_id"], True)
@@ -180,6 +192,20 @@ ROUTES = (
         path=_RUN + "/retry",
         handler=retry_run,
         summary="Try the failed parts of a finished run again.",
+        answer=Empty,
+    ),
+    _route(
+        method="POST",
+        path=_RUN + "/pause",
+        handler=pause_run,
+        summary="Begin nothing new; what runs goes on.",
+        answer=Empty,
+    ),
+    _route(
+        method="POST",
+        path=_RUN + "/resume",
+        handler=resume_run,
+        summary="Go on with what a pause held back.",
         answer=Empty,
     ),
     _route(method="POST", path=_RUN + "/archive", handler=archive_run, summary="Archive a run.", answer=Empty),
