@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from headrace.artifacts.content import Content, examine, kind_name, sync_directory, walk
 from headrace.artifacts.port import Member, NotStorable, NotStored, Stored
+from headrace.failpoints import failpoint
 
 _PART = re.compile(r"[^/\0]+")
 _CHUNK = 256 * 1024
@@ -35,10 +36,13 @@ class LocalStore:
         if not os.path.lexists(path) and not os.path.lexists(incoming) and os.path.lexists(target):
             return self._stored(key, examine(target))
         try:
+            failpoint("artifact.before")
             self._bring(path, incoming)
+            failpoint("artifact.moved")
             content = examine(incoming)
             self._sync(incoming)
             self._publish(incoming, target)
+            failpoint("artifact.after")
         except Exception:
             _remove(incoming)
             raise

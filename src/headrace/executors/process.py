@@ -28,6 +28,7 @@ from headrace.executors.slots import Slots
 from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
 from headrace.executors.work import Kept, Maker
+from headrace.failpoints import failpoint
 
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
@@ -208,7 +209,9 @@ class ProcessExecutor:
             report = known.place.read("result.json", AnyReport)  # type: ignore[arg-type]
             if report is None:
                 report = await self._report_of_end(known)
+                failpoint("result.before")
                 known.place.write("result.json", report)
+                failpoint("result.after")
         except OSError as error:
             report = self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt's result cannot be kept: {error}"))
         self._say(known, report)
@@ -251,7 +254,9 @@ class ProcessExecutor:
         place.write("kept.json", kept)
         await self._take_slot(known)
         try:
+            failpoint("spawn.before")
             pid = spawn(place, work.argv, work.env)
+            failpoint("spawn.after")
         except BaseException:
             self._slots.give()
             raise

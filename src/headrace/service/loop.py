@@ -29,6 +29,7 @@ from headrace.engine.model import (
     Stop,
     Tick,
 )
+from headrace.failpoints import failpoint
 from headrace.service.active import (
     ActiveRun,
     Fold,
@@ -265,7 +266,9 @@ class RunLoop:
         delay = _RETRY_FIRST_S
         while True:
             try:
+                failpoint("commit.before")
                 await self._context.database.write(rows.commit_changes, [one.change for one in folds])
+                failpoint("commit.after")
                 return True
             except _PASSING as error:
                 log.warning("the record cannot be written, trying again in %.2f s: %s", delay, error)
@@ -312,7 +315,9 @@ class RunLoop:
     async def _settle(self, attempts: Iterable[AttemptId]) -> None:
         for attempt in attempts:
             try:
+                failpoint("settle.before")
                 await self._context.executor.settle(attempt)
+                failpoint("settle.after")
             except Exception:
                 log.exception("the executor could not settle %s", attempt)
             await self._left(attempt)
@@ -348,7 +353,9 @@ class RunLoop:
             if order.importer is not None:
                 self._aside(self._import(order))
             else:
+                failpoint("launch.before")
                 await self._context.executor.launch(order)
+                failpoint("launch.after")
         except Exception as error:
             log.exception("attempt %s could not be launched", attempt)
             self._put(_Posted(run_id=run.run_id, event=self._failed(attempt, error)))
@@ -364,7 +371,9 @@ class RunLoop:
             self._put(_Posted(run_id=run.run_id, event=AttemptStopped(at=self._context.now(), attempt=attempt)))
             return
         try:
+            failpoint("stop.before")
             await self._context.executor.stop(attempt)
+            failpoint("stop.after")
         except Exception:
             log.exception("the executor could not stop %s", attempt)
 

@@ -18,6 +18,7 @@ from headrace.engine.model import (
     RunState,
     State,
 )
+from headrace.failpoints import failpoint
 from headrace.service import experiments, pipelines
 from headrace.service.active import ActiveRun, Happening, fold
 from headrace.service.content import delete_content
@@ -58,10 +59,13 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     run = _begin(record, compiled, _state(record, compiled, new))
     folded = fold(run, [Happening(run_id=record.run_id, event=RunStarted(at=record.created_at))], record.created_at)
     change = folded.change
+    failpoint("create.before")
     await context.write(
         rows.insert_run, record, change, pipeline_spec=source.pipeline_spec, platform_spec=source.platform_spec
     )
+    failpoint("create.after")
     await loop.take(folded)
+    failpoint("acknowledge.before")
     context.changes.notify((record.run_id,))
     # As KFP answers: the run as it was made, PENDING.
     return msgspec.structs.replace(record, version=change.base_version + 1)
