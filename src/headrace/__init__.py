@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as `typing` has it, which takes as long to load as Python itself; every task loads this file
 if TYPE_CHECKING:
+    from typing import Any
+
     from headrace import client as client
     from headrace import compiler as compiler
     from headrace import components as components
@@ -19,11 +19,17 @@ __version__ = "0.1.0"
 _ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "client"})
 
 
+def _room(name: str) -> Any:
+    from importlib import import_module
+
+    return import_module(f"headrace.{name}")
+
+
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return importlib.import_module(f"headrace.{name}")
+        return _room(name)
     if name == "Client":
-        return importlib.import_module("headrace.client").Client
+        return _room("client").Client
     raise AttributeError(f"module 'headrace' has no attribute {name!r}")
 
 
@@ -35,24 +41,24 @@ def __dir__() -> list[str]:
 
 
 def _run_locally(component: Any, arguments: dict[str, Any]) -> Any:
-    return importlib.import_module("headrace.local").run_component(component, arguments)
+    return _room("local").run_component(component, arguments)
 
 
 def _try_component(component: Any, arguments: dict[str, Any]) -> Any:
-    return importlib.import_module("headrace.local").try_component(component, **arguments)
+    return _room("local").try_component(component, **arguments)
 
 
 def _lower_pipeline(*traced: Any) -> Any:
-    return importlib.import_module("headrace.compiler.lowering").lower_pipeline(*traced)
+    return _room("compiler.lowering").lower_pipeline(*traced)
 
 
 def _lower_component(component: Any) -> Any:
-    return importlib.import_module("headrace.compiler.lowering").lower_component(component)
+    return _room("compiler.lowering").lower_component(component)
 
 
 def _message(kind: str, document: dict[str, Any]) -> Any:
-    return importlib.import_module("headrace.compiler.messages").message(kind, document)
+    return _room("compiler.messages").message(kind, document)
 
 
 def _write_component(component: Any, path: str) -> None:
-    importlib.import_module("headrace.compiler").Compiler().compile(component, path)
+    _room("compiler").Compiler().compile(component, path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import headrace
 from headrace.runtime.arguments import Files, arguments_for
-from headrace.runtime.main import OneName
+from headrace.runtime.names import OneName
 from headrace.runtime.returns import write_executor_output
 
 _STANDIN = str(Path(headrace.__file__).parent / "runtime" / "standin")

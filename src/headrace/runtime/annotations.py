@@ -7,9 +7,11 @@ from the stand-in or from a real `kfp` in the user's environment.
 from __future__ import annotations
 
 import sys
-import typing
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 #: What an argument is filled with.
 PARAMETER = "parameter"
@@ -28,7 +30,21 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     raw = getattr(function, "__annotations__", {})
     if not any(isinstance(annotation, str) for annotation in raw.values()):
         return dict(raw)
-    return typing.get_type_hints(function, include_extras=True)
+    from typing import get_type_hints
+
+    return get_type_hints(function, include_extras=True)
+
+
+def origin_of(annotation: Any) -> Any:
+    """As `typing.get_origin`; where nobody has loaded `typing`, no annotation can be one of its own."""
+    typing = sys.modules.get("typing")
+    return getattr(annotation, "__origin__", None) if typing is None else typing.get_origin(annotation)
+
+
+def is_of_typing(origin: Any, name: str) -> bool:
+    """Whether an origin is `typing.<name>`."""
+    typing = sys.modules.get("typing")
+    return typing is not None and origin is getattr(typing, name)
 
 
 def strip_optional(annotation: Any) -> Any:
@@ -45,8 +61,7 @@ def accepts_none(annotation: Any) -> bool:
 
 
 def _is_union(annotation: Any) -> bool:
-    origin = typing.get_origin(annotation)
-    return origin is typing.Union or type(annotation).__name__ == "UnionType"
+    return is_of_typing(origin_of(annotation), "Union") or type(annotation).__name__ in ("UnionType", "Union")
 
 
 def is_artifact_class(annotation: Any) -> bool:
@@ -94,7 +109,7 @@ def kind_of(annotation: Any) -> str:
     inner = strip_optional(annotation.__origin__) if marker else annotation
     if is_artifact_class(inner):
         return INPUT_ARTIFACT
-    if typing.get_origin(inner) is list and artifact_class(inner) is not None:
+    if origin_of(inner) is list and artifact_class(inner) is not None:
         return INPUT_ARTIFACTS
     return PARAMETER
 

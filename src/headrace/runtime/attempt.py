@@ -1,4 +1,4 @@
-"""One attempt of a Python component, from its request file to its outputs.
+"""One attempt of a Python component, from its request to its outputs.
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
 `source` (a Python file), `function` (a name in it), `outcome` (where to tell of a failure) and `code` (the folder of
@@ -7,30 +7,80 @@ the user's own modules, if the component brings any).
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
+from headrace.runtime import plain
 from headrace.runtime.arguments import Files, arguments_for
+from headrace.runtime.head import without_idle_imports
 from headrace.runtime.problems import Problem, report_exception, report_problem
 from headrace.runtime.returns import write_executor_output
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
-def run(request_path: str) -> int:
-    """Do the work; the exit status is 0 only when all is well."""
+
+def main(request_path: str) -> NoReturn:
+    """Do what the request in a file says, and end the interpreter."""
     with open(request_path, encoding="utf-8") as file:  # noqa: PTH123
-        request = json.load(file)
+        request = plain.loads(file.read())
+    leave(run(request), request)
+
+
+def run(request: dict[str, Any]) -> int:
+    """Do the work; the exit status is 0 only when all is well."""
     try:
-        return _leave(_execute(request), request["outcome"])
+        return _told(_execute(request), request["outcome"])
     except Problem as problem:
         report_problem(request["outcome"], problem)
     except SystemExit as exit_:
-        return _leave(_status(exit_.code), request["outcome"])
+        return _told(_status(exit_.code), request["outcome"])
     except BaseException as error:
         report_exception(request["outcome"], error)
     return 1
+
+
+def leave(status: int, request: dict[str, Any]) -> NoReturn:
+    """End the interpreter as it would end by itself, but for taking apart what is not the user's.
+
+    In Python's order: threads are waited for, `atexit` is heard, what the user's own modules hold is let go of (so
+    that files are flushed and finalizers run), streams are flushed.
+    """
+    import atexit
+
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    atexit._run_exitfuncs()
+    for module in [module for module in sys.modules.values() if _is_users(module, request)][::-1]:
+        _empty(vars(module))
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except ValueError:  # the user's code has closed it
+            pass
+        except OSError:
+            status = status or 120  # Python's own status for it
+    os._exit(status)
+
+
+def _is_users(module: Any, request: dict[str, Any]) -> bool:
+    file = getattr(module, "__file__", None)
+    places = (request["source"], request.get("code") or request["source"], os.path.dirname(request["outcome"]))  # noqa: PTH120
+    return isinstance(file, str) and file.startswith(places)
+
+
+def _empty(names: dict[str, Any]) -> None:
+    """As Python empties a module that is still in use at the end: first its private names, then the others."""
+    for private in (True, False):
+        for name in list(names):
+            if (name.startswith("_") and not name.startswith("__")) is private and name != "__builtins__":
+                names[name] = None
 
 
 def _execute(request: dict[str, Any]) -> int:
@@ -49,7 +99,7 @@ def _execute(request: dict[str, Any]) -> int:
     return status
 
 
-def _leave(status: int, outcome: str) -> int:
+def _told(status: int, outcome: str) -> int:
     """A status other than 0 is told as the user's own choice, not a signal's."""
     if status:
         message = f"The component ended the interpreter with exit status {status}."
@@ -80,7 +130,7 @@ def _load(source: str, name: str, code: str) -> Callable[..., Any]:
         module.__dict__["__HEADRACE_CODE_PLACE"] = code
     sys.modules[module.__name__] = module
     sys.path.insert(0, directory)
-    exec(compile(text, source, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what we are here for
+    exec(compile(without_idle_imports(text), source, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what we are here for
     try:
         found = getattr(module, name)
     except AttributeError:

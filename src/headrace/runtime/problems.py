@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from types import TracebackType
-from typing import Any
+
+from headrace.runtime import plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
 
 #: Frames of the user's traceback that are kept, counted from the end.
 KEPT_FRAMES = 12
@@ -28,7 +32,7 @@ def write_json(path: str, value: Any) -> None:
     """Write whole or not at all."""
     part = f"{path}.part"
     with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123 - see main: pathlib costs milliseconds
-        file.write(json.dumps(value))
+        file.write(plain.dumps(value))
     os.replace(part, path)  # noqa: PTH105
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
-from typing import Any
 
 from headrace.runtime import annotations as asks
+from headrace.runtime import plain
 from headrace.runtime.arguments import Files, make_parent
 from headrace.runtime.problems import Problem, write_json
 from headrace.runtime.values import strict, to_json, type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 #: Name of the only output of a function that returns one value.
 SINGLE = "Output"
@@ -31,7 +34,7 @@ def write_executor_output(function: Callable[..., Any], result: Any, files: File
 
 def _is_chief() -> bool:
     cluster = os.environ.get("CLUSTER_SPEC")
-    return not cluster or json.loads(cluster)["task"]["type"] in _CHIEFS
+    return not cluster or plain.loads(cluster)["task"]["type"] in _CHIEFS
 
 
 def _fields(name: str, artifact: Any) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-import typing
-from typing import Any
-
-from headrace.runtime.annotations import accepts_none, strip_optional
+from headrace.runtime import plain
+from headrace.runtime.annotations import accepts_none, is_of_typing, origin_of, strip_optional
 from headrace.runtime.problems import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PLAIN = (str, int, float, bool, list, dict)
 
@@ -66,9 +66,9 @@ def _check_type(name: str, value: Any, wanted: Any) -> None:
 
 def _plain_type(wanted: Any) -> Any:
     """The JSON-able type an annotation stands for; None when any will do."""
-    if typing.get_origin(wanted) is typing.Literal:
+    if is_of_typing(origin_of(wanted), "Literal"):
         return type(wanted.__args__[0])
-    wanted = typing.get_origin(wanted) or wanted
+    wanted = origin_of(wanted) or wanted
     return wanted if wanted in _PLAIN else None
 
 
@@ -89,14 +89,20 @@ def type_name(value: Any) -> str:
 def strict(what: str, value: Any, **details: Any) -> Any:
     """`value` as it comes back from JSON; refuses what JSON cannot say."""
     try:
-        text = json.dumps(value, allow_nan=False, default=_unusual)
+        text = plain.dumps(value, allow_nan=False, default=_unusual)
         if "\\ud" in text:
-            # Escaped, a lone surrogate passes for JSON; whoever reads it as UTF-8 stumbles.
-            json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
+            _refuse_half_characters(text)
     except (TypeError, ValueError, RecursionError) as error:
         where, why = find_fault(value) or ("", str(error) or type(error).__name__)
         raise Problem("OUTPUT_INVALID", f"{what}{where} {why}", got=type_name(value), **details) from None
-    return json.loads(text)
+    return plain.loads(text)
+
+
+def _refuse_half_characters(text: str) -> None:
+    """Escaped, a lone surrogate passes for JSON; whoever reads it as UTF-8 stumbles."""
+    import json
+
+    json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
 
 
 def _unusual(value: Any) -> Any:
@@ -116,8 +122,8 @@ def find_fault(value: Any, where: str = "", depth: int = 0) -> tuple[str, str] |
     if isinstance(value, (list, tuple)):
         return _fault_in(enumerate(value), where, depth)
     value = _scalar(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        name = "NaN" if math.isnan(value) else "infinite"
+    if isinstance(value, float) and value - value != 0:
+        name = "NaN" if value != value else "infinite"
         return where, f"is {name}, which JSON cannot say. Return None, a text or a finite number instead."
     if isinstance(value, str):
         return _fault_of_text(value, where)
