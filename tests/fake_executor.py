@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+
 from headrace.engine.model import ArtifactType, AttemptId, LaunchOrder, Reason
 from headrace.executors.port import AnyReport, Failed, ProducedArtifact, Started, Stopped, Succeeded
 
@@ -66,6 +68,8 @@ class World:
     settled: set[AttemptId] = field(default_factory=set)
     discarded: set[AttemptId] = field(default_factory=set)
     logs: dict[AttemptId, bytes] = field(default_factory=dict)
+    #: What attempts run in.
+    surroundings: dict[str, str] = field(default_factory=dict)
     #: Runs of whose attempts nothing is kept.
     forgotten: set[str] = field(default_factory=set)
 
@@ -88,6 +92,8 @@ class FakeExecutor:
             world.starts[attempt] += 1
             world.logs[attempt] = f"hello from {attempt.path}\n".encode()
             end = world.behaviour(order)
+            if isinstance(end, Succeeded):
+                end = msgspec.structs.replace(end, surroundings=world.surroundings)
             if end is not None:
                 world.ends[attempt] = end
         self._tell(attempt)
@@ -105,6 +111,9 @@ class FakeExecutor:
     def say(self, report: AnyReport) -> None:
         """Report this, true or not."""
         self._reports.put_nowait(report)
+
+    async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
+        return self.world.surroundings
 
     async def stop(self, attempt: AttemptId) -> None:
         self._fuse()

@@ -108,6 +108,8 @@ class Oracle:
                 self.put(e, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs)
             else:
                 self.put(e, looking_up=False)
+        elif isinstance(event, CacheWaiting):
+            return  # The answer is yet to come.
         elif isinstance(event, CancelRequested):
             if not state.state.final and not state.cancel_requested:
                 self.state = replace(state, cancel_requested=True, paused=False, state=State.CANCELING)

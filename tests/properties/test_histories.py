@@ -36,7 +36,7 @@ def test_every_history_keeps_the_invariants_and_equals_the_oracle(group: int) ->
 
 
 def test_histories_reach_what_they_are_meant_to_reach() -> None:
-    worlds = [history(seed) for seed in range(60)]
+    worlds = [history(seed) for seed in range(120)]
     ends = {world.state.state for world in worlds}
     codes = {e.reason.code for w in worlds for e in w.state.executions.values() if e.reason}
     assert ends == {State.SUCCEEDED, State.FAILED, State.CANCELED}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -194,7 +194,8 @@ class World:
     def perform(self, command: Command, *, honest: bool = False) -> None:
         if isinstance(command, LookUpCache):
             engine.fingerprint(self.plan, self.state, command.path)
-            self._mail(self._cache_answer(command.path), honest)
+            for event in self._cache_answers(command.path):
+                self._mail(event, honest)
         elif isinstance(command, Launch):
             fate = self._launch(command.attempt)
             for event in fate.events:
@@ -209,10 +210,15 @@ class World:
         for _ in range(copies):
             self.post(event, self.rng.expovariate(1.0) * 10 if self.rng.random() < self.faults.delay else 0.0)
 
-    def _cache_answer(self, path: str) -> Event:
-        if Random(f"{self.seed}/{path}").random() < self.faults.hit:
-            return CacheHit(at=0.0, path=path, outputs=Bundle(parameters={"Output": "heads"}), cached_from="x")
-        return CacheMissed(at=0.0, path=path)
+    def _cache_answers(self, path: str) -> Iterator[Event]:
+        rng = Random(f"{self.seed}/{path}")
+        hit = rng.random() < self.faults.hit
+        if rng.random() < 0.3:
+            yield CacheWaiting(at=0.0, path=path, reason=Reason(code="SAME", message="waits"), fingerprint="f")
+        if hit:
+            yield CacheHit(at=0.0, path=path, outputs=Bundle(parameters={"Output": "heads"}), cached_from="x")
+        else:
+            yield CacheMissed(at=0.0, path=path, fingerprint="f")
 
     def _launch(self, attempt: AttemptId) -> Fate:
         key = (attempt.path, attempt.number)

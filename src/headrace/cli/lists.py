@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -18,6 +20,10 @@ from headrace.wire.api import ExecutionView, RunChange, RunList, RunSummary
 
 _ID_LENGTH = 36
 _PAGE = 200
+#: Words for the newest run.
+_NEWEST = ("last", "latest")
+#: Among so many of the newest runs, those that come near are looked for.
+_NEAR_RUNS = 1000
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 
 
@@ -25,7 +31,7 @@ def resolve(client: Headrace, text: str) -> str:
     """The id of the run that the text means. Raises CliError RUN_NOT_FOUND, RUN_AMBIGUOUS."""
     if len(text) == _ID_LENGTH:
         return text
-    if text == "last":
+    if text in _NEWEST:
         newest = client.list_runs(page_size=1).runs
         if not newest:
             raise CliError("There is no run yet.", code="RUN_NOT_FOUND", fix="headrace run FILE starts one.")
@@ -34,14 +40,26 @@ def resolve(client: Headrace, text: str) -> str:
     if len(found) == 1:
         return found[0].run_id
     if not found:
-        raise CliError(
-            f"There is no run whose id begins with {text!r}.", code="RUN_NOT_FOUND", fix="See: headrace runs list"
-        )
+        raise _no_run(text, _all_runs(client))
     raise CliError(
         f"{len(found)} runs have ids that begin with {text!r}.",
         code="RUN_AMBIGUOUS",
         fix="Give more of the id.",
         story="\n".join(f"{run.run_id}  {run.display_name}" for run in found[:10]),
+    )
+
+
+def _no_run(text: str, runs: Iterable[RunSummary]) -> CliError:
+    """There is no such run; what may have been meant: its name, or an id with a slip in it."""
+    known = list(islice(runs, _NEAR_RUNS))
+    by_name = [run for run in known if run.display_name == text or run.display_name.startswith(text)]
+    by_id = {run.run_id[: len(text)]: run for run in reversed(known)}
+    near = by_name[:3] or [by_id[one] for one in difflib.get_close_matches(text.lower(), by_id, n=3, cutoff=0.75)]
+    meant = ", or ".join(f"{run.run_id[:8]} ({shorten(run.display_name, 60)})" for run in near)
+    return CliError(
+        f"There is no run whose id begins with {text!r}.",
+        code="RUN_NOT_FOUND",
+        fix=f"Did you mean {meant}?" if meant else "See: headrace runs list",
     )
 
 

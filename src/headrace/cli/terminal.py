@@ -120,6 +120,12 @@ def moment(text: str | None) -> float | None:
     return None if text is None else datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def local_time(text: str | None) -> str:
+    """An RFC 3339 time as clocks here show it; "" for None."""
+    at = moment(text)
+    return "" if at is None else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def between(started: str | None, ended: str | None) -> float | None:
     """Seconds from one RFC 3339 time to another; None while one is missing."""
     begin, end = moment(started), moment(ended)

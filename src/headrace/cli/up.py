@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from headrace.cli.errors import FAILED, OK, CliError
 from headrace.cli.options import home_option
@@ -19,6 +20,23 @@ if TYPE_CHECKING:
     from headrace.wire.server_file import ServerInfo
 
 
+_LONGEST_S = 100 * 365 * 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """`90s`, `15m`, `12h`, `30d` in seconds."""
+    if text is None:
+        return None
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdigit() or int(number) == 0:
+        raise click.BadParameter(f"{text!r} is no span of time. Write a whole number and s, m, h or d: 12h, 30d.")
+    span = int(number[:12]) * _UNITS[unit]
+    if span > _LONGEST_S:
+        raise click.BadParameter(f"{text!r} is longer than 100 years.")
+    return span
+
+
 @click.command(short_help="Start the server and the web UI, until Ctrl-C.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; this machine's only.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. [default: 8888]")
@@ -26,8 +44,17 @@ if TYPE_CHECKING:
 @click.option("--no-open", is_flag=True, help="Print the link to the web UI, but do not open it in a browser.")
 @click.option("--insecure-no-auth", is_flag=True, help="Ask nobody on this machine who they are.")
 @click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
+@click.option("--no-cache", is_flag=True, help="Run every task of every run, whatever ran before.")
+@click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
 def command(
-    host: str, port: int | None, home: Path | None, no_open: bool, insecure_no_auth: bool, max_parallel: int | None
+    host: str,
+    port: int | None,
+    home: Path | None,
+    no_open: bool,
+    insecure_no_auth: bool,
+    max_parallel: int | None,
+    no_cache: bool,
+    cache_max_age: float | None,
 ) -> int:
     """Start the server and the web UI, until Ctrl-C.
 
@@ -39,7 +66,9 @@ def command(
     from headrace.wire.server_file import read_info
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    settings = settings_for(home, max_parallel)
+    settings = msgspec.structs.replace(
+        settings_for(home, max_parallel), caching=not no_cache, cache_max_age_s=cache_max_age
+    )
     there = read_info(settings.home)
     if there is not None and there.url:
         return _already(there, settings.home, port)

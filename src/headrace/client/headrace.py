@@ -175,6 +175,32 @@ class Headrace:
             if event.event == "log":
                 yield msgspec.json.decode(event.data, type=api.LogChunk)
 
+    # the cache ---------------------------------------------------------------------------------
+    def list_cache(
+        self,
+        *,
+        pipeline_name: str = "",
+        task: str = "",
+        run_id: str = "",
+        fingerprint: str = "",
+        page_size: int = 20,
+        page_token: str = "",
+    ) -> api.CacheList:
+        """A page of the cache's entries, newest first; only those that fit what is given."""
+        query = {
+            "pipeline_name": pipeline_name,
+            "task": task,
+            "run_id": run_id,
+            "fingerprint": fingerprint,
+            "page_size": page_size,
+            "page_token": page_token,
+        }
+        return self._ask(core.get("/api/cache", query), api.CacheList)
+
+    def drop_cache(self, which: api.DropCache) -> int:
+        """Forget entries that fit all that is given; how many there were."""
+        return self._ask(core.post("/api/cache/drop", which), api.Dropped).dropped
+
     # artifacts ---------------------------------------------------------------------------------
     def get_artifact(self, artifact_id: str) -> api.ArtifactView:
         """An artifact, without its content."""

@@ -3,7 +3,7 @@
 from headrace.engine.advance import MAX_LOST, advance
 from headrace.engine.arguments import ArgumentFault, InvalidArguments
 from headrace.engine.commands import outstanding, wake_at
-from headrace.engine.fingerprint import fingerprint, fingerprint_parts, uses_cache
+from headrace.engine.fingerprint import fingerprint, fingerprint_parts, told_parts, uses_cache
 from headrace.engine.graph import graph
 from headrace.engine.orders import launch_order
 from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
@@ -30,6 +30,7 @@ __all__ = [
     "outstanding",
     "plan",
     "restore",
+    "told_parts",
     "uses_cache",
     "wake_at",
 ]

@@ -33,6 +33,8 @@ from headrace.engine.model import (
     Bundle,
     CacheHit,
     CacheMissed,
+    CacheNote,
+    CacheWaiting,
     CancelRequested,
     Execution,
     Family,
@@ -161,6 +163,8 @@ class Turn:
                 self._cache_hit(event)
             case CacheMissed():
                 self._cache_missed(event)
+            case CacheWaiting():
+                self._cache_waiting(event)
             case AttemptWaiting():
                 self._waiting(event)
             case AttemptStarted():
@@ -207,14 +211,20 @@ class Turn:
         if execution is not None:
             self.set(
                 execution, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs,
-                cached_from=event.cached_from, started_at=self.at, ended_at=self.at,
+                cached_from=event.cached_from, cache=CacheNote(fingerprint=event.fingerprint),
+                started_at=self.at, ended_at=self.at,
             )  # fmt: skip
 
     def _cache_missed(self, event: CacheMissed) -> None:
         execution = self._looking_up(event.path)
         if execution is not None:
-            self.set(execution, looking_up=False)
+            self.set(execution, looking_up=False, cache=_note(event))
             self.queue.append((self.launch, event.path))
+
+    def _cache_waiting(self, event: CacheWaiting) -> None:
+        execution = self._looking_up(event.path)
+        if execution is not None:
+            self.set(execution, cache=_note(event))
 
     def _live(self, attempt: AttemptId) -> tuple[Execution, AttemptRecord] | None:
         """The execution whose present attempt this is; None for what is over or was never ours."""
@@ -705,6 +715,10 @@ def _fresh(execution: Execution) -> Execution:
         attempts=tuple(_over(attempt) for attempt in execution.attempts),
         earlier_attempts=len(execution.attempts), created_at=execution.created_at,
     )  # fmt: skip
+
+
+def _note(event: CacheMissed | CacheWaiting) -> CacheNote:
+    return CacheNote(fingerprint=event.fingerprint, reason=event.reason)
 
 
 def _over(attempt: AttemptRecord) -> AttemptRecord:

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from headrace.engine.model import Artifact, Json, RunState
 from headrace.engine.orders import container_of
 from headrace.engine.plan import Plan, TaskPlan
+from headrace.engine.values import whole
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 #: Grows when the parts change their meaning, so that old entries are not found.
-_VERSION = 1
+_VERSION = 2
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
+#: Characters of a part that are told as they are; of a longer one, a digest and its length.
+_TOLD = 200
 
 
-def fingerprint(plan: Plan, state: RunState, path: str) -> str:
+def fingerprint(plan: Plan, state: RunState, path: str, surroundings: Mapping[str, str] = _NOWHERE) -> str:
     """Lower-hex sha256 of `fingerprint_parts`. Fingerprints are compared within one pipeline and namespace."""
-    return hashlib.sha256(_ENCODER.encode(fingerprint_parts(plan, state, path))).hexdigest()
+    return digest_of(fingerprint_parts(plan, state, path, surroundings))
 
 
-def fingerprint_parts(plan: Plan, state: RunState, path: str) -> dict[str, Json]:
-    """What goes into the fingerprint, for people who wonder why there was no hit.
+def digest_of(parts: Mapping[str, Json]) -> str:
+    """The fingerprint that these parts make."""
+    return hashlib.sha256(_ENCODER.encode(parts)).hexdigest()
 
-    The container with its command unresolved, what it declares to produce, and the inputs: parameters by
-    value, artifacts by content (by URI where the content is not ours to know). Not in it: resources,
-    secrets, retry policy and the task's name. An explicit cache key replaces all but the component.
+
+def fingerprint_parts(
+    plan: Plan, state: RunState, path: str, surroundings: Mapping[str, str] = _NOWHERE
+) -> dict[str, Json]:
+    """What goes into the fingerprint, JSON; 1 and 1.0 are the same, and the order of an object's members is nothing.
+
+    The container with its command unresolved (KFP's rule), what it declares to produce, what it runs in
+    (`surroundings`: digests of the image or of the installed packages, from whoever runs it), and the inputs:
+    parameters by value, artifacts by content (by URI where the content is not ours to know). Environment variables
+    count, since commands read them; KFP leaves them out. Not in it: resources, secrets, retry policy, time limits
+    and the task's name. An explicit cache key (KFP's `cacheKey`) replaces all but the component.
     """
     task = plan.task_at(path)
     if task.task.cache_key:
@@ -34,16 +49,50 @@ def fingerprint_parts(plan: Plan, state: RunState, path: str) -> dict[str, Json]
     return {
         "version": _VERSION,
         "container": _container(task),
-        "outputs": _outputs(task),
-        "parameters": inputs.parameters,
+        "surroundings": dict(surroundings),
+        "outputs": whole(_outputs(task)),
+        "parameters": whole(inputs.parameters),
         "artifacts": {name: [_artifact(a) for a in found] for name, found in inputs.artifacts.items()},
     }
+
+
+def told_parts(parts: Mapping[str, Json]) -> dict[str, str]:
+    """The parts by names that people know (`parameter lr`, `image`, `command`), as short texts that can be compared.
+
+    Environment variables are told by digest only: they may hold what is not for everybody.
+    """
+    return {name: _told(value, hidden=name.startswith("env ")) for name, value in _named(parts)}
 
 
 def uses_cache(plan: Plan, state: RunState, path: str) -> bool:
     """Whether this execution's outputs may be stored in the cache and looked up there."""
     task = plan.task_at(path)
     return task.task.cache and container_of(task) is not None and state.caching is not False
+
+
+def _named(parts: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
+    for name in ("component", "cache_key"):
+        if name in parts:
+            yield name.replace("_", " "), parts[name]
+    for name, value in parts.get("parameters", {}).items():
+        yield f"parameter {name}", value
+    for name, value in parts.get("artifacts", {}).items():
+        yield f"artifact {name}", value
+    for name, value in parts.get("container", {}).items():
+        if name == "env":
+            yield from ((f"env {variable}", text) for variable, text in value.items())
+        else:
+            yield name, value
+    yield from parts.get("surroundings", {}).items()
+    if "outputs" in parts:
+        yield "outputs", parts["outputs"]
+
+
+def _told(value: Json, *, hidden: bool) -> str:
+    text = _ENCODER.encode(value)
+    if len(text) <= _TOLD and not hidden:
+        return text.decode()
+    return f"sha256:{hashlib.sha256(text).hexdigest()[:16]} ({len(text)} bytes)"
 
 
 def _container(task: TaskPlan) -> dict[str, Json]:
@@ -54,7 +103,7 @@ def _container(task: TaskPlan) -> dict[str, Json]:
         "image": container.image,
         "command": container.command,
         "args": container.args,
-        "env": container.env,
+        "env": dict(container.env),
     }
 
 
@@ -63,7 +112,7 @@ def _outputs(task: TaskPlan) -> dict[str, Json]:
     return {
         "parameters": {name: definition.type for name, definition in declared.parameters.items()},
         "artifacts": {
-            name: [definition.schema, definition.is_list, definition.metadata]
+            name: [msgspec.to_builtins(definition.schema), definition.is_list, definition.metadata]
             for name, definition in declared.artifacts.items()
         },
     }
@@ -72,4 +121,4 @@ def _outputs(task: TaskPlan) -> dict[str, Json]:
 def _artifact(artifact: Artifact) -> dict[str, Json]:
     content = {"digest": artifact.digest} if artifact.digest else {"uri": artifact.uri}
     # Tasks see metadata and type, so they are part of what an artifact is.
-    return {**content, "type": artifact.type, "metadata": artifact.metadata}
+    return {**content, "type": msgspec.to_builtins(artifact.type), "metadata": whole(artifact.metadata)}

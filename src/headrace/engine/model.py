@@ -129,6 +129,15 @@ class AttemptRecord(Value, frozen=True, kw_only=True):
     waiting: Reason | None = None
 
 
+class CacheNote(Value, frozen=True, kw_only=True):
+    """What came of asking the cache for an execution."""
+
+    #: What its outputs are found by (see `engine.fingerprint`); "" when that was not asked.
+    fingerprint: str = ""
+    #: Why nothing was reused, or for whom it waits; None for a hit.
+    reason: Reason | None = None
+
+
 class Execution(Value, frozen=True, kw_only=True):
     """One task of one run, at one place in its loops."""
 
@@ -154,8 +163,10 @@ class Execution(Value, frozen=True, kw_only=True):
     cached_from: str | None = None
     #: Why it waits, failed, was skipped or cancelled.
     reason: Reason | None = None
-    #: True while the cache is being asked.
+    #: True while the cache is being asked, or somebody who does the same is waited for.
     looking_up: bool = False
+    #: What the cache said, if it was asked.
+    cache: CacheNote | None = None
     #: Inputs are resolved and the condition held: it is under way, though perhaps waiting for a retry or a slot.
     begun: bool = False
     #: For a DAG: how often its retry policy has begun it again.
@@ -232,12 +243,23 @@ class CacheHit(Event, frozen=True, kw_only=True):
     path: str
     outputs: Bundle
     cached_from: str
+    fingerprint: str = ""
 
 
 class CacheMissed(Event, frozen=True, kw_only=True):
-    """The cache had nothing, or could not be asked."""
+    """The cache had nothing, or could not be asked; `reason` says why."""
 
     path: str
+    fingerprint: str = ""
+    reason: Reason | None = None
+
+
+class CacheWaiting(Event, frozen=True, kw_only=True):
+    """Somebody else does the same just now, and the answer waits for what comes of that."""
+
+    path: str
+    reason: Reason
+    fingerprint: str = ""
 
 
 class AttemptWaiting(Event, frozen=True, kw_only=True):
@@ -258,6 +280,8 @@ class AttemptSucceeded(Event, frozen=True, kw_only=True):
 
     attempt: AttemptId
     outputs: Bundle
+    #: What it ran in (digests of image, packages), for the fingerprint: see `port.Succeeded`.
+    surroundings: dict[str, str] = {}
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True):
@@ -306,6 +330,7 @@ AnyEvent: TypeAlias = (
     RunStarted
     | CacheHit
     | CacheMissed
+    | CacheWaiting
     | AttemptWaiting
     | AttemptStarted
     | AttemptSucceeded
@@ -324,7 +349,7 @@ AnyEvent: TypeAlias = (
 
 
 class LookUpCache(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
-    """Ask the cache; answer with CacheHit or CacheMissed."""
+    """Ask the cache; answer with CacheHit or CacheMissed, perhaps after CacheWaiting."""
 
     path: str
 

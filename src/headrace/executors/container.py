@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -35,6 +36,8 @@ _ENGINES = ("podman", "docker")
 _INSIDE = "/headrace"
 _OUTPUTS = f"{_INSIDE}/outputs"
 _KEPT_LINES = 12
+#: A tag may be moved at any time; many tasks that ask at once get one answer.
+_DIGEST_HOLDS_S = 0.5
 _GONE_FOR_GOOD = re.compile(
     r"manifest unknown|not found|did not resolve|denied|unauthorized|invalid reference", re.IGNORECASE
 )
@@ -50,7 +53,7 @@ class ContainerMaker:
     def __init__(self, engine: str, code: CodeFolders) -> None:
         self._engine = engine
         self._code = code
-        self._present: set[str] = set()
+        self._known: dict[str, tuple[float, str]] = {}
         self._pulling: dict[str, asyncio.Lock] = {}
 
     async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
@@ -72,13 +75,26 @@ class ContainerMaker:
         if entry is not None:
             code = await self._code.get(entry)
             spec = _served_by_our_runtime(entry, document, place, mounts, spec, code)
-        await self._have_image(engine, spec.image, waiting)
+        digest = await self._have_image(engine, spec.image, waiting)
         name = container_name(place)
         env_file, inherited = _write_variables(spec.env, place)
         argv = (engine, "run", "--name", name, *_OPTIONS, *_limits(spec.resources), *mounts.arguments(), *env_file)
         argv = (*argv, *_entrypoint(spec), spec.image, *spec.command[1:], *spec.args)
         work = Work(argv=argv, env={**_engine_environment(), **inherited})
-        return work, Kept(maker="container", seen_as=_OUTPUTS, must_answer=entry is not None, container=name)
+        return work, Kept(
+            maker="container",
+            seen_as=_OUTPUTS,
+            must_answer=entry is not None,
+            container=name,
+            surroundings={"image digest": digest},
+        )
+
+    async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
+        """See Maker. An image that is not here yet counts by its name."""
+        image = order.container.image if order.container else ""
+        engine = shutil.which(self._engine) if self._engine else _first_engine()
+        digest = await self._digest(engine, image) if engine and _is_image(image) else ""
+        return {"image digest": digest or f"not here yet: {image}"}
 
     async def remove(self, kept: Kept) -> None:
         """See Maker."""
@@ -115,20 +131,31 @@ class ContainerMaker:
         )
         raise Refusal(Code.CONTAINER_ENGINE_MISSING, message, retryable=False, image=image)
 
-    async def _have_image(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
-        if image in self._present:
-            return
-        if not image or image.startswith("-"):
+    async def _have_image(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> str:
+        """Fetch the image if it is not here; its digest."""
+        if not _is_image(image):
             raise Refusal(Code.ORDER_INVALID, f"{image!r} is not the name of an image.", retryable=False)
-        async with self._pulling.setdefault(image, asyncio.Lock()):
-            if image not in self._present:
-                await self._find_or_pull(engine, image, waiting)
-                self._present.add(image)
+        digest = await self._digest(engine, image)
+        if not digest:
+            async with self._pulling.setdefault(f"pull {image}", asyncio.Lock()):
+                digest = await self._digest(engine, image)
+                if not digest:
+                    await self._pull(engine, image, waiting)
+                    digest = await self._digest(engine, image)
+        return digest
 
-    async def _find_or_pull(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
-        status, _ = await _tell(engine, "image", "inspect", "--format", "{{.Id}}", image)
-        if status == 0:
-            return
+    async def _digest(self, engine: str, image: str) -> str:
+        """Of the image that the engine has by this name now; "" when it has none. Asked anew every moment."""
+        async with self._pulling.setdefault(image, asyncio.Lock()):
+            at, digest = self._known.get(image, (0.0, ""))
+            if not digest or time.monotonic() - at > _DIGEST_HOLDS_S:
+                status, told = await _tell(engine, "image", "inspect", "--format", "{{.Id}}", image)
+                words = told.split()
+                digest = words[-1].removeprefix("sha256:") if status == 0 and words else ""
+                self._known[image] = (time.monotonic(), digest)
+            return f"sha256:{digest}" if digest else ""
+
+    async def _pull(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
         waiting(Reason(code=Code.PULLING_IMAGE, message=f"Fetching the image {image}.", details={"image": image}))
         status, told = await _tell(engine, "pull", image)
         if status != 0:
@@ -136,6 +163,10 @@ class ContainerMaker:
             message = f"The image {image} is not here and cannot be fetched:\n{last}"
             lasting = bool(_GONE_FOR_GOOD.search(told))
             raise Refusal(Code.IMAGE_NOT_FOUND, message, retryable=not lasting, image=image)
+
+
+def _is_image(name: str) -> bool:
+    return bool(name) and not name.startswith("-")
 
 
 class Mounts:

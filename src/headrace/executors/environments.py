@@ -55,6 +55,7 @@ class Environments:
         self._root = home / "envs"
         self._python = python or getattr(sys, "_base_executable", "") or sys.executable
         self._building: dict[str, asyncio.Task[Path]] = {}
+        self._digests: dict[Path, str] = {}
         self.builds = 0
 
     def key(self, packages: Packages) -> str:
@@ -73,6 +74,15 @@ class Environments:
         """The environment, if it is there already."""
         path = self._root / self.key(packages)
         return path if (path / _READY).exists() else None
+
+    def digest(self, packages: Packages) -> str:
+        """What is installed, as a digest of names and versions; what was asked for while nothing is."""
+        path = self.find(packages)
+        if path is None:
+            return f"asked:{self.key(packages)}"
+        if path not in self._digests:
+            self._digests[path] = installed(path)
+        return self._digests[path]
 
     async def get(self, packages: Packages, waiting: Callable[[], None]) -> Path:
         """The environment; built first if need be, after calling `waiting`. Refuses what cannot be installed."""
@@ -166,6 +176,12 @@ def _uv_environment() -> dict[str, str]:
     if "PIP_CERT" in passed:
         passed.setdefault("SSL_CERT_FILE", passed["PIP_CERT"])
     return passed
+
+
+def installed(environment: Path) -> str:
+    """Digest of the names and versions of all that an environment holds."""
+    names = sorted(path.name.lower() for path in environment.glob("lib/python*/site-packages/*.dist-info"))
+    return "sha256:" + hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def find_uv() -> str:

@@ -6,7 +6,7 @@ Three implementations: process, container, kubernetes. One conformance suite
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Mapping, Set
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -48,6 +48,8 @@ class Succeeded(Report, frozen=True, kw_only=True):
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[ProducedArtifact, ...]] = {}
+    #: What it ran in, as `Executor.surroundings` tells it.
+    surroundings: dict[str, str] = {}
 
 
 class Failed(Report, frozen=True, kw_only=True):
@@ -78,6 +80,13 @@ class Executor(Protocol):
 
         If it already exists (also from before a restart of the server) that is success: its truth
         (Started, Succeeded, Failed, Lost) is reported again. What cannot be started is reported as Failed.
+        """
+
+    async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
+        """What the attempt would run in, as far as that decides what it makes and is known without starting it.
+
+        By name (`image digest`, `packages`, `python`): a digest, or the name of what is not known here yet. Quick,
+        and asks no network; whoever asks compares it with that of attempts that succeeded.
         """
 
     async def stop(self, attempt: AttemptId) -> None:

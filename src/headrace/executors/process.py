@@ -29,6 +29,7 @@ from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
 from headrace.executors.work import Kept, Maker
 from headrace.failpoints import failpoint
+from headrace.executors.workspace import uses_workspace
 
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
@@ -99,6 +100,10 @@ class ProcessExecutor:
             self._begin(order)
         elif known.last is not None:
             self._reports.put_nowait(known.last)
+
+    async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
+        """See Executor."""
+        return {**await self._makers[self._choose(order)].surroundings(order), **_shared(order)}
 
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor."""
@@ -249,7 +254,9 @@ class ProcessExecutor:
         place.make(order)
         name = self._choose(order)
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
-        kept = msgspec.structs.replace(kept, out_of_memory_kills=out_of_memory_kills())
+        kept = msgspec.structs.replace(
+            kept, out_of_memory_kills=out_of_memory_kills(), surroundings={**kept.surroundings, **_shared(order)}
+        )
         known.kept = kept
         place.write("kept.json", kept)
         await self._take_slot(known)
@@ -401,6 +408,11 @@ class ProcessExecutor:
                 limit = self._max_log_bytes
                 message = f"The attempt wrote more than {limit} bytes of log (setting max_log_bytes) and was ended."
                 self._end(known, Reason(code=Code.LOG_LIMIT, message=message, details={"limit": limit}))
+
+
+def _shared(order: LaunchOrder) -> dict[str, str]:
+    """What lies in a workspace is another with each run, and nobody can tell what a task reads there."""
+    return {"workspace": f"of run {order.attempt.run_id}"} if uses_workspace(order) else {}
 
 
 def _tag(place: Place, kept: Kept | None) -> str:

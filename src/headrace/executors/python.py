@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +57,18 @@ class PythonMaker:
             argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
         )
-        return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True)
+        around = self._around(entry)
+        return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True, surroundings=around)
+
+    async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
+        """See Maker."""
+        entry = python_entry(order)
+        return self._around(entry) if entry is not None else {}
+
+    def _around(self, entry: PythonEntry) -> dict[str, str]:
+        """The Python, and the packages that were installed, or those asked for while nothing is installed yet."""
+        packages = self._environments.digest(packages_of(entry))
+        return {"python": f"{platform.python_version()} {sysconfig.get_platform()}", "packages": packages}
 
     async def remove(self, kept: Kept) -> None:
         """Its processes are all there is."""

@@ -61,7 +61,13 @@ def judge(
         outputs = reader.read(must_answer=kept.must_answer)
     except Refusal as refusal:
         return _failed(order.attempt, at, refusal.reason)
-    return Succeeded(attempt=order.attempt, at=at, parameters=outputs.parameters, artifacts=outputs.artifacts)
+    return Succeeded(
+        attempt=order.attempt,
+        at=at,
+        parameters=outputs.parameters,
+        artifacts=outputs.artifacts,
+        surroundings=kept.surroundings,
+    )
 
 
 def _failed(attempt: AttemptId, at: float, reason: Reason) -> Failed:

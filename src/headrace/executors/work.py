@@ -38,6 +38,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     must_answer: bool
     #: Name of the container, if it is one.
     container: str = ""
+    #: What it runs in: see `Executor.surroundings`.
+    surroundings: dict[str, str] = {}
     #: How often this machine had killed for want of memory before it was started.
     out_of_memory_kills: int = 0
 
@@ -47,6 +49,9 @@ class Maker(Protocol):
 
     async def make(self, order: LaunchOrder, place: Place, waiting: Callable[[Reason], None]) -> tuple[Work, Kept]:
         """Prepare all that is needed, without starting anything; a Refusal says why it cannot be."""
+
+    async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
+        """See Executor."""
 
     async def remove(self, kept: Kept) -> None:
         """End and remove what lives outside the attempt's own processes; what is gone is no error."""

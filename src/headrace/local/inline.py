@@ -54,6 +54,10 @@ class InlineExecutor:
         self._own.add(order.attempt)
         self.work.put(order)
 
+    async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
+        """See Executor: this very process."""
+        return {"python": sys.version}
+
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor. A function that has begun cannot be stopped; its end is reported."""
         if attempt in self._own:

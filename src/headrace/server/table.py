@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace.server import description
 from headrace.server.kfp import experiments, health, pipelines, recurring_runs, uploads
 from headrace.server.kfp import runs as kfp_runs
-from headrace.server.own import artifacts, executions, session
+from headrace.server.own import artifacts, cache, executions, session
 from headrace.server.own import runs as own_runs
 from headrace.server.routes import Route
 
@@ -14,6 +14,7 @@ ROUTES: tuple[Route, ...] = (
     *own_runs.ROUTES,
     *executions.ROUTES,
     *artifacts.ROUTES,
+    *cache.ROUTES,
     *description.ROUTES,
     *health.ROUTES,
     *experiments.ROUTES,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from headrace.engine import Plan, advance, fingerprint, uses_cache
+from headrace.engine import Plan, advance, fingerprint_parts, node_path, told_parts, uses_cache
+from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
     AnyEvent,
     AttemptFailed,
@@ -150,7 +151,7 @@ def _change(
         edges=tuple(
             edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)
         ),
-        cache_entries=tuple(_cache_entries(run, state, settled, at)),
+        cache_entries=tuple(_cache_entries(run, state, settled, happenings, at)),
     )
 
 
@@ -181,28 +182,32 @@ def _counts(run: ActiveRun, state: RunState, changed: list[str]) -> dict[State, 
     return {word: count for word, count in counts.items() if count}
 
 
-def _cache_entries(run: ActiveRun, state: RunState, settled: list[Execution], at: float) -> Iterable[CacheEntry]:
+def _cache_entries(
+    run: ActiveRun, state: RunState, settled: list[Execution], happenings: Sequence[Happening], at: float
+) -> Iterable[CacheEntry]:
+    ran_in = {
+        happening.event.attempt.path: happening.event.surroundings
+        for happening in happenings
+        if isinstance(happening.event, AttemptSucceeded)
+    }
     for execution in settled:
         if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or execution.cached_from:
             continue
         if not uses_cache(run.plan, state, execution.path):
             continue
+        # By what it did run in, which was perhaps not known when the cache was asked.
+        parts = fingerprint_parts(run.plan, state, execution.path, ran_in.get(execution.path, {}))
         yield CacheEntry(
-            key=cache_key(run, state, execution.path),
+            key=CacheKey(
+                namespace=run.record.namespace, pipeline_name=run.record.pipeline_name, fingerprint=digest_of(parts)
+            ),
             execution_id=execution_id(run.run_id, execution.path),
             run_id=run.run_id,
+            task=node_path(execution.path),
+            parts=told_parts(parts),
             outputs=execution.outputs,
             created_at=at,
         )
-
-
-def cache_key(run: ActiveRun, state: RunState, path: str) -> CacheKey:
-    """What this execution's outputs are kept under, and found by."""
-    return CacheKey(
-        namespace=run.record.namespace,
-        pipeline_name=run.record.pipeline_name,
-        fingerprint=fingerprint(run.plan, state, path),
-    )
 
 
 def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:

@@ -41,7 +41,7 @@ from headrace.service.active import (
     live_attempts,
     still_wanted,
 )
-from headrace.service.caching import look_up
+from headrace.service.caching import Cache
 from headrace.service.context import Context
 from headrace.service.errors import Unavailable
 from headrace.service.importing import import_artifact
@@ -75,6 +75,7 @@ class RunLoop:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._runs: dict[str, ActiveRun] = {}
+        self._cache = Cache(context, self._runs)
         self._inbox: list[_Posted] = []
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -91,7 +92,10 @@ class RunLoop:
     async def start(self, runs: Iterable[ActiveRun]) -> None:
         """Take up these runs where their records say they are."""
         found = list(runs)
-        self._runs = {run.run_id: run for run in found}
+        self._runs.update({run.run_id: run for run in found})
+        for run in found:
+            self._cache.adopt(run)
+        await self._cache.sweep()
         wished = [(run, outstanding(run.plan, run.state)) for run in found]
         keep = {c.attempt for _, commands in wished for c in commands if isinstance(c, Launch | Stop)}
         await self._context.executor.keep_only(keep)
@@ -141,7 +145,9 @@ class RunLoop:
     def drop(self, run_id: str) -> ActiveRun | None:
         """Forget a run that is about to be deleted; answers it if it was under way."""
         self._clear_alarm(run_id)
-        return self._runs.pop(run_id, None)
+        run = self._runs.pop(run_id, None)
+        self._put_all(self._cache.gone(run_id))
+        return run
 
     async def forget(self, run_id: str, run: ActiveRun | None) -> None:
         """A run was deleted: stop whatever it has going, then remove what is kept of its attempts."""
@@ -155,9 +161,17 @@ class RunLoop:
 
     # what happens ----------------------------------------------------------------------------
 
+    def leader_of(self, run_id: str, path: str) -> tuple[str, str] | None:
+        """`(run id, path)` of the execution that does the same, while this one waits for it."""
+        return self._cache.leader_of(run_id, path)
+
     def _put(self, posted: _Posted) -> None:
         self._inbox.append(posted)
         self._arrived.set()
+
+    def _put_all(self, answers: Iterable[tuple[str, AnyEvent]]) -> None:
+        for run_id, event in answers:
+            self._put(_Posted(run_id=run_id, event=event))
 
     async def _listen(self) -> None:
         while True:
@@ -210,8 +224,14 @@ class RunLoop:
         self._answer(batch)
         # A run that was deleted meanwhile has nothing more to do.
         committed = [done for done in committed if self._runs.get(done.run.run_id) is done.run]
+        paused = [done.run.state.paused != done.change.state.paused for done in committed]
         for done in committed:
             self._adopted(done)
+        for done, changed in zip(committed, paused, strict=True):
+            answers, again = self._cache.recorded(done.change, pause_changed=changed)
+            self._put_all(answers)
+            if again:
+                self._aside(self._look_up(again))
         self._context.changes.notify(done.run.run_id for done in committed)
         ended = [*strays, *(attempt for done in committed for attempt in done.ended)]
         if ended:
@@ -383,8 +403,7 @@ class RunLoop:
         task.add_done_callback(self._side.discard)
 
     async def _look_up(self, wanted: list[tuple[ActiveRun, RunState, str]]) -> None:
-        for run_id, event in await look_up(self._context, wanted):
-            self._put(_Posted(run_id=run_id, event=event))
+        self._put_all(await self._cache.look_up(wanted))
 
     async def _import(self, order: LaunchOrder) -> None:
         attempt = order.attempt

@@ -36,7 +36,7 @@ def to_event(report: port.AnyReport) -> AnyEvent:
         case port.Started():
             return AttemptStarted(at=at, attempt=attempt)
         case port.Succeeded():
-            return AttemptSucceeded(at=at, attempt=attempt, outputs=_outputs(report))
+            return AttemptSucceeded(at=at, attempt=attempt, outputs=_outputs(report), surroundings=report.surroundings)
         case port.Failed():
             return AttemptFailed(at=at, attempt=attempt, error=report.error, retryable=report.retryable)
         case port.Lost():

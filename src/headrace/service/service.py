@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator
 
 from headrace.engine.model import Execution, Json
 from headrace.executors.port import Executor
-from headrace.service import content, experiments, pipelines, runs, views
+from headrace.service import content, experiments, kept, pipelines, runs, views
 from headrace.service.context import Context
 from headrace.service.loop import RunLoop
 from headrace.service.opening import close_context, open_context, resumable
 from headrace.service.requests import NewRun as NewRun
 from headrace.service.requests import NewVersion as NewVersion
 from headrace.service.settings import Settings
+from headrace.store.cache import CacheFilter
 from headrace.store.records import (
     ArtifactRecord,
     ExperimentRecord,
@@ -26,7 +27,7 @@ from headrace.store.records import (
     RunRecord,
     VersionRecord,
 )
-from headrace.wire.api import ExecutionDetail, ListChange, RunChange, RunView
+from headrace.wire.api import CacheList, ExecutionDetail, ListChange, RunChange, RunView
 
 
 class Service:
@@ -177,6 +178,21 @@ class Service:
     async def delete_run(self, run_id: str) -> None:
         """Delete a run and its executions; one that is not final is terminated first. Artifacts go with it."""
         await runs.delete(self._context, self._loop, run_id)
+
+    # cache -----------------------------------------------------------------------------------
+    async def list_cache(self, query: ListQuery) -> CacheList:
+        """A page of the cache's entries."""
+        page = await kept.list_page(self._context, query)
+        limit = self._context.settings.cache_max_age_s
+        return CacheList(
+            entries=[kept.entry_view(entry, limit) for entry in page.items],
+            total_size=page.total_size,
+            next_page_token=page.next_page_token,
+        )
+
+    async def drop_cache(self, which: CacheFilter, *, everything: bool = False) -> int:
+        """Forget entries; how many. Raises Invalid CACHE_FILTER_MISSING when nothing is said about which."""
+        return await kept.drop(self._context, which, everything=everything)
 
     # views for `/api` ------------------------------------------------------------------------
     async def run_view(self, run_id: str) -> RunView:

@@ -30,3 +30,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_parameter_bytes: int = 1 << 20
     #: Whether the cache is used at all.
     caching: bool = True
+    #: Seconds after which an entry of the cache is not used any more; None: never.
+    cache_max_age_s: float | None = None

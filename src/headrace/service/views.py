@@ -60,6 +60,8 @@ def execution_view(run_id: str, execution: Execution, compiled: Plan) -> api.Exe
         attempts=[_attempt(attempt) for attempt in execution.attempts],
         retry_at=optional_millis(execution.retry_at),
         cached_from=execution.cached_from,
+        cache_miss=_reason(execution.cache.reason) if execution.cache and not execution.looking_up else None,
+        waiting=_reason(execution.cache.reason) if execution.cache and execution.looking_up else None,
         reason=_reason(execution.reason),
         started_at=optional_millis(execution.started_at),
         ended_at=optional_millis(execution.ended_at),

@@ -155,6 +155,12 @@ CREATE TABLE cache_entries (
 CREATE INDEX cache_entries_run ON cache_entries (run_id)
 """
 
+_CACHE_PARTS = """
+ALTER TABLE cache_entries ADD COLUMN task TEXT DEFAULT '' NOT NULL;
+ALTER TABLE cache_entries ADD COLUMN parts TEXT DEFAULT '{}' NOT NULL;
+CREATE INDEX cache_entries_task ON cache_entries (namespace, pipeline_name, task, created_at)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -165,7 +171,7 @@ def _script(sql: str) -> Migration:
 
 
 #: Version n is reached by the n-th step. Append only.
-MIGRATIONS: Sequence[Migration] = (_script(_FIRST),)
+MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS))
 
 LATEST = len(MIGRATIONS)
 

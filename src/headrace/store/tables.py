@@ -196,5 +196,15 @@ cache_entries = Table(
     _text("run_id"),
     _text("outputs"),
     Column("created_at", DOUBLE_PRECISION, nullable=False),
+    # The execution's path without iterations, and what the fingerprint was made from: for telling why there was no hit.
+    _text("task", default=""),
+    _text("parts", default="{}"),
 )
 Index("cache_entries_run", cache_entries.c.run_id)
+Index(
+    "cache_entries_task",
+    cache_entries.c.namespace,
+    cache_entries.c.pipeline_name,
+    cache_entries.c.task,
+    cache_entries.c.created_at,
+)

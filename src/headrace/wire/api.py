@@ -133,6 +133,10 @@ class ExecutionView(Shape, frozen=True, kw_only=True):
     attempts: list[AttemptView] = []
     retry_at: str | None = None
     cached_from: str | None = None
+    #: Why nothing of the cache was used, if it was asked.
+    cache_miss: ReasonView | None = None
+    #: What it waits for before its first attempt, such as the same task elsewhere.
+    waiting: ReasonView | None = None
     reason: ReasonView | None = None
     started_at: str | None = None
     ended_at: str | None = None
@@ -253,6 +257,50 @@ class SignInLink(Shape, frozen=True, kw_only=True):
 
     url: str
     expires_at: str
+
+
+class CacheEntryView(Shape, frozen=True, kw_only=True):
+    """An entry of the cache: outputs of a task that serve whoever would do the same."""
+
+    fingerprint: str
+    pipeline_name: str
+    #: The task's path without iterations.
+    task: str
+    #: Who made the outputs.
+    run_id: str
+    execution_id: str
+    created_at: str
+    #: Null when entries do not expire.
+    expires_at: str | None = None
+    #: What the fingerprint was made from: `parameter lr`, `image`, `packages`, … -> JSON text, or a digest of it.
+    parts: dict[str, str] = {}
+
+
+class CacheList(Shape, frozen=True, kw_only=True):
+    """`GET /api/cache?pipeline_name=&task=&run_id=&fingerprint=&page_size=&page_token=`."""
+
+    entries: list[CacheEntryView]
+    total_size: int
+    next_page_token: str = ""
+
+
+class DropCache(Shape, frozen=True, kw_only=True):
+    """Body of `POST /api/cache/drop`: entries that fit all that is given."""
+
+    pipeline_name: str | None = None
+    task: str | None = None
+    run_id: str | None = None
+    fingerprint: str | None = None
+    #: Entries whose outputs one of these executions made.
+    execution_ids: list[str] | None = None
+    #: Needed to drop all there are.
+    everything: bool = False
+
+
+class Dropped(Shape, frozen=True, kw_only=True):
+    """How many entries were dropped."""
+
+    dropped: int
 
 
 class CreateRun(Shape, frozen=True, kw_only=True):

@@ -1,0 +1,325 @@
+"""The cache: why there is no hit, what is still there, and one of many that would do the same at once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import documents
+from fake_executor import FakeExecutor, World, fail, hang, produced, succeed
+from headrace.engine.model import AttemptId, Execution, LaunchOrder, PauseRequested, Reason, ResumeRequested, State
+from headrace.executors.port import AnyReport, Failed, Succeeded
+from headrace.service.caching import Difference, ago, differences, why_missed
+from headrace.service.flights import Flights
+from headrace.service.service import NewRun, Service
+from headrace.service.settings import Settings
+from headrace.store.cache import CacheEntry, CacheKey
+from waiting import until, until_final
+
+pytestmark = pytest.mark.anyio
+
+
+async def begun(service: Service, document: dict[str, Any] | None = None, **parameters: Any) -> str:
+    new = NewRun(pipeline_spec=document or documents.one_task(cache=True), parameters=parameters)
+    return (await service.create_run(new)).run_id
+
+
+async def ran(service: Service, document: dict[str, Any] | None = None, **parameters: Any) -> Execution:
+    """The task `work` of a run that has ended."""
+    run_id = await begun(service, document, **parameters)
+    await until_final(service, run_id)
+    return await work_of(service, run_id)
+
+
+async def work_of(service: Service, run_id: str, path: str = "work") -> Execution:
+    return next(one for one in await service.get_executions(run_id) if one.path == path)
+
+
+async def until_waiting(service: Service, run_id: str, path: str = "work") -> Reason:
+    """The reason with which the task waits for another."""
+    async for change in service.watch_run(run_id):
+        if any(one.path == path and one.waiting for one in change.executions):
+            break
+    return why(await work_of(service, run_id, path))
+
+
+def why(execution: Execution) -> Reason:
+    assert execution.cache is not None and execution.cache.reason is not None
+    return execution.cache.reason
+
+
+def fails(order: LaunchOrder) -> Failed:
+    return Failed(attempt=order.attempt, at=1.0, error=Reason(code="USER_EXCEPTION", message="no"), retryable=False)
+
+
+# --- why there was no hit ------------------------------------------------------------------------
+
+
+async def test_the_first_has_no_earlier_result(service: Service):
+    assert why(await ran(service)).code == "CACHE_NO_ENTRY"
+
+
+async def test_a_miss_names_the_differing_parameter_of_the_nearest_entry(service: Service):
+    far = await ran(service, x="b")
+    assert far.cache is not None
+    work = await ran(service, x="c")
+    reason = why(work)
+    assert reason.code == "CACHE_KEY_DIFFERS"
+    assert 'parameter x: "b" there, "c" here' in reason.message
+    assert reason.details["differs"] == [{"part": "parameter x", "there": '"b"', "here": '"c"'}]
+    assert (await ran(service, x="c")).cached_from is not None
+
+
+async def test_a_miss_tells_that_the_image_is_another(service: Service, world: World):
+    world.surroundings = {"image digest": "sha256:" + "a" * 64}
+    await ran(service)
+    world.surroundings = {"image digest": "sha256:" + "b" * 64}
+    reason = why(await ran(service))
+    assert (reason.code, reason.message.endswith("differs: image digest differs.")) == ("CACHE_KEY_DIFFERS", True)
+    world.surroundings = {"image digest": "sha256:" + "a" * 64}
+    assert (await ran(service)).cached_from
+
+
+async def test_what_it_ran_in_counts_even_where_it_was_not_known_before(service: Service, world: World):
+    def behaviour(order: LaunchOrder) -> AnyReport:
+        world.surroundings = {"packages": "sha256:built"}
+        return succeed(order)
+
+    world.surroundings, world.behaviour = {"packages": "asked:x"}, behaviour
+    await ran(service)
+    assert (await ran(service)).cached_from is not None
+
+
+async def test_the_order_of_members_and_whole_doubles_do_not_matter(service: Service, world: World):
+    document = documents.one_task(cache=True)
+    document["root"]["inputDefinitions"]["parameters"]["x"] = {"parameterType": "STRUCT"}
+    document["components"]["comp-work"]["inputDefinitions"]["parameters"]["x"] = {"parameterType": "STRUCT"}
+    await ran(service, document, x={"a": 1, "b": [2, 0.5]})
+    assert (await ran(service, document, x={"b": [2.0, 0.5], "a": 1.0})).cached_from is not None
+    assert (await ran(service, document, x={"b": [2.0, 0.5], "a": True})).cached_from is None
+
+
+async def test_an_entry_expires(tmp_path: Path):
+    world = World()
+    settings = Settings(home=tmp_path / "home", cache_max_age_s=3600.0)
+    service = await Service.open(settings, executor=FakeExecutor(world))
+    context = service._context
+    await ran(service)
+    # The fake's attempts all end in the epoch's first second.
+    context.now = lambda: 1.0 + 3 * 3600.0
+    reason = why(await ran(service))
+    assert reason.code == "CACHE_EXPIRED" and "expired 2 h ago" in reason.message
+    context.now = lambda: 1.0 + 1800.0
+    assert (await ran(service)).cached_from is not None
+    assert len(world.orders) == 2
+    await service.close()
+
+
+async def test_no_cache_by_setting_is_said(tmp_path: Path):
+    service = await Service.open(Settings(home=tmp_path, caching=False), executor=FakeExecutor(World()))
+    assert why(await ran(service)).code == "CACHE_OFF_SERVER"
+    await service.close()
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut short", "row gone"])
+async def test_a_hit_whose_artifact_is_lost_is_a_miss(service: Service, world: World, tmp_path: Path, harm: str):
+    file = tmp_path / "home" / "artifacts" / "a" / "model"
+
+    def behaviour(order: LaunchOrder) -> Succeeded:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"abc")
+        made = produced(order, "model", order.outputs.artifacts["model"])
+        made = type(made)(name="model", type=made.type, uri=f"file://{file}", digest="d", size_bytes=3)
+        return Succeeded(attempt=order.attempt, at=1.0, parameters={"text": "t"}, artifacts={"model": (made,)})
+
+    world.behaviour = behaviour
+    await ran(service)
+    assert (await ran(service)).cached_from is not None
+    if harm == "gone":
+        shutil.rmtree(file.parent)
+    elif harm == "cut short":
+        file.write_bytes(b"ab")
+    else:
+        await service._context.database.write(_forget_artifacts)
+    reason = why(await ran(service))
+    assert (reason.code, reason.details["artifact"]) == ("CACHE_ARTIFACT_LOST", "model")
+    assert len(world.orders) == 2
+
+
+def _forget_artifacts(conn: Any) -> None:
+    from headrace.store.tables import artifacts
+
+    conn.execute(artifacts.delete())
+
+
+# --- one of many ---------------------------------------------------------------------------------
+
+
+def attempt(run_id: str, path: str = "work", number: int = 1) -> AttemptId:
+    return AttemptId(run_id=run_id, path=path, number=number)
+
+
+async def test_of_two_runs_that_do_the_same_one_runs(service: Service, world: World, executor: FakeExecutor):
+    world.behaviour = hang
+    first = await begun(service)
+    await until(lambda: world.orders)
+    second = await begun(service)
+    reason = await until_waiting(service, second)
+    assert reason.code == "WAITING_FOR_SAME_TASK"
+    assert (reason.details["run_id"], reason.details["path"]) == (first, "work")
+    executor.end(succeed(world.orders[attempt(first)]))
+    assert (await until_final(service, second)).state is State.SUCCEEDED
+    leader = (await service.execution_detail(attempt(first).execution_id)).execution
+    assert (await work_of(service, second)).cached_from == leader.execution_id
+    assert len(world.orders) == 1
+
+
+async def test_iterations_that_do_the_same_run_once(service: Service, world: World):
+    document = documents.loop("[7, 7, 8, 7, 8]")
+    document["components"]["comp-for"]["dag"]["tasks"]["work"]["cachingOptions"] = {"enableCache": True}
+    run_id = await begun(service, document)
+    assert (await until_final(service, run_id)).state is State.SUCCEEDED
+    assert sorted(a.path for a in world.orders if "work" in a.path) == ["for[0]/work", "for[2]/work"]
+
+
+async def test_when_the_leader_fails_the_next_one_leads_and_no_more(
+    service: Service, world: World, executor: FakeExecutor
+):
+    world.behaviour = hang
+    runs = [await begun(service)]
+    await until(lambda: world.orders)
+    for _ in range(2):
+        runs.append(await begun(service))
+        await until_waiting(service, runs[-1])
+    for run_id, other in zip(runs, runs[1:], strict=False):
+        executor.end(fails(world.orders[attempt(run_id)]))
+        assert (await until_final(service, run_id)).state is State.FAILED
+        await until(lambda other=other: attempt(other) in world.orders)
+        assert why(await work_of(service, other)).code == "CACHE_SAME_TASK_FAILED"
+    assert len(world.orders) == 3
+    executor.end(succeed(world.orders[attempt(runs[2])]))
+    assert (await until_final(service, runs[2])).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("end", ["terminated", "deleted"])
+async def test_when_the_leader_is_ended_the_next_one_leads(service: Service, world: World, end: str):
+    world.behaviour = hang
+    first = await begun(service)
+    await until(lambda: world.orders)
+    second = await begun(service)
+    await until_waiting(service, second)
+    await (service.terminate_run(first) if end == "terminated" else service.delete_run(first))
+    await until(lambda: attempt(second) in world.orders)
+
+
+async def test_who_waits_can_be_cancelled(service: Service, world: World, executor: FakeExecutor):
+    world.behaviour = hang
+    first = await begun(service)
+    await until(lambda: world.orders)
+    second = await begun(service)
+    await until_waiting(service, second)
+    await service.terminate_run(second)
+    assert (await until_final(service, second)).state is State.CANCELED
+    executor.end(succeed(world.orders[attempt(first)]))
+    assert (await until_final(service, first)).state is State.SUCCEEDED
+    assert len(world.orders) == 1
+
+
+async def test_a_paused_leader_that_has_not_begun_holds_nobody_back(service: Service, world: World):
+    document = documents.one_task(cache=True)
+    document["root"]["dag"]["tasks"]["work"]["retryPolicy"] = {"maxRetryCount": 3, "backoffDuration": "3600s"}
+    world.behaviour = lambda order: msgspec.structs.replace(fail(order), at=time.time())
+    first = await begun(service, document)
+    await until(lambda: world.settled)
+    world.behaviour = succeed
+    second = await begun(service, document)
+    assert (await until_waiting(service, second)).details["run_id"] == first
+    await service._loop.post(first, PauseRequested(at=1.0))
+    assert (await until_final(service, second)).state is State.SUCCEEDED
+    await service._loop.post(first, ResumeRequested(at=2.0))
+
+
+async def test_a_restart_keeps_who_waits_waiting(tmp_path: Path):
+    world = World(behaviour=hang)
+    settings = Settings(home=tmp_path)
+    service = await Service.open(settings, executor=FakeExecutor(world))
+    first = await begun(service)
+    await until(lambda: world.orders)
+    second = await begun(service)
+    await until_waiting(service, second)
+    await service.close()
+    executor = FakeExecutor(world)
+    service = await Service.open(settings, executor=executor)
+    await until(lambda: service._loop.leader_of(second, "work") == (first, "work"))
+    executor.end(succeed(world.orders[attempt(first)]))
+    assert (await until_final(service, second)).state is State.SUCCEEDED
+    assert len(world.orders) == 1
+    await service.close()
+
+
+# --- the bookkeeping, and the words --------------------------------------------------------------
+
+
+def key(fingerprint: str = "f", namespace: str = "") -> CacheKey:
+    return CacheKey(namespace=namespace, pipeline_name="p", fingerprint=fingerprint)
+
+
+def test_flights() -> None:
+    flights = Flights()
+    a, b, c = ("r1", "t"), ("r2", "t"), ("r3", "t")
+    assert flights.join(key(), a) is None and flights.join(key(), a) is None
+    assert flights.join(key(), b) == a and flights.join(key(), c) == a
+    assert flights.join(key(namespace="other"), ("r4", "t")) is None, "never across namespaces"
+    assert flights.leave(a, lambda member: member != b) == c
+    assert (flights.leader_of(b), flights.leader_of(c), flights.leader_of(a)) == (c, None, None)
+    assert flights.leave(b) is None
+    assert flights.followers(key()) == []
+    flights.join(key(), b)
+    assert flights.land(key()) == [b]
+    assert flights.key_of(b) is None and flights.join(key(), b) is None
+    assert flights.members_of("r2") == [b]
+
+
+def entry(created_at: float, **parts: str) -> CacheEntry:
+    from headrace.engine.model import Bundle
+
+    return CacheEntry(
+        key=key(), execution_id=f"e{created_at}", run_id="r", task="t", parts=parts, outputs=Bundle(),
+        created_at=created_at,
+    )  # fmt: skip
+
+
+def test_the_nearest_entry_is_the_one_with_the_fewest_differing_parts() -> None:
+    here = {"parameter lr": "0.2", "image": '"a"', "command": "sha256:1 (400 bytes)"}
+    near = entry(10.0, **{**here, "parameter lr": "0.1"})
+    far = entry(20.0, **{"parameter lr": "0.1", "image": '"b"'})
+    reason = why_missed(here, [far, near], now=130.0)
+    assert reason.message == ("The nearest earlier result (2 min ago) differs: parameter lr: 0.1 there, 0.2 here.")
+    assert reason.details["from"]["execution_id"] == "e10.0"
+    assert [str(one) for one in differences(far.parts, here)] == [
+        "parameter lr: 0.1 there, 0.2 here", "command differs", 'image: "b" there, "a" here',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "told"),
+    [
+        ("0.1", "0.2", "part: 0.1 there, 0.2 here"),
+        (None, "1", "part: nothing there, 1 here"),
+        ("sha256:ab", "sha256:cd", "part differs"),
+        ('"sha256:ab"', '"x"', "part differs"),
+        ("x" * 61, "y", "part differs"),
+    ],
+)
+def test_how_a_difference_is_told(there: str | None, here: str | None, told: str) -> None:
+    assert str(Difference(part="part", there=there, here=here)) == told
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.2, "0 s"), (119, "119 s"), (7200, "2 h"), (500_000, "6 days")])
+def test_spans(seconds: float, told: str) -> None:
+    assert ago(seconds) == told
