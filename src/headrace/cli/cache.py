@@ -27,7 +27,6 @@ def command() -> None:
     """List results that are used again, and forget them.
 
     A task whose component, inputs, command, image or packages are as they were takes the outputs of then.
-    `headrace explain RUN TASK` says why a task was or was not taken from the cache.
     """
 
 

@@ -28,8 +28,8 @@ from headrace.executors.slots import Slots
 from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
 from headrace.executors.work import Kept, Maker
-from headrace.failpoints import failpoint
 from headrace.executors.workspace import uses_workspace
+from headrace.failpoints import failpoint
 
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0

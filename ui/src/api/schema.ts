@@ -346,6 +346,40 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/cache": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List the cache's entries, newest first. */
+        readonly get: operations["get_api_cache"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/cache/drop": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Forget entries of the cache; the outputs they led to stay. */
+        readonly post: operations["post_api_cache_drop"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/openapi.json": {
         readonly parameters: {
             readonly query?: never;
@@ -872,6 +906,34 @@ export interface components {
             };
         };
         /**
+         * CacheEntryView
+         * @description An entry of the cache: outputs of a task that serve whoever would do the same.
+         */
+        readonly CacheEntryView: {
+            readonly fingerprint: string;
+            readonly pipeline_name: string;
+            readonly task: string;
+            readonly run_id: string;
+            readonly execution_id: string;
+            readonly created_at: string;
+            /** @default null */
+            readonly expires_at: string | null;
+            /** @default {} */
+            readonly parts: {
+                readonly [key: string]: string;
+            };
+        };
+        /**
+         * CacheList
+         * @description `GET /api/cache?pipeline_name=&task=&run_id=&fingerprint=&page_size=&page_token=`.
+         */
+        readonly CacheList: {
+            readonly entries: readonly components["schemas"]["CacheEntryView"][];
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
          * ContentLink
          * @description `POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes.
          */
@@ -910,6 +972,31 @@ export interface components {
             readonly parameters: Record<string, unknown>;
             /** @default null */
             readonly caching: boolean | null;
+        };
+        /**
+         * DropCache
+         * @description Body of `POST /api/cache/drop`: entries that fit all that is given.
+         */
+        readonly DropCache: {
+            /** @default null */
+            readonly pipeline_name: string | null;
+            /** @default null */
+            readonly task: string | null;
+            /** @default null */
+            readonly run_id: string | null;
+            /** @default null */
+            readonly fingerprint: string | null;
+            /** @default null */
+            readonly execution_ids: readonly string[] | null;
+            /** @default false */
+            readonly everything: boolean;
+        };
+        /**
+         * Dropped
+         * @description How many entries were dropped.
+         */
+        readonly Dropped: {
+            readonly dropped: number;
         };
         /**
          * ErrorBody
@@ -966,6 +1053,10 @@ export interface components {
             readonly retry_at: string | null;
             /** @default null */
             readonly cached_from: string | null;
+            /** @default null */
+            readonly cache_miss: components["schemas"]["ReasonView"] | null;
+            /** @default null */
+            readonly waiting: components["schemas"]["ReasonView"] | null;
             /** @default null */
             readonly reason: components["schemas"]["ReasonView"] | null;
             /** @default null */
@@ -1483,9 +1574,13 @@ export interface components {
 export type ArtifactView = components['schemas']['ArtifactView'];
 export type AttemptView = components['schemas']['AttemptView'];
 export type BundleView = components['schemas']['BundleView'];
+export type CacheEntryView = components['schemas']['CacheEntryView'];
+export type CacheList = components['schemas']['CacheList'];
 export type ContentLink = components['schemas']['ContentLink'];
 export type CreateLink = components['schemas']['CreateLink'];
 export type CreateRun = components['schemas']['CreateRun'];
+export type DropCache = components['schemas']['DropCache'];
+export type Dropped = components['schemas']['Dropped'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ExecutionDetail = components['schemas']['ExecutionDetail'];
 export type ExecutionView = components['schemas']['ExecutionView'];
@@ -2224,6 +2319,85 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ContentLink"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_cache: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON, as in KFP's API. */
+                readonly filter?: string;
+                /** @description Only entries of runs of this pipeline. */
+                readonly pipeline_name?: string;
+                /** @description Only entries of the task at this path (without iterations). */
+                readonly task?: string;
+                /** @description Only entries that this run wrote. */
+                readonly run_id?: string;
+                /** @description Only this entry. */
+                readonly fingerprint?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List the cache's entries, newest first. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CacheList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_cache_drop: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["DropCache"];
+            };
+        };
+        readonly responses: {
+            /** @description Forget entries of the cache; the outputs they led to stay. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Dropped"];
                 };
             };
             /** @description What went wrong. */
