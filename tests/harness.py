@@ -114,7 +114,7 @@ class Server:
         """All it has printed, in all its lives."""
         return self._output.read_text() if self._output.exists() else ""
 
-    def start(self, *, wait: bool = True) -> Server:
+    def start(self, *, wait: bool = True, env: Mapping[str, str] | None = None) -> Server:
         """Start it, and wait until it answers."""
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -122,7 +122,7 @@ class Server:
                     *(sys.executable, "-m", "headrace.cli.main", "up", "--port", "0", "--no-open"),
                     *("--max-parallel", str(self.max_parallel)),
                 ],
-                env=environment(self.home),
+                env=environment(self.home, env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

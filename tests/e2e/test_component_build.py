@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.executor.conftest import _PODMAN, _needs_settings
 from harness import Answer, headrace
+from images import settle_podman
 from python_image import import_image
 
 # One worker for all: they build images of one name, which they share with the engine.
@@ -195,9 +195,7 @@ def test_no_engine(folder: Path, home: Path, tmp_path: Path):
 def base_image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An image in which pip finds all requirements satisfied."""
     scratch = tmp_path_factory.mktemp("base")
-    if _needs_settings() and "CONTAINERS_CONF" not in os.environ:
-        (scratch / "containers.conf").write_text(_PODMAN)
-        os.environ["CONTAINERS_CONF"] = str(scratch / "containers.conf")
+    settle_podman(scratch)
     import_image(BASE_IMAGE, scratch)
     return BASE_IMAGE
 

@@ -26,7 +26,7 @@ def write_executor_output(function: Callable[..., Any], result: Any, files: File
     values = _parameter_values(function, result, files)
     output: dict[str, Any] = {"parameterValues": values} if values else {}
     if files.made:
-        output["artifacts"] = {name: {"artifacts": [_fields(name, made)]} for name, made in files.made.items()}
+        output["artifacts"] = {name: {"artifacts": [_fields(name, made, files)]} for name, made in files.made.items()}
     if _is_chief():
         make_parent(files.output_file)
         write_json(files.output_file, output)
@@ -37,11 +37,30 @@ def _is_chief() -> bool:
     return not cluster or plain.loads(cluster)["task"]["type"] in _CHIEFS
 
 
-def _fields(name: str, artifact: Any) -> dict[str, Any]:
+def _fields(name: str, artifact: Any, files: Files) -> dict[str, Any]:
     metadata = strict(f"metadata of artifact {name!r}:", artifact.metadata, output=name)
     fields = {"name": artifact.name, "uri": artifact.uri, "metadata": metadata}
     custom = getattr(artifact, "custom_path", None)
-    return {**fields, "custom_path": custom} if custom else fields
+    return {**fields, "custom_path": _brought_in(name, custom, files)} if custom else fields
+
+
+def _brought_in(name: str, path: str, files: Files) -> str:
+    """Where the content at a path of the user's choice is to be read: copied in when it lies outside the attempt.
+
+    Outside may be gone with a container, and belongs to others on a machine: it is copied, never moved.
+    """
+    home = os.path.realpath(os.path.dirname(files.output_file))  # noqa: PTH120
+    if not os.path.exists(path) or os.path.realpath(path).startswith(f"{home}/"):  # noqa: PTH110
+        return path
+    import shutil
+
+    inside = f"{home}/.custom/{name}"
+    make_parent(inside)
+    if os.path.isdir(path):  # noqa: PTH112
+        shutil.copytree(path, inside, symlinks=True)
+    else:
+        shutil.copy(path, inside)
+    return inside
 
 
 def _parameter_values(function: Callable[..., Any], result: Any, files: Files) -> dict[str, Any]:

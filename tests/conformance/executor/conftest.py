@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +11,10 @@ import pytest
 from conformance.executor.watching import Watch
 from headrace.artifacts.local import LocalStore
 from headrace.executors.select import make_executor
+from images import import_image, python_files, settle_podman
 from orders import python_order
 
 PYTHON_IMAGE = "localhost/headrace-test/python:1"
-#: The smallest podman settings with which containers run as root on a machine without systemd.
-_PODMAN = """[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-"""
 
 
 @pytest.fixture(scope="session")
@@ -36,46 +26,9 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An engine that works, with both images in it."""
-    if _needs_settings() and "CONTAINERS_CONF" not in os.environ:
-        settings = tmp_path_factory.mktemp("podman") / "containers.conf"
-        settings.write_text(_PODMAN)
-        os.environ["CONTAINERS_CONF"] = str(settings)
-    folder = tmp_path_factory.mktemp("images")
-    _import(folder / "python.tar", PYTHON_IMAGE, _python_files())
+    settle_podman(tmp_path_factory.mktemp("podman"))
+    import_image(tmp_path_factory.mktemp("images") / "python.tar", [PYTHON_IMAGE], python_files())
     return "podman"
-
-
-def _needs_settings() -> bool:
-    """Root without systemd has no cgroup manager that podman expects."""
-    return os.getuid() == 0 and shutil.which("runc") is not None and not Path("/run/systemd/system").exists()
-
-
-def _python_files() -> dict[str, str]:
-    """This machine's own Python and shell with all they load, as an image: there may be no registry to pull one from."""
-    python = "/usr/bin/python3"
-    asked = "import sysconfig, sys; print(sysconfig.get_path('stdlib')); print(sys.version_info[1])"
-    library, _ = subprocess.check_output([python, "-c", asked], text=True).split()
-    names = [os.path.realpath(python), os.path.realpath("/bin/sh"), "/bin/cat", "/bin/sleep", "/bin/echo"]
-    loaded = [*names, *(str(path) for path in Path(library, "lib-dynload").glob("*.so"))]
-    told = subprocess.run(["ldd", *loaded], capture_output=True, text=True, check=False).stdout
-    libraries = {word for word in told.split() if word.startswith("/") and not word.endswith(":")}
-    files = {path: path for path in [*names, *libraries, library]}
-    return files | {"/bin/sh": os.path.realpath("/bin/sh"), python: os.path.realpath(python)}
-
-
-def _import(archive: Path, image: str, files: dict[str, str]) -> None:
-    def chosen(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        skipped = ("__pycache__", "/test", "/idlelib", "/tkinter", "/ensurepip", "/config-")
-        return None if any(word in info.name for word in skipped) else info
-
-    with tarfile.open(archive, "w") as tar:
-        for inside, path in files.items():
-            tar.add(os.path.realpath(path), inside, filter=chosen)
-        for name in ("tmp", "proc", "sys", "dev", "etc"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
-            tar.addfile(folder)
-    subprocess.run(["podman", "import", str(archive), image], check=True, capture_output=True)
 
 
 @pytest.fixture(params=["process", pytest.param("container", marks=[pytest.mark.container, pytest.mark.slow])])

@@ -286,6 +286,24 @@ def test_custom_path(run):
     assert Path(made["custom_path"]).read_text() == "weights"
 
 
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_what_lies_outside_is_copied_in_and_left_where_it_is(run, tmp_path, folder):
+    outside = tmp_path / "elsewhere"
+    content = outside / "inner.txt" if folder else outside
+    content.parent.mkdir(exist_ok=True)
+    content.write_text("weights")
+    ended = run(
+        f"""
+        @dsl.component
+        def f(m: Output[Model]):
+            m.set_path({str(outside)!r})
+        """
+    )
+    told = Path(ended.artifact("m")["custom_path"])
+    assert told != outside and content.read_text() == "weights"
+    assert (told / "inner.txt" if folder else told).read_text() == "weights"
+
+
 def test_embedded(run, tmp_path):
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "config.txt").write_text("hello")
