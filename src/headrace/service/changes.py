@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable
 
-#: Changes are handed on at most this often, in seconds.
-INTERVAL_S = 0.08
+#: Changes are handed on at most this often, in seconds; the end of a run at once.
+INTERVAL_S = 0.1
 
 
 class Changes:
@@ -16,11 +17,11 @@ class Changes:
         self._watches: set[Watch] = set()
         self._closed = False
 
-    def notify(self, run_ids: Iterable[str]) -> None:
-        """These runs have changed, and it is on disk."""
-        ids = frozenset(run_ids)
+    def notify(self, run_ids: Iterable[str], *, ended: Iterable[str] = ()) -> None:
+        """These runs have changed, and it is on disk; for those that have `ended` nobody is kept waiting."""
+        ids, over = frozenset(run_ids), frozenset(ended)
         for watch in self._watches:
-            watch.add(ids)
+            watch.add(ids, over)
 
     def watch(self, run_id: str | None = None) -> Watch:
         """Changes from now on, of one run or of all. Use it in a `with`."""
@@ -54,6 +55,8 @@ class Watch:
         self._only = run_id
         self._changed: set[str] = set()
         self._something = asyncio.Event()
+        #: Set when there is no more to gather: its only run has ended, or the service is closing.
+        self._hurry = asyncio.Event()
         self._last = float("-inf")
 
     def __enter__(self) -> Watch:
@@ -63,25 +66,33 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._changes.leave(self)
 
-    def add(self, run_ids: frozenset[str]) -> None:
+    def add(self, run_ids: frozenset[str], ended: frozenset[str] = frozenset()) -> None:
         """These changed."""
         wanted = run_ids if self._only is None else run_ids & {self._only}
         if wanted:
             self._changed |= wanted
             self._something.set()
+        if self._only in ended:
+            self._hurry.set()
 
     def wake(self) -> None:
         """Look up: the service is closing."""
         self._something.set()
+        self._hurry.set()
 
     async def next(self) -> frozenset[str]:
         """Wait for changes, gather those that come close together; empty when the service closes."""
         await self._something.wait()
         clock = asyncio.get_running_loop().time
-        if not self._changes.closed:
-            await asyncio.sleep(max(0.0, self._last + INTERVAL_S - clock()))
+        pause = self._last + INTERVAL_S - clock()
+        if pause > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
         self._last = clock()
         self._something.clear()
+        if not self._changes.closed:
+            self._hurry.clear()
         found, self._changed = frozenset(self._changed), set()
         return found
 

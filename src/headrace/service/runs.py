@@ -293,7 +293,7 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
         raise
     await loop.forget(run_id, run)
     await delete_content(context, gone)
-    context.changes.notify((run_id,))
+    context.changes.notify((run_id,), ended=(run_id,))
 
 
 def _delete(conn: Connection, run_id: str) -> list[ArtifactRecord]:

@@ -8,6 +8,7 @@ import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.engine.model import AttemptId, LaunchOrder, Reason, State
 from headrace.executors.port import Lost, Succeeded
+from headrace.service import loop
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.store.records import ListQuery, Predicate
@@ -344,3 +345,24 @@ async def test_reports_that_break_off_are_listened_to_again(service: Service, wo
     world.ends[attempt] = succeed(order)
     assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
     assert world.starts[attempt] == 1
+
+
+async def test_that_an_attempt_has_begun_is_recorded_with_its_end(
+    service: Service, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(loop, "_IDLE_NEWS_S", 1e6)
+    made = await service.create_run(NewRun(pipeline_spec=documents.chain(5)))
+    record = await until_final(service, made.run_id)
+    assert record.state is State.SUCCEEDED
+    # One transaction made the run; each task's two reports took one.
+    assert record.version == made.version + 5
+
+
+async def test_that_an_attempt_has_begun_is_recorded_although_nothing_follows(service: Service, world: World):
+    world.behaviour = hang
+    made = await service.create_run(NewRun(pipeline_spec=documents.one_task()))
+    async with asyncio.timeout(10):
+        async for change in service.watch_run(made.run_id):
+            if {e.path: e.state for e in change.executions}.get("work") == "RUNNING":
+                break
+    assert (await states(service, made.run_id))["work"] == "RUNNING"
