@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness import ROOT, Server, end_attempts, story
+from postgres import Postgres, binaries
 
 #: On CI everything is installed: a skip is a failure there.
 FORBID_SKIPS = os.environ.get("HEADRACE_TEST_FORBID_SKIPS") == "1"
@@ -43,6 +44,27 @@ def server(home: Path) -> Iterator[Server]:
         yield one.start()
     finally:
         one.end()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, for all tests of a process that do nothing to it."""
+    found = binaries()
+    if found is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    server = Postgres(found)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """The address of a database with our schema, of this test's own."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 #: Without these Chromium looks for the network, which need not be there.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from headrace.engine.model import State
 from headrace.server.serve import Running, running
-from headrace.service.settings import Settings
+from headrace.service.settings import Settings, database_url
 from headrace.store.records import ListQuery, Predicate
 
 #: So long it stays without anything to do: for the run it was started for to arrive, and for those who look.
@@ -37,7 +37,7 @@ async def _active(server: Running) -> bool:
 
 def main() -> None:
     """`python -m headrace.cli.background HOME MAX_PARALLEL`."""
-    settings = Settings(home=Path(sys.argv[1]), max_parallel=int(sys.argv[2]))
+    settings = Settings(home=Path(sys.argv[1]), max_parallel=int(sys.argv[2]), database=database_url())
     asyncio.run(serve_until_idle(settings))
 
 

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from headrace.cli.errors import FAILED, USAGE, CliError
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
-from headrace.service.settings import Settings, default_home
+from headrace.service.settings import Settings, database_url, default_home
+from headrace.store.errors import BadUrl
 from headrace.wire.server_file import ServerInfo, read_info
 
 #: How long another process that has the data directory may take to answer, or to let go.
@@ -24,10 +27,14 @@ _LOOK_S = 0.05
 _ACTIVE = "PENDING,RUNNING,CANCELING"
 
 
-def settings_for(home: Path | None, max_parallel: int | None = None) -> Settings:
-    """Settings with what was said on the command line."""
-    place = home or default_home()
-    return Settings(home=place) if max_parallel is None else Settings(home=place, max_parallel=max_parallel)
+def settings_for(home: Path | None, max_parallel: int | None = None, *, database: str = "") -> Settings:
+    """Settings with what was said on the command line, else in the environment. Raises CliError."""
+    try:
+        settings = Settings(home=home or default_home(), database=database_url(database))
+    except BadUrl as error:
+        where = "--database-url" if database else "HEADRACE_DATABASE_URL"
+        raise CliError(str(error), code="DATABASE_URL_INVALID", where=where) from None
+    return settings if max_parallel is None else msgspec.structs.replace(settings, max_parallel=max_parallel)
 
 
 class Connection:

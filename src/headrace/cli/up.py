@@ -43,6 +43,9 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | No
 @home_option
 @click.option("--no-open", is_flag=True, help="Print the link to the web UI, but do not open it in a browser.")
 @click.option("--insecure-no-auth", is_flag=True, help="Ask nobody on this machine who they are.")
+@click.option(
+    "--database-url", metavar="URL", default="", help="PostgreSQL to use, without a password. [default: SQLite]"
+)
 @click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
 @click.option("--no-cache", is_flag=True, help="Run every task of every run, whatever ran before.")
 @click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
@@ -52,6 +55,7 @@ def command(
     home: Path | None,
     no_open: bool,
     insecure_no_auth: bool,
+    database_url: str,
     max_parallel: int | None,
     no_cache: bool,
     cache_max_age: float | None,
@@ -59,18 +63,20 @@ def command(
     """Start the server and the web UI, until Ctrl-C.
 
     Runs that were under way when the last server ended go on. Ctrl-C ends the server, not the tasks: they go on,
-    and the next server takes them over.
+    and the next server takes them over. With PostgreSQL several servers may share the work: start another on
+    another port.
     """
     from headrace.cli.connection import settings_for, translated
     from headrace.server.serve import DEFAULT_PORT, run_server
     from headrace.wire.server_file import read_info
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    _check_words(database_url)
     settings = msgspec.structs.replace(
-        settings_for(home, max_parallel), caching=not no_cache, cache_max_age_s=cache_max_age
+        settings_for(home, max_parallel, database=database_url), caching=not no_cache, cache_max_age_s=cache_max_age
     )
     there = read_info(settings.home)
-    if there is not None and there.url:
+    if there is not None and there.url and (settings.database is None or _port_of(there) == (port or DEFAULT_PORT)):
         return _already(there, settings.home, port)
     with translated():
         run_server(
@@ -84,11 +90,34 @@ def command(
     return OK
 
 
+def _check_words(database_url: str) -> None:
+    """Whoever may list processes sees what is on a command line."""
+    from headrace.store.errors import BadUrl
+    from headrace.store.urls import DatabaseUrl
+
+    try:
+        holds_password = bool(database_url) and DatabaseUrl.parse(database_url).holds_password
+    except BadUrl:
+        return  # said, in its own words, when it is used
+    if holds_password:
+        raise CliError(
+            "--database-url holds a password, which every user of this machine can read in the list of processes.",
+            code="DATABASE_URL_SECRET",
+            where="--database-url",
+            fix="Put the address in HEADRACE_DATABASE_URL, or the password in a file that\n"
+            "HEADRACE_DATABASE_PASSWORD_FILE names, or in ~/.pgpass.",
+        )
+
+
+def _port_of(there: ServerInfo) -> int:
+    return int(there.url.rpartition(":")[2])
+
+
 def _already(there: ServerInfo, home: Path, port: int | None) -> int:
     """Somebody else serves this directory: say where."""
     from headrace.cli.connection import sign_in_link
 
-    if port not in (None, 0, int(there.url.rpartition(":")[2])):
+    if port not in (None, 0, _port_of(there)):
         raise CliError(
             f"A server for {home} runs already, at {there.url} (process {there.pid}).",
             code="HOME_IN_USE",

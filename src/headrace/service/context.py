@@ -61,15 +61,31 @@ def translated(error: store.StoreError, settings: Settings) -> ServiceError:
     match error:
         case store.BadQuery():
             return Invalid(str(error), code=error.code)
+        case store.Full() if settings.database is not None:
+            message = f"The disk of the database server is full. Free some space on it; nothing was lost. ({error})"
+            return Unavailable(message, code="DATABASE_FULL")
+        case store.Away():
+            return Unavailable(
+                f"The database server does not answer; try again. Runs go on once it does. ({error})",
+                code="DATABASE_UNREACHABLE",
+            )
+        case store.Unknown():
+            return Unavailable(
+                "The database server went away in the middle of this; it may have been done or not. Look, and try "
+                f"again. ({error})",
+                code="OUTCOME_UNKNOWN",
+            )
+        case store.DiskFailed():
+            return Unavailable(disk_failed(error, settings), code="DISK_FAILED", home=str(settings.home))
         case store.Full():
             return unavailable(settings.home, "HOME_FULL", str(error))
         case store.ReadOnly():
             return unavailable(settings.home, "HOME_READ_ONLY", str(error))
         case store.Newer():
+            where, other = _place(settings)
             return Unavailable(
-                f"The data directory {settings.home} was made by a newer version of Headrace (schema {error.found}, "
-                f"this version knows up to {error.known}). Upgrade Headrace, or choose another directory with "
-                "HEADRACE_HOME. Nothing was changed.",
+                f"The {where} was made by a newer version of Headrace (schema {error.found}, this version knows up to "
+                f"{error.known}). Upgrade Headrace, or choose another {other}. Nothing was changed.",
                 code="HOME_NEWER",
                 home=str(settings.home),
                 found=error.found,
@@ -79,6 +95,22 @@ def translated(error: store.StoreError, settings: Settings) -> ServiceError:
             return Unavailable(f"The database is busy; try again. ({error})", code="STORE_BUSY")
         case _:
             return Unavailable(f"The database cannot be used: {error}", code="STORE_FAILED")
+
+
+def _place(settings: Settings) -> tuple[str, str]:
+    """What keeps the data, and how to say another, in words for a person."""
+    if settings.database is not None:
+        return f"database {settings.database}", "database with HEADRACE_DATABASE_URL"
+    return f"data directory {settings.home}", "directory with HEADRACE_HOME"
+
+
+def disk_failed(error: store.DiskFailed, settings: Settings) -> str:
+    """Why the process ends, in words for a person."""
+    return (
+        f"The disk with the data directory {settings.home} failed ({error}). Headrace ends without touching the "
+        "database any more; what it has acknowledged is in there. Look at the disk, then start Headrace again: it "
+        "goes on from what is really on the disk."
+    )
 
 
 def new_id() -> str:

@@ -4,15 +4,18 @@ headrace.db   everything that must not be lost
 lock          held while a process runs over the directory; says which
 server.json   that process's URL, if it serves one (written by `server`)
 page.key      signs page tokens
+place.id      tells this directory from others on one PostgreSQL
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +31,31 @@ class Home:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path) -> Home:
-        """Make the directory if need be and take it. Raises Unavailable: HOME_IN_USE, HOME_READ_ONLY, HOME_FULL."""
+    def open(cls, path: Path, *, shared: bool = False) -> Home:
+        """Make the directory if need be and take it; `shared`: together with others that share it too.
+
+        Raises Unavailable: HOME_IN_USE, HOME_READ_ONLY, HOME_FULL.
+        """
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _take(path)
+            lock = _take(path, shared)
         except OSError as error:
             raise unusable(path, error) from error
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             _keep_private(path)
-            home = cls(path, lock, _secret(path / "page.key"))
+            home = cls(path, lock, _kept(path / "page.key", lambda: secrets.token_bytes(32)))
         except OSError as error:
             os.close(lock)
             raise unusable(path, error) from error
         return home
+
+    def place(self) -> str:
+        """What tells this directory from all others, also on other machines, and from copies of it."""
+        path = self.path / "place.id"
+        word = _kept(path, lambda: secrets.token_hex(16).encode()).decode("ascii", "replace")
+        return f"{word}-{path.stat().st_ino}"
 
     def database(self) -> Path:
         """The database file, empty where there was none: SQLite itself would make it for all to read."""
@@ -82,10 +94,10 @@ def _holder(path: Path) -> dict[str, Any]:
     return found
 
 
-def _take(path: Path) -> int:
+def _take(path: Path, shared: bool) -> int:
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
         if error.errno not in (errno.EAGAIN, errno.EACCES):
@@ -101,25 +113,21 @@ def _take(path: Path) -> int:
     return lock
 
 
-def _secret(path: Path) -> bytes:
-    try:
-        found = path.read_bytes()
-    except FileNotFoundError:
-        found = b""
-    if len(found) < 32:
-        found = secrets.token_bytes(32)
-        _write(path, found)
-    return found
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(path.name + ".new")
+def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """What the file holds, made now if there is none; of several that make it at once, one is the first."""
+    with contextlib.suppress(FileNotFoundError):
+        if len(found := path.read_bytes()) >= 32:
+            return found
+        path.unlink()
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
+        file.write(make())
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+    return path.read_bytes()
 
 
 _CODES = {

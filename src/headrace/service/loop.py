@@ -66,7 +66,7 @@ _RETRY_FIRST_S = 0.05
 _RETRY_LONGEST_S = 2.0
 _LISTEN_AGAIN_S = 0.5
 #: What may pass by itself: waiting and trying again is right.
-_PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken)
+_PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken, store.Away, store.Unknown)
 
 
 @dataclass(kw_only=True)

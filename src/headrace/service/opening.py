@@ -19,6 +19,7 @@ from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store import runs as rows
 from headrace.store.database import Database
+from headrace.store.urls import DatabaseUrl
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _LITTLE_ROOM = 256 * 1024
 async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool) -> Context:
     """Take the data directory and open what is in it. Raises Unavailable."""
     settings = msgspec.structs.replace(settings, home=settings.home.expanduser().absolute())
-    home = Home.open(settings.home)
+    home = Home.open(settings.home, shared=settings.database is not None)
     try:
         database = await _open_database(settings, None if in_memory else home)
     except BaseException:
@@ -65,17 +66,27 @@ def _executor(settings: Settings, artifacts: LocalStore) -> Executor:
 
 
 async def _open_database(settings: Settings, home: Home | None) -> Database:
+    where = settings.database if home is not None else None
     try:
-        return await Database.open(home.database() if home else None)
+        return await Database.open(where or (home.database() if home else None))
     except store.StoreError as error:
         raise _meaning(error, settings) from error
+    except ImportError as error:
+        if where is None or error.name not in ("asyncpg", "greenlet"):
+            raise
+        raise Unavailable(
+            f"PostgreSQL needs the package {error.name}: pip install 'headrace[server,postgresql]'",
+            code="DATABASE_DRIVER_MISSING",
+        ) from error
 
 
 def _meaning(error: store.StoreError, settings: Settings) -> Exception:
     """SQLite says "cannot open" or "I/O error" for a full disk too."""
-    if isinstance(error, store.Broken) and shutil.disk_usage(settings.home).free < _LITTLE_ROOM:
+    if settings.database is not None:
+        return _meaning_of_server(error, settings, settings.database)
+    if isinstance(error, store.Broken | store.DiskFailed) and shutil.disk_usage(settings.home).free < _LITTLE_ROOM:
         return unavailable(settings.home, "HOME_FULL", str(error))
-    if isinstance(error, store.Broken):
+    if isinstance(error, store.Broken | store.DiskFailed):
         message = (
             f"The database in the data directory {settings.home} cannot be used: {error}. Put a good copy of "
             "headrace.db in its place, or choose another directory with HEADRACE_HOME."
@@ -83,6 +94,27 @@ def _meaning(error: store.StoreError, settings: Settings) -> Exception:
         return Unavailable(message, code="STORE_FAILED", home=str(settings.home))
     meaning = translated(error, settings)
     return meaning if isinstance(meaning, Unavailable) else Unavailable(str(error), code="STORE_FAILED")
+
+
+def _meaning_of_server(error: store.StoreError, settings: Settings, database: DatabaseUrl) -> Exception:
+    match error:
+        case store.Newer():
+            return translated(error, settings)
+        case store.NotDurable():
+            message = (
+                f"The PostgreSQL server at {database} runs with {error.setting} = off: a power failure would lose "
+                f"what Headrace has acknowledged. Set {error.setting} = on in postgresql.conf and reload it."
+            )
+            return Unavailable(message, code="DATABASE_NOT_DURABLE", setting=error.setting)
+        case store.Away() | store.Busy() | store.Unknown():
+            message = (
+                f"The PostgreSQL server at {database} cannot be reached: {error}. Start it, or correct "
+                "HEADRACE_DATABASE_URL."
+            )
+            return Unavailable(message, code="DATABASE_UNREACHABLE")
+        case _:
+            message = f"The PostgreSQL server at {database} refuses: {error}. Correct HEADRACE_DATABASE_URL."
+            return Unavailable(message, code="DATABASE_REFUSED")
 
 
 async def close_context(context: Context) -> None:

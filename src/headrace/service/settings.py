@@ -7,10 +7,24 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.store.urls import DatabaseUrl
+
 
 def default_home() -> Path:
     """`$HEADRACE_HOME`, else `~/.headrace`."""
     return Path(os.environ.get("HEADRACE_HOME") or Path.home() / ".headrace").expanduser().absolute()
+
+
+def database_url(told: str = "") -> DatabaseUrl | None:
+    """The PostgreSQL to use: what is told, else `$HEADRACE_DATABASE_URL`; None for SQLite in the data directory.
+
+    `$HEADRACE_DATABASE_PASSWORD_FILE` names a file with its password. Raises store.errors.BadUrl.
+    """
+    found = told or os.environ.get("HEADRACE_DATABASE_URL", "")
+    if not found:
+        return None
+    file = os.environ.get("HEADRACE_DATABASE_PASSWORD_FILE")
+    return DatabaseUrl.parse(found, password_file=Path(file) if file else None)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +32,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Data directory: database, artifacts, attempts, environments, token.
     home: Path
+    #: PostgreSQL, which several servers may share; None: SQLite, in the data directory.
+    database: DatabaseUrl | None = None
+    #: Seconds after which the runs of a server that gives no more sign of life go to others. PostgreSQL only.
+    lease_s: float = 15.0
     #: Attempts running at once on this machine; further ones wait for a slot.
     max_parallel: int = max(2, os.cpu_count() or 2)
     #: Seconds between SIGTERM and SIGKILL when an attempt is stopped.

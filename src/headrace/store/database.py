@@ -1,7 +1,8 @@
 """The database as the service sees it: hand in `op(conn, …)`, get its result when it is on disk.
 
-SQLite has one writer at a time, so one thread writes and another reads; each unit of work is one hop. An operation
-takes all rows of a query before it looks at them: a half-read one would hold the reader at an old state.
+SQLite has one writer at a time, so one thread writes and another reads; each unit of work is one hop. PostgreSQL
+(`store.postgresql`) takes the same operations. An operation takes all rows of a query before it looks at them (a
+half-read one would hold the reader at an old state), and does nothing but use its connection: it may be run again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection as Connection
 from sqlalchemy import Engine
@@ -18,6 +19,10 @@ from sqlalchemy import Engine
 from headrace.store import migrations
 from headrace.store.dialect import DRIVER_ERRORS, open_sqlite, peek_version, translate
 from headrace.store.errors import Broken
+
+if TYPE_CHECKING:
+    from headrace.store.postgresql import Postgresql
+    from headrace.store.urls import DatabaseUrl
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,25 +68,26 @@ class _Lane:
         self._engine.dispose()
 
 
-class Database:
-    """An open database."""
+class _Backend(Protocol):
+    async def write(self, work: Callable[[Connection], T]) -> T: ...
 
-    def __init__(self, writer: _Lane, reader: _Lane) -> None:
-        self._writer = writer
-        self._reader = reader
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+class _Sqlite:
+    """A file, or a database in memory that belongs to its one connection."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._writer = _Lane(open_sqlite(path, writer=True), "headrace-write")
+        self._reader = _Lane(open_sqlite(path, writer=False), "headrace-read") if path else self._writer
 
     @classmethod
-    async def open(cls, path: Path | None) -> Database:
-        """Open or make the file, and bring its schema up to date; None: in memory, gone when closed.
-
-        Raises Newer (before touching anything), Full, ReadOnly, Busy, Broken.
-        """
+    async def open(cls, path: Path | None) -> _Sqlite:
         if path is not None:
             migrations.check_version(await asyncio.to_thread(peek_version, path))
-        writer = _Lane(open_sqlite(path, writer=True), "headrace-write")
-        # A database in memory belongs to its one connection.
-        reader = _Lane(open_sqlite(path, writer=False), "headrace-read") if path else writer
-        database = cls(writer, reader)
+        database = cls(path)
         try:
             await database.write(migrations.upgrade)
         except BaseException:
@@ -89,16 +95,48 @@ class Database:
             raise
         return database
 
-    async def write(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `op` in a transaction of its own; it is durable when this returns."""
-        return await self._writer.run(lambda conn: op(conn, *args, **kwargs))
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        return await self._writer.run(work)
 
-    async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `op` on one consistent state of the database."""
-        return await self._reader.run(lambda conn: op(conn, *args, **kwargs))
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        return await self._reader.run(work)
 
     async def close(self) -> None:
-        """Finish what is under way, then let go of the file."""
         if self._reader is not self._writer:
             await self._reader.close()
         await self._writer.close()
+
+
+class Database:
+    """An open database."""
+
+    def __init__(self, backend: _Backend, *, server: Postgresql | None = None) -> None:
+        self._backend = backend
+        #: The server it is on, which others use too; None for SQLite, which is ours alone.
+        self.server = server
+
+    @classmethod
+    async def open(cls, where: Path | DatabaseUrl | None) -> Database:
+        """Open or make the file, or connect, and bring the schema up to date; None: in memory, gone when closed.
+
+        Raises Newer (before touching anything), Full, ReadOnly, Busy, Broken; and for PostgreSQL Away, NotDurable.
+        """
+        if where is None or isinstance(where, Path):
+            return cls(await _Sqlite.open(where))
+        # A fifth of a second to import, and only for those who use it.
+        from headrace.store.postgresql import Postgresql
+
+        server = await Postgresql.open(where)
+        return cls(server, server=server)
+
+    async def write(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `op` in a transaction of its own; it is durable when this returns."""
+        return await self._backend.write(lambda conn: op(conn, *args, **kwargs))
+
+    async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `op` on one consistent state of the database."""
+        return await self._backend.read(lambda conn: op(conn, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Finish what is under way, then let go of the file."""
+        await self._backend.close()

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table, Text, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.functions import FunctionElement
 
-from headrace.store.errors import Broken, Busy, Duplicate, Full, ReadOnly, StoreError
+from headrace.store.errors import Broken, Busy, DiskFailed, Duplicate, Full, ReadOnly, StoreError
 
 #: What the drivers raise; `translate` says what it means.
 DRIVER_ERRORS = (DBAPIError, sqlite3.Error)
@@ -53,6 +55,8 @@ def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
     conn = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, check_same_thread=True)
     for pragma in _PRAGMAS:
         conn.execute(pragma)
+    # SQLite's own knows the 26 letters only.
+    conn.create_function("lower", 1, _lower, deterministic=True)
     if path is None:
         return conn
     if writer:
@@ -60,6 +64,10 @@ def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
     else:
         conn.execute("PRAGMA query_only = ON")
     return conn
+
+
+def _lower(value: object) -> str | None:
+    return None if value is None else str(value).lower()
 
 
 def peek_version(path: Path) -> int:
@@ -76,6 +84,23 @@ def peek_version(path: Path) -> int:
         raise Broken(f"{path.name} cannot be read as a database: {error}") from error
     finally:
         conn.close()
+
+
+class bytewise(FunctionElement[str]):  # noqa: N801 - it is written like a function of SQL
+    """A text that compares by its bytes, as all do in SQLite, and not by the language of the database."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(bytewise)
+def _as_it_is(element: bytewise, compiler: Any, **words: Any) -> str:
+    return str(compiler.process(element.clauses, **words))
+
+
+@compiles(bytewise, "postgresql")
+def _in_bytes(element: bytewise, compiler: Any, **words: Any) -> str:
+    return f'({compiler.process(element.clauses, **words)}) COLLATE "C"'
 
 
 def _postgresql() -> Any:
@@ -103,8 +128,8 @@ def _upsert(dialect: str, table: Table, update: tuple[str, ...]) -> Any:
 
 def translate(error: DBAPIError | sqlite3.Error) -> StoreError:
     """What a driver's error means to us."""
-    if isinstance(error, IntegrityError):
-        return Duplicate(str(error.orig))
+    if isinstance(error, IntegrityError | sqlite3.IntegrityError):
+        return Duplicate(str(error.orig if isinstance(error, DBAPIError) else error))
     cause = error.orig if isinstance(error, DBAPIError) else error
     name = str(getattr(cause, "sqlite_errorname", ""))
     for prefix, kind in _KINDS:
@@ -120,4 +145,7 @@ _KINDS: tuple[tuple[str, type[StoreError]], ...] = (
     ("SQLITE_READONLY", ReadOnly),
     ("SQLITE_BUSY", Busy),
     ("SQLITE_LOCKED", Busy),
+    # EIO, a failed fsync, a page that is not what was written.
+    ("SQLITE_IOERR", DiskFailed),
+    ("SQLITE_CORRUPT", DiskFailed),
 )

@@ -19,8 +19,35 @@ class Busy(StoreError):
     """Somebody else held the database for longer than the busy timeout."""
 
 
+class Away(StoreError):
+    """The database server cannot be reached, or hung up; nothing of what was asked was done."""
+
+
+class Unknown(StoreError):
+    """The database server hung up while it committed, and has not been back to say whether it did."""
+
+
 class Broken(StoreError):
-    """The disk failed, or the file is not a database of ours."""
+    """Not a database of ours, or it refuses what we say."""
+
+
+class DiskFailed(StoreError):
+    """Reading, writing or syncing the file failed: what is cached of it, also by the system, can be wrong.
+
+    Never tried again. The process ends, and the next one begins with what is really on the disk.
+    """
+
+
+class NotDurable(StoreError):
+    """The database server is set up so that a power failure loses what it has acknowledged."""
+
+    def __init__(self, setting: str) -> None:
+        super().__init__(f"PostgreSQL runs with {setting} = off.")
+        self.setting = setting
+
+
+class BadUrl(StoreError):
+    """What was given as the database's address is none."""
 
 
 class Newer(StoreError):

@@ -161,6 +161,35 @@ ALTER TABLE cache_entries ADD COLUMN parts TEXT DEFAULT '{}' NOT NULL;
 CREATE INDEX cache_entries_task ON cache_entries (namespace, pipeline_name, task, created_at)
 """
 
+_MANY_SERVERS = """
+CREATE TABLE servers (
+    server_id TEXT NOT NULL,
+    place TEXT NOT NULL,
+    url TEXT DEFAULT '' NOT NULL,
+    started_at DOUBLE PRECISION NOT NULL,
+    lease_until DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (server_id)
+);
+CREATE TABLE inbox (
+    inbox_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (inbox_id),
+    FOREIGN KEY (run_id) REFERENCES runs (run_id) ON DELETE CASCADE
+);
+CREATE INDEX inbox_run ON inbox (run_id);
+CREATE TABLE writers (
+    writer_id TEXT NOT NULL,
+    word TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (writer_id)
+);
+ALTER TABLE runs DROP COLUMN lease_until;
+ALTER TABLE runs ADD COLUMN place TEXT;
+CREATE INDEX runs_lease ON runs (lease_owner)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -171,7 +200,7 @@ def _script(sql: str) -> Migration:
 
 
 #: Version n is reached by the n-th step. Append only.
-MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS))
+MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS), _script(_MANY_SERVERS))
 
 LATEST = len(MIGRATIONS)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, literal, or_, select
 
+from headrace.store.dialect import bytewise
 from headrace.store.errors import BadQuery
 from headrace.store.records import ListQuery, Page, Predicate
 from headrace.store.tables import tags
@@ -91,9 +92,10 @@ def fetch_page(
     narrowed = rows.where(*_scope(noun, query), *(_condition(noun, one) for one in query.predicates))
     total = conn.execute(select(func.count()).select_from(narrowed.subquery())).scalar_one()
     order = _order(key)
-    after = [] if token is None else [_after(order, noun.id, token)]
+    after = [] if token is None else [_after(order, bytewise(noun.id), token)]
+    ident = bytewise(noun.id)
     page = narrowed.add_columns(order.label("sort_value"), noun.id.label("sort_id")).where(*after)
-    by = (order.desc(), noun.id.desc()) if query.descending else (order.asc(), noun.id.asc())
+    by = (order.desc(), ident.desc()) if query.descending else (order.asc(), ident.asc())
     found = conn.execute(page.order_by(*by).limit(size + 1)).all()
     more = len(found) > size
     return Page(
@@ -122,8 +124,8 @@ def _listed(noun: Noun) -> str:
 def _order(key: Key) -> ColumnElement[Any]:
     if key.words is not None:
         return cast("ColumnElement[Any]", key.column)
-    # Null sorts as the smallest, the same in both databases.
-    return func.coalesce(key.column, literal(0.0 if key.time else ""))
+    # Null sorts as the smallest, and text by the numbers of its letters: the same in both databases.
+    return func.coalesce(key.column, literal(0.0)) if key.time else bytewise(func.coalesce(key.column, literal("")))
 
 
 def _scope(noun: Noun, query: ListQuery) -> list[ColumnElement[bool]]:

@@ -242,7 +242,7 @@ def delete_run(conn: Connection, run_id: str) -> None:
 
 # --- reading -----------------------------------------------------------------------------------
 
-_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "lease_until"}]
+_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "place"}]
 _ROWS: Select[Any] = select(*_SHOWN, func.coalesce(experiments.c.display_name, "").label("experiment_name")).join_from(
     runs, experiments, experiments.c.experiment_id == _r.experiment_id, isouter=True
 )

@@ -116,14 +116,16 @@ runs = Table(
     Column("document", Text, ForeignKey("documents.digest"), nullable=False),
     # The engine's RunState without its executions.
     _text("head"),
-    # Which server drives it, and until when; one server needs neither.
+    # Which of several servers drives it (for as long as its lease, in `servers`, lasts); one server needs neither.
     Column("lease_owner", Text),
-    Column("lease_until", DOUBLE_PRECISION),
+    # On whose disk its attempts are: `servers.place` of who drove it last.
+    Column("place", Text),
 )
 Index("runs_created", runs.c.created_at, runs.c.run_id)
 Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
 Index("runs_state", runs.c.state)
 Index("runs_document", runs.c.document)
+Index("runs_lease", runs.c.lease_owner)
 
 executions = Table(
     "executions",
@@ -207,4 +209,36 @@ Index(
     cache_entries.c.pipeline_name,
     cache_entries.c.task,
     cache_entries.c.created_at,
+)
+
+#: Servers at work on one PostgreSQL, each with a lease by the database's clock.
+servers = Table(
+    "servers",
+    metadata,
+    Column("server_id", Text, primary_key=True),
+    # Servers of one place see each other's attempts: they share a machine and a data directory.
+    _text("place"),
+    _text("url", default=""),
+    Column("started_at", DOUBLE_PRECISION, nullable=False),
+    Column("lease_until", DOUBLE_PRECISION, nullable=False),
+)
+
+#: Events that reached a server that does not drive their run, for the one that does.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("inbox_id", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    Column("at", DOUBLE_PRECISION, nullable=False),
+    _text("body"),
+)
+Index("inbox_run", inbox.c.run_id)
+
+#: The last word each connection has committed: how to know whether a COMMIT without an answer was done.
+writers = Table(
+    "writers",
+    metadata,
+    Column("writer_id", Text, primary_key=True),
+    _text("word"),
+    Column("at", DOUBLE_PRECISION, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""What the run loop needs of a store, shown of each way to keep one: in memory, and in a SQLite file."""
+"""What the run loop needs of a store, shown of each way to keep one: in memory, in a SQLite file, on a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from headrace.store.cache import CacheEntry, CacheKey
 from headrace.store.database import Database
 from headrace.store.errors import Stale
 from headrace.store.records import ArtifactRecord, ListQuery, RunRecord
+from headrace.store.urls import DatabaseUrl
 
 pytestmark = pytest.mark.anyio
 
@@ -38,9 +39,20 @@ DOCUMENT = documents.chain(2)
 PLAN = plan(parse_document(DOCUMENT))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def database(request: Any, tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "headrace.db" if request.param == "sqlite" else None)
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def place(request: Any, tmp_path: Path) -> Path | DatabaseUrl | None:
+    match request.param:
+        case "memory":
+            return None
+        case "sqlite":
+            return tmp_path / "headrace.db"
+        case _:
+            return DatabaseUrl.parse(request.getfixturevalue("database_url"))
+
+
+@pytest.fixture
+async def database(place: Path | DatabaseUrl | None) -> AsyncIterator[Database]:
+    database = await Database.open(place)
     yield database
     await database.close()
 

@@ -1,4 +1,4 @@
-"""Pages, sorting and filters, over real rows in SQLite."""
+"""Pages, sorting and filters, over real rows in SQLite and in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,18 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from headrace.store import dialect, experiments, migrations, pipelines
+from headrace.store import dialect, experiments, pipelines, tables
 from headrace.store.errors import BadQuery, Duplicate
 from headrace.store.records import ExperimentRecord, ListQuery, PipelineRecord, Predicate, VersionRecord
 
 SECRET = b"k" * 32
-
-
-@pytest.fixture
-def conn():
-    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
-        migrations.upgrade(conn)
-        yield conn
 
 
 def add(conn: Connection, n: int, **fields: Any) -> ExperimentRecord:
@@ -52,26 +45,27 @@ def where(key: str, operation: str, value: Any) -> Predicate:
     sort_by=st.sampled_from(["created_at", "last_run_created_at", "name", "storage_state", "description"]),
     descending=st.booleans(),
 )
-def test_pages_hold_every_row_once_and_in_order(created, runs, size, sort_by, descending):
-    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
-        migrations.upgrade(conn)
-        for n, at in enumerate(created):
-            add(conn, n, created_at=float(at), last_run_created_at=runs[n], archived=n % 2 == 0)
-        query = ListQuery(page_size=size, sort_by=sort_by, descending=descending)
-        whole = experiments.list_experiments(
-            conn, ListQuery(page_size=200, sort_by=sort_by, descending=descending), SECRET
+def test_pages_hold_every_row_once_and_in_order(conn, created, runs, size, sort_by, descending):
+    conn.execute(tables.experiments.delete())
+    for n, at in enumerate(created):
+        # Names that a language's order would sort otherwise than their letters' numbers.
+        name = f"{'aBäZ_é-'[n % 7]}{n}"
+        add(
+            conn, n, display_name=name, created_at=float(at), last_run_created_at=runs[n], archived=n % 2 == 0
+        )  # fmt: skip
+    query = ListQuery(page_size=size, sort_by=sort_by, descending=descending)
+    whole = experiments.list_experiments(conn, ListQuery(page_size=200, sort_by=sort_by, descending=descending), SECRET)
+    found, token = [], ""
+    while True:
+        page = experiments.list_experiments(
+            conn, query if not token else ListQuery(page_token=token, page_size=size), SECRET
         )
-        found, token = [], ""
-        while True:
-            page = experiments.list_experiments(
-                conn, query if not token else ListQuery(page_token=token, page_size=size), SECRET
-            )
-            assert page.total_size == len(created)
-            assert len(page.items) <= size
-            found += page.items
-            token = page.next_page_token
-            if not token:
-                break
+        assert page.total_size == len(created)
+        assert len(page.items) <= size
+        found += page.items
+        token = page.next_page_token
+        if not token:
+            break
     assert found == list(whole.items)
     assert sorted(r.experiment_id for r in found) == [f"id-{n:04}" for n in range(len(created))]
 
@@ -123,6 +117,8 @@ def test_filters(conn):
     }
     assert {case: names(conn, where(*case)) for case in cases} == cases
     assert names(conn, where("name", "IS_SUBSTRING", "cancer"), where("description", "EQUALS", "x")) == ["cancer-b"]
+    add(conn, 4, display_name="Été", created_at=99.0)
+    assert names(conn, where("name", "IS_SUBSTRING", "éT")) == ["Été"]
 
 
 @pytest.mark.parametrize(
