@@ -3,30 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import io
 import os
 import re
 import shutil
 import stat
+import threading
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from headrace.artifacts.content import Content, examine, kind_name, sync_directory, walk
-from headrace.artifacts.port import Member, NotStorable, NotStored, Stored
+from headrace.artifacts.content import (
+    Content,
+    Entry,
+    altered,
+    examine,
+    kind_name,
+    read_manifest,
+    shown,
+    sync_directory,
+    verified,
+    walk,
+)
+from headrace.artifacts.port import Corrupt, Member, NotStorable, NotStored, Stored
 from headrace.failpoints import failpoint
 
 _PART = re.compile(r"[^/\0]+")
 _CHUNK = 256 * 1024
+#: Beside the artifacts of an attempt: the manifests of those that are directories.
+_MANIFESTS = ".headrace"
+#: How many artifacts are remembered as checked.
+_REMEMBERED = 4096
 
 
 class LocalStore:
-    """Keeps each artifact at `<root>/<key>`; what comes from the same file system is moved, not copied."""
+    """Keeps each artifact at `<root>/<key>`; what comes from the same file system is moved, not copied.
+
+    What is in the store nobody may write to: files and directories lose their write permission, and so does the
+    directory that holds an attempt's artifacts. So tasks can be given them where they lie. (Permissions do not bind
+    root; `fetch` finds out what was altered all the same.)
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._incoming = self.root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        #: What was seen of artifacts when their content was last read whole, by path.
+        self._seen: OrderedDict[Path, str] = OrderedDict()
+        self._seen_lock = threading.Lock()
 
     # taking in --------------------------------------------------------------------------------
 
@@ -40,12 +67,13 @@ class LocalStore:
             self._bring(path, incoming)
             failpoint("artifact.moved")
             content = examine(incoming)
-            self._sync(incoming)
-            self._publish(incoming, target)
+            self._seal(incoming)
+            self._publish(incoming, target, content)
             failpoint("artifact.after")
         except Exception:
             _remove(incoming)
             raise
+        self._remember(target)
         return self._stored(key, content)
 
     def begun(self, key: str) -> bool:
@@ -84,18 +112,36 @@ class LocalStore:
             part.rename(incoming)
             _remove(path)
 
-    def _sync(self, incoming: Path) -> None:
-        if incoming.is_dir():
-            for directory, _, _ in os.walk(incoming):
-                sync_directory(Path(directory))
+    def _seal(self, incoming: Path) -> None:
+        """Take away the right to write, and write the directories through to the disk.
 
-    def _publish(self, incoming: Path, target: Path) -> None:
+        The topmost directory keeps it for a moment: without it, a directory cannot be moved.
+        """
+        if not incoming.is_dir():
+            _forbid_writing(incoming)
+            return
+        for directory, _, files in os.walk(incoming):
+            for name in files:
+                _forbid_writing(Path(directory, name))
+            sync_directory(Path(directory))
+            if directory != str(incoming):
+                _forbid_writing(Path(directory))
+
+    def _publish(self, incoming: Path, target: Path, content: Content) -> None:
         _make_durably(target.parent)
-        if target.exists():
-            # A replacement cannot be atomic for a directory; nobody knows this key before its taker has answered.
-            _remove(target)
-        incoming.rename(target)
-        sync_directory(target.parent)
+        target.parent.chmod(0o755)
+        try:
+            if os.path.lexists(target):
+                # A replacement cannot be atomic for a directory; nobody knows this key before its taker has answered.
+                _remove(target)
+            if content.is_directory:
+                _write_durably(_manifest_of(target), content.manifest)
+            incoming.rename(target)
+            if content.is_directory:
+                _forbid_writing(target)
+            sync_directory(target.parent)
+        finally:
+            target.parent.chmod(0o555)
 
     # names ------------------------------------------------------------------------------------
 
@@ -122,20 +168,85 @@ class LocalStore:
 
     # giving back ------------------------------------------------------------------------------
 
+    def fetch(self, uri: str, target: Path, *, digest: str = "") -> Path:
+        """See the port: where it lies, once it is known to be what was recorded.
+
+        It is read whole unless this store has done so before, and names, sizes and times are still what they were.
+        """
+        path = self._of(uri)
+        if not os.path.lexists(path):
+            raise NotStored(f"the artifact's content is not there: {path} does not exist.")
+        if digest and not self._is_as_seen(path):
+            self._check(path, digest)
+            self._remember(path)
+        return path
+
+    def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
+        """See the port."""
+        return self.fetch(uri, self.root, digest=digest) if self.owns(uri) else None
+
+    def _check(self, path: Path, digest: str) -> None:
+        try:
+            found = examine(path).digest
+        except (OSError, NotStorable) as error:
+            raise Corrupt(f"its content cannot be read: {error}") from error
+        if found != digest:
+            raise altered(digest, found)
+
+    def _remember(self, path: Path) -> None:
+        seen = _appearance(path)
+        with self._seen_lock:
+            self._seen[path] = seen
+            self._seen.move_to_end(path)
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+    def _is_as_seen(self, path: Path) -> bool:
+        with self._seen_lock:
+            seen = self._seen.get(path)
+        return seen is not None and seen == _appearance(path)
+
     async def open_read(
-        self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = ""
+        self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = "", digest: str = ""
     ) -> AsyncIterator[bytes]:
         """See the port."""
         descriptor = await asyncio.to_thread(self._open, uri, member)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            file.seek(offset)
-            left = limit
-            while left is None or left > 0:
-                chunk = await asyncio.to_thread(file.read, _CHUNK if left is None else min(_CHUNK, left))
-                if not chunk:
-                    return
-                left = None if left is None else left - len(chunk)
+            whole = offset == 0 and (limit is None or limit >= os.fstat(descriptor).st_size)
+            expected = await asyncio.to_thread(self._digest_of, uri, member, digest) if whole and digest else ""
+            chunks = _chunks(file, offset, limit)
+            async for chunk in verified(chunks, expected) if expected else chunks:
                 yield chunk
+
+    def _digest_of(self, uri: str, member: str, digest: str) -> str:
+        """The digest of the artifact's file, or of one of its files; "" when it is not known."""
+        if not member:
+            return digest
+        try:
+            entries = self._entries(uri, digest)
+        except FileNotFoundError:
+            return ""
+        return next((entry.digest for entry in entries if entry.name == member), "")
+
+    def _entries(self, uri: str, digest: str = "") -> tuple[Entry, ...]:
+        return read_manifest(_manifest_of(self._of(uri)).read_bytes(), digest)
+
+    async def exists(self, uri: str, *, digest: str = "", size_bytes: int | None = None) -> bool:
+        """See the port."""
+        return await asyncio.to_thread(self._exists, uri, digest, size_bytes)
+
+    def _exists(self, uri: str, digest: str, size_bytes: int | None) -> bool:
+        path = self._of(uri)
+        if path.is_symlink() or not path.exists():
+            return False
+        if not path.is_dir():
+            return size_bytes is None or path.stat().st_size == size_bytes
+        try:
+            entries = self._entries(uri, digest)
+        except (FileNotFoundError, Corrupt):
+            return False
+        there = {name: file.lstat().st_size for name, file in walk(path) if not name.endswith("/")}
+        return there == {entry.name: entry.size_bytes for entry in entries if not entry.is_directory}
 
     def _open(self, uri: str, member: str) -> int:
         """Open step by step from the store's root, following no link, so that no name leads outside."""
@@ -166,20 +277,76 @@ class LocalStore:
             mode = path.lstat()
             if not stat.S_ISDIR(mode.st_mode):
                 return (Member(name="", size_bytes=mode.st_size),)
-            return tuple(Member(name=_text(name), size_bytes=file.lstat().st_size) for name, file in walk(path))
+            return tuple(
+                Member(name=shown(name), size_bytes=file.lstat().st_size)
+                for name, file in walk(path)
+                if not name.endswith("/")
+            )
         except FileNotFoundError as error:
             raise NotStored("the artifact's content is not there.") from error
 
     async def delete(self, prefix: str) -> None:
         """See the port."""
-        await asyncio.to_thread(_remove, self._at(prefix))
+        await asyncio.to_thread(self._delete, prefix)
+
+    def _delete(self, prefix: str) -> None:
+        path = self._at(prefix)
+        # Below an attempt, whose directory may not be written to.
+        sealed = path.parent if prefix.count("/") > 2 and path.parent.is_dir() else None
+        if sealed is not None:
+            sealed.chmod(0o755)
+        _remove(path)
+        if sealed is not None:
+            _manifest_of(path).unlink(missing_ok=True)
+            sealed.chmod(0o555)
         if "/" not in prefix:
-            await asyncio.to_thread(_remove, self._incoming / prefix)
+            _remove(self._incoming / prefix)
 
 
-def _text(name: str) -> str:
-    """A file name as UTF-8 can say it."""
-    return os.fsencode(name).decode("utf-8", "replace")
+async def _chunks(file: io.FileIO, offset: int, limit: int | None) -> AsyncIterator[bytes]:
+    file.seek(offset)
+    left = limit
+    while left is None or left > 0:
+        chunk = await asyncio.to_thread(file.read, _CHUNK if left is None else min(_CHUNK, left))
+        if not chunk:
+            return
+        left = None if left is None else left - len(chunk)
+        yield chunk
+
+
+def _appearance(path: Path) -> str:
+    """What can be seen of a file, or of all files of a directory, without reading them."""
+    stats = [("", path.lstat())]
+    if path.is_dir():
+        try:
+            stats += [(name, file.lstat()) for name, file in walk(path)]
+        except NotStorable:
+            return ""
+    found = hashlib.sha256()
+    for name, stat_ in stats:
+        found.update(os.fsencode(name) + f"\0{stat_.st_ino} {stat_.st_size} {stat_.st_mtime_ns}\0".encode())
+    return found.hexdigest()
+
+
+def _manifest_of(path: Path) -> Path:
+    return path.parent / _MANIFESTS / path.name
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    _make_durably(path.parent)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def _forbid_writing(path: Path) -> None:
+    # What a container's other users own is theirs to write to.
+    with contextlib.suppress(PermissionError):
+        path.chmod((path.stat().st_mode & 0o111) | 0o444)
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -199,7 +366,11 @@ def _make_durably(directory: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
+    if not path.is_dir() or path.is_symlink():
         path.unlink(missing_ok=True)
+        return
+    for directory, _, _ in os.walk(path):
+        # Nothing can be removed from a directory that may not be written to.
+        with contextlib.suppress(OSError):
+            Path(directory).chmod(0o755)
+    shutil.rmtree(path, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -29,6 +29,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class ArtifactError(Exception):
     """Base: what is wrong with the artifact, for a person."""
 
+    #: Stable, as in docs/reference/error-codes.md.
+    code: ClassVar[str] = "ARTIFACT_INVALID"
+    #: Whether it may be well again by itself: nothing is wrong with the task or its artifacts.
+    passing: ClassVar[bool] = False
+
 
 class NotStorable(ArtifactError):
     """What was to be stored is neither a file nor a directory of files, or leads outside itself."""
@@ -37,30 +42,85 @@ class NotStorable(ArtifactError):
 class NotStored(ArtifactError):
     """The store has no such artifact or member, or the URI is not of this store."""
 
+    code = "ARTIFACT_LOST"
+
+
+class Corrupt(ArtifactError):
+    """The content is not what was recorded: altered or cut short."""
+
+    code = "ARTIFACT_CORRUPT"
+
+
+class NotConfigured(ArtifactError):
+    """The URI's store is not one that this server has been told how to reach."""
+
+    code = "OBJECT_STORE_NOT_CONFIGURED"
+
+
+class Refused(ArtifactError):
+    """The store answered that it will not: credentials, permissions, a bucket that is not there."""
+
+    code = "OBJECT_STORE_REFUSED"
+
+
+class Unreachable(ArtifactError):
+    """The store did not answer, or answered that it cannot now, for as long as we were ready to try again."""
+
+    code = "OBJECT_STORE_UNAVAILABLE"
+    passing = True
+
 
 class ArtifactStore(Protocol):
-    """Keeps artifacts under keys like `<run>/<execution>/<attempt>/<name>`."""
+    """Keeps artifacts under keys: `<run>/<execution>/<attempt>/<name>`, or the whole URI in an object store.
+
+    A key belongs to one attempt, so no two takes of it ever bring different content.
+    """
 
     def take(self, key: str, path: Path) -> Stored:
-        """Hash what is at `path`, make it durable and move it in under `key`; nobody sees it half done.
+        """Hash what is at `path`, make it durable and have it under `key`; nobody sees it half done.
 
-        Taking the same key again replaces what was there. A take that was cut off by the end of the process is
-        taken up again by the next one of the same key. Blocks; call it from a thread.
+        A store on the same disk moves it there, others leave it. Taking the same key again replaces what was there.
+        A take that was cut off by the end of the process is taken up again by the next one of the same key. Blocks;
+        call it from a thread.
         """
 
     def begun(self, key: str) -> bool:
-        """Whether the key has been taken, or a take of it was cut off: what was at its path may be here by now."""
+        """Whether what was at the path of a take may be here by now, moved."""
 
     def owns(self, uri: str) -> bool:
-        """Whether the URI is one of this store's own."""
+        """Whether the URI is one that this store can look up."""
+
+    def fetch(self, uri: str, target: Path, *, digest: str = "") -> Path:
+        """Have the content on this machine, checked against `digest` if that is known: where it is.
+
+        That is `target`, which must not exist, or the place where it lies anyway, which nobody may write to. Blocks.
+        Raises NotStored, Corrupt, Refused, Unreachable.
+        """
+
+    def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
+        """Where a task of this machine finds the content, checked; None for a URI of no store. Blocks.
+
+        What is elsewhere is fetched first, once for all who want it. Nobody may write there. Raises as `fetch` does,
+        and NotConfigured.
+        """
 
     def open_read(
-        self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = ""
+        self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = "", digest: str = ""
     ) -> AsyncIterator[bytes]:
-        """The bytes from `offset`, at most `limit`, in chunks; of one file of a directory by `member`."""
+        """The bytes from `offset`, at most `limit`, in chunks; of one file of a directory by `member`.
+
+        When they are all of it and `digest` is known, ends with Corrupt unless they are what was recorded.
+        """
 
     async def members(self, uri: str) -> tuple[Member, ...]:
         """The files of the artifact, by name."""
+
+    async def exists(self, uri: str, *, digest: str = "", size_bytes: int | None = None) -> bool:
+        """Whether the content is there, as far as can be told without reading all of it.
+
+        A file by its size, a directory by its manifest and the sizes of its files. Raises Unreachable when that
+        cannot be found out.
+        """
 
     async def delete(self, prefix: str) -> None:
         """Remove every artifact whose key is `prefix` or begins with `prefix/`; missing ones are no error."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from urllib.parse import unquote
 
-from headrace.artifacts.port import NotStored
+from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
 from headrace.engine.model import AttemptId, Execution, Kind
 from headrace.service.context import Context
-from headrace.service.errors import NotFound
+from headrace.service.errors import Conflict, NotFound, ServiceError, Unavailable
 from headrace.store import artifacts as rows
 from headrace.store import runs as run_rows
 from headrace.store.records import ArtifactRecord
@@ -27,12 +28,18 @@ async def get_artifact(context: Context, artifact_id: str) -> ArtifactRecord:
 async def read_artifact(
     context: Context, artifact_id: str, *, offset: int, limit: int | None, member: str
 ) -> AsyncIterator[bytes]:
-    """The content in chunks. Raises NotFound at the first step, also for content that is not in our store."""
+    """The content in chunks. Raises NotFound at the first step, also for content that is not in our store.
+
+    All of it is checked on its way: content that was altered raises Conflict before its end.
+    """
     record = await get_artifact(context, artifact_id)
+    artifact = record.artifact
     try:
-        async for chunk in context.artifacts.open_read(record.artifact.uri, offset=offset, limit=limit, member=member):
+        async for chunk in context.artifacts.open_read(
+            artifact.uri, offset=offset, limit=limit, member=member, digest=artifact.digest
+        ):
             yield chunk
-    except NotStored as error:
+    except ArtifactError as error:
         raise _no_content(record, error) from error
 
 
@@ -41,29 +48,41 @@ async def list_members(context: Context, artifact_id: str) -> tuple[tuple[str, i
     record = await get_artifact(context, artifact_id)
     try:
         members = await context.artifacts.members(record.artifact.uri)
-    except NotStored as error:
+    except ArtifactError as error:
         raise _no_content(record, error) from error
     return tuple((member.name, member.size_bytes) for member in members)
 
 
-def _no_content(record: ArtifactRecord, error: NotStored) -> NotFound:
-    return NotFound(
-        f"The content of artifact {record.artifact.name!r} is not here: {error}",
-        code="ARTIFACT_CONTENT_MISSING",
-        artifact_id=record.artifact.artifact_id,
-    )
+def _no_content(record: ArtifactRecord, error: ArtifactError) -> ServiceError:
+    message = f"The content of artifact {record.artifact.name!r} cannot be shown: {error}"
+    artifact_id = record.artifact.artifact_id
+    if isinstance(error, NotStored | NotConfigured):
+        return NotFound(message, code="ARTIFACT_CONTENT_MISSING", artifact_id=artifact_id)
+    if isinstance(error, Corrupt):
+        return Conflict(message, code="ARTIFACT_CORRUPT", artifact_id=artifact_id)
+    return Unavailable(message, code=error.code, artifact_id=artifact_id)
 
 
 async def delete_content(context: Context, gone: Sequence[ArtifactRecord]) -> None:
     """Remove the content of artifacts whose rows are gone. What fails is only logged: nobody can reach it any more."""
     for record in gone:
-        uri = record.artifact.uri
-        if record.run_id is None or not context.artifacts.owns(uri):
+        if (key := _key_of(context, record)) is None:
             continue
         try:
-            await context.artifacts.delete(f"{record.run_id}/{record.execution_id}")
+            await context.artifacts.delete(key)
         except Exception:
             log.exception("the content of a deleted artifact could not be removed")
+
+
+def _key_of(context: Context, record: ArtifactRecord) -> str | None:
+    """The store's key of content that the record's own execution has put there; None for what it has imported."""
+    uri = record.artifact.uri
+    if record.run_id is None or not context.artifacts.owns(uri):
+        return None
+    if f"/{record.run_id}/" in uri and f"/{record.execution_id}-" in uri and not uri.startswith("file:"):
+        return uri
+    inside = f"/{record.run_id}/{record.execution_id}/"
+    return inside[1:] + unquote(uri.partition(inside)[2]) if inside in uri else None
 
 
 async def find_execution(context: Context, execution_id: str) -> tuple[str, Execution]:

@@ -7,7 +7,9 @@ import shutil
 
 import msgspec
 
-from headrace.artifacts.local import LocalStore
+from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.port import NotConfigured
+from headrace.artifacts.stores import Stores
 from headrace.executors.port import Executor
 from headrace.executors.select import make_executor
 from headrace.service.active import ActiveRun, internal_error
@@ -37,7 +39,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         home.close()
         raise
     try:
-        artifacts = LocalStore(settings.home / "artifacts")
+        artifacts = Stores(settings.home, ObjectStores.of_home(settings.home))
         return Context(
             settings=settings,
             home=home,
@@ -50,10 +52,12 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         home.close()
         if isinstance(error, OSError):
             raise unusable(settings.home, error) from error
+        if isinstance(error, NotConfigured):
+            raise Unavailable(str(error), code="OBJECT_STORES_INVALID") from error
         raise
 
 
-def _executor(settings: Settings, artifacts: LocalStore) -> Executor:
+def _executor(settings: Settings, artifacts: Stores) -> Executor:
     return make_executor(
         settings.home,
         porter=artifacts,

@@ -66,7 +66,7 @@ async def test_taking_again_replaces(store, file, folder):
     assert await content(store, stored.uri) == b"content"
 
 
-@pytest.mark.parametrize("stage", ["_publish", "_sync"])
+@pytest.mark.parametrize("stage", ["_publish", "_seal"])
 @pytest.mark.parametrize("across", [False, True], ids=["same file system", "another file system"])
 async def test_a_take_that_was_cut_off_is_taken_up_again(stage, across, store, folder, monkeypatch):
     if across:

@@ -1,0 +1,196 @@
+"""Which object stores there are, and how each is reached: by a file of the data directory, else by the usual variables.
+
+The file is `object-stores.yaml`. Its keys are URIs or beginnings of URIs, of which the longest that fits counts; its
+values say how to get there:
+
+    s3://:                          # all buckets
+      endpoint: http://127.0.0.1:9000
+      region: us-east-1
+      path_style: true
+      access_key_id_env: MINIO_USER
+      secret_access_key_file: /run/secrets/minio
+    s3://public-data:
+      anonymous: true
+
+What is not said there comes from AWS_*, GOOGLE_* and AZURE_* variables, or the machine's role, as the store's own tools
+would have it. Nothing of it ever leaves this process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from headrace.artifacts.port import NotConfigured
+from headrace.spec.reading import DocumentError, read_one
+
+FILE = "object-stores.yaml"
+#: Scheme -> what kind of store it is. KFP writes `minio` for S3's protocol at an endpoint of one's own.
+SCHEMES: Mapping[str, str] = {
+    "s3": "s3", "minio": "s3", "gs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure",
+}  # fmt: skip
+#: One of these in the environment says that its kind of store is meant to be used.
+_TELLING = {
+    "s3": (
+        "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ),
+    "gcs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_KEY"),
+    "azure": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_CLIENT_ID"),
+}  # fmt: skip
+_URI = re.compile(r"([a-z0-9+.-]+)://([^/?#]*)/?([^?]*)", re.DOTALL)
+_SECRETS = ("access_key_id", "secret_access_key", "session_token", "account_key", "sas_key", "service_account_key")
+
+
+class ObjectPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A URI taken apart."""
+
+    scheme: str
+    bucket: str
+    #: Without slashes at its ends.
+    key: str
+
+    @property
+    def kind(self) -> str:
+        """`s3`, `gcs` or `azure`."""
+        return SCHEMES[self.scheme]
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of the file. A secret may stand in it, in the variable `<name>_env`, or in the file `<name>_file`."""
+
+    endpoint: str = ""
+    region: str = ""
+    path_style: bool = True
+    anonymous: bool = False
+    #: Azure's account.
+    account_name: str = ""
+    #: Credentials by name, see `_SECRETS`.
+    access_key_id: str = ""
+    access_key_id_env: str = ""
+    access_key_id_file: str = ""
+    secret_access_key: str = ""
+    secret_access_key_env: str = ""
+    secret_access_key_file: str = ""
+    session_token: str = ""
+    session_token_env: str = ""
+    session_token_file: str = ""
+    account_key: str = ""
+    account_key_env: str = ""
+    account_key_file: str = ""
+    sas_key: str = ""
+    sas_key_env: str = ""
+    sas_key_file: str = ""
+    service_account_key: str = ""
+    service_account_key_env: str = ""
+    service_account_key_file: str = ""
+
+    def secrets(self) -> dict[str, str]:
+        """The credentials it gives. Raises NotConfigured for a variable or file that is not there."""
+        return {name: text for name in _SECRETS if (text := self._secret(name))}
+
+    def __repr__(self) -> str:
+        return f"Access({self.endpoint or 'the default endpoint'})"  # never the credentials
+
+    def has_secrets_inside(self) -> bool:
+        """Whether the file itself must be kept from others."""
+        return any(getattr(self, name) for name in _SECRETS)
+
+    def _secret(self, name: str) -> str:
+        if variable := getattr(self, f"{name}_env"):
+            if variable not in os.environ:
+                raise NotConfigured(f"{FILE} names the variable {variable} for {name}, which is not set.")
+            return os.environ[variable]
+        if file := getattr(self, f"{name}_file"):
+            try:
+                return Path(file).expanduser().read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as error:
+                raise NotConfigured(f"{FILE} names the file {file} for {name}, which cannot be read: {error}") from None
+        return str(getattr(self, name))
+
+
+class ObjectStores:
+    """The stores that this server can reach."""
+
+    def __init__(self, accesses: Mapping[str, Access] | None = None) -> None:
+        self._accesses = dict(accesses or {})
+
+    @classmethod
+    def of_home(cls, home: Path) -> ObjectStores:
+        """As the data directory's file says. Raises NotConfigured when it cannot be read."""
+        path = home / FILE
+        try:
+            text, mode = path.read_bytes(), path.stat().st_mode
+        except FileNotFoundError:
+            return cls()
+        except OSError as error:
+            raise NotConfigured(f"{path} cannot be read: {error.strerror}.") from error
+        accesses = _read(path, text)
+        if stat.S_IMODE(mode) & 0o077 and any(access.has_secrets_inside() for access in accesses.values()):
+            raise NotConfigured(f"{path} holds credentials, and others may read it. Run: chmod 600 {path}")
+        return cls(accesses)
+
+    def place_of(self, uri: str) -> ObjectPlace | None:
+        """What an object store's URI says; None for URIs of other kinds."""
+        match = _URI.fullmatch(uri)
+        if match is None or match[1] not in SCHEMES or not match[2]:
+            return None
+        bucket, key = match[2], match[3].strip("/")
+        if SCHEMES[match[1]] == "azure" and "@" in bucket:  # abfss://container@account.dfs.core.windows.net/key
+            bucket = bucket.partition("@")[0]
+        return ObjectPlace(scheme=match[1], bucket=bucket, key=key)
+
+    def knows(self, uri: str) -> bool:
+        """Whether somebody has said how the URI's store is reached."""
+        place = self.place_of(uri)
+        if place is None:
+            return False
+        return self._access(uri) is not None or any(os.environ.get(name) for name in _TELLING[place.kind])
+
+    def _access(self, uri: str) -> Access | None:
+        fits = [known for known in self._accesses if uri == known or uri.startswith(_beginning(known))]
+        return self._accesses[max(fits, key=len)] if fits else None
+
+    def open(self, uri: str, *, retries: int, request_timeout_s: float) -> tuple[Any, ObjectPlace]:
+        """An obstore store of the URI's bucket. Raises NotConfigured."""
+        place = self.place_of(uri)
+        if place is None or not self.knows(uri):
+            raise NotConfigured(_how_to_configure(uri, place))
+        from headrace.artifacts.buckets import open_bucket
+
+        access = self._access(uri) or Access()
+        return open_bucket(place, access, retries=retries, request_timeout_s=request_timeout_s), place
+
+
+def _beginning(known: str) -> str:
+    return known if known.endswith("/") else f"{known}/"
+
+
+def _how_to_configure(uri: str, place: ObjectPlace | None) -> str:
+    if place is None:
+        return f"{uri} is in no kind of store that this server can read; those are {', '.join(SCHEMES)}."
+    variables = ", ".join(_TELLING[place.kind][:3])
+    return (
+        f"This server has not been told how to reach {place.scheme}://{place.bucket}. Write an entry "
+        f"`{place.scheme}://` into {FILE} in the data directory, or set the store's usual variables ({variables}, …), "
+        "and start the server again."
+    )
+
+
+def _read(path: Path, text: bytes) -> dict[str, Access]:
+    try:
+        found = read_one(text)
+        accesses = msgspec.convert(found, dict[str, Access])
+    except (DocumentError, msgspec.ValidationError) as error:
+        raise NotConfigured(f"{path} cannot be used: {error}") from error
+    for uri in accesses:
+        if uri.partition("://")[0] not in SCHEMES or "://" not in uri:
+            schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+            raise NotConfigured(f"{path}: {uri!r} is no beginning of an object store's URI; write one of {schemes}.")
+    return accesses

@@ -1,0 +1,105 @@
+"""Real object stores for tests, each on ports of its own: SeaweedFS, which speaks S3."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import until
+from headrace.artifacts.places import Access, ObjectStores
+
+KEY_ID, SECRET, BUCKET = "tester", "canary-5f1c-secret", "artifacts"
+
+
+class S3Server(NamedTuple):
+    """A server with one bucket."""
+
+    endpoint: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def access(self) -> Access:
+        """How it is reached."""
+        return Access(endpoint=self.endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
+
+    @property
+    def stores(self) -> ObjectStores:
+        """It, for `s3://`."""
+        return ObjectStores({"s3://": self.access})
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What AWS's own tools would be told."""
+        return {
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+
+_PORTS = [
+    f"{server}.port{kind}"
+    for server in ("s3", "master", "volume", "filer", "admin")
+    for kind in ("", ".grpc")
+]  # fmt: skip
+
+
+@contextmanager
+def s3_server(place: Path) -> Iterator[S3Server]:
+    """SeaweedFS over a directory of its own."""
+    place.mkdir(parents=True, exist_ok=True)
+    ports = _free_ports(len(_PORTS))
+    arguments = [f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)]
+    log = place.with_name(f"{place.name}.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("weed"), "mini", f"-dir={place}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+                f"-bucket={BUCKET}", "-webdav=false", "-admin.ui=false", "-master.telemetry=false",
+                "-s3.port.iceberg=0", "-s3.port.lance=0", *arguments,
+            ],
+            env={**os.environ, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET},
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    server = S3Server(f"http://127.0.0.1:{ports[0]}", process)
+    try:
+        until(lambda: _takes(server), lambda: f"SeaweedFS answers:\n{log.read_text()[-3000:]}", alive=process)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _takes(server: S3Server) -> bool:
+    import obstore
+
+    bucket, _ = server.stores.open(f"s3://{BUCKET}/x", retries=0, request_timeout_s=5)
+    try:
+        obstore.put(bucket, "probe", b"x")
+    except Exception:
+        return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    """Below those that the system gives to whoever asks for any."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
