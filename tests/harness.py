@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from headrace.executors.limits import Confinement
+
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
@@ -320,6 +322,18 @@ def end_attempts(home: Path) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+    confinement = Confinement.here(home.absolute())
+    confinement.clear(set())
+    confinement.close()
+
+
+def groups_of(home: Path) -> list[str]:
+    """Directories of control groups that are there for this home's attempts."""
+    confinement = Confinement.here(home.absolute())
+    try:
+        return confinement.groups()
+    finally:
+        confinement.close()
 
 
 def _is_id(word: str) -> bool:

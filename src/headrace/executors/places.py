@@ -5,6 +5,7 @@
     claim            taken by the started process itself, exclusively: the one proof that it was started
     log              stdout and stderr
     exit             its exit status, written by its supervisor
+    unconfined       there when it could not enter its control groups, and so was not run
     kept.json        what must be known at its end
     ending.json      why we are ending it, written before the first signal
     result.json      the report of its end
@@ -41,6 +42,7 @@ class Place:
         self.log = path / "log"
         self.claim = path / "claim"
         self.exit = path / "exit"
+        self.unconfined = path / "unconfined"
         self.source = path / "source"
         self.work = path / "work"
         self.outputs = path / "outputs"
@@ -75,7 +77,7 @@ class Place:
         """Remove all but the log, the claim and the result."""
         for name in ("work", "outputs", "source"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("order.json", "kept.json", "exit", "ending.json", "variables"):
+        for name in ("order.json", "kept.json", "exit", "ending.json", "variables", "unconfined"):
             (self.path / name).unlink(missing_ok=True)
 
 

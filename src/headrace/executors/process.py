@@ -18,7 +18,9 @@ import msgspec
 
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
+from headrace.executors.cgroups import Group, Limits
 from headrace.executors.codes import Code
+from headrace.executors.limits import Confinement
 from headrace.executors.outputs import Porter
 from headrace.executors.places import Place, Places
 from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded, Waiting
@@ -83,6 +85,7 @@ class ProcessExecutor:
         self._choose = choose
         self._porter = porter
         self._slots = Slots(max_parallel)
+        self._confinement = Confinement.here(home.absolute())
         self._stop_grace_s = stop_grace_s
         self._max_log_bytes = max_log_bytes
         self._max_parameter_bytes = max_parameter_bytes
@@ -122,13 +125,14 @@ class ProcessExecutor:
         if known is not None and known.life is not None and not known.over.is_set():
             known.life.cancel()
         self._places.unmark_live(attempt)
-        await asyncio.to_thread(self._places.of(attempt).free)
+        await asyncio.to_thread(_free, self._places.of(attempt))
 
     async def keep_only(self, attempts: Set[AttemptId]) -> None:
         """See Executor."""
         orphans = [order for order, _ in self._places.live() if order.attempt not in attempts]
         orphans += [known.order for known in self._attempts.values() if known.id not in attempts]
         await asyncio.gather(*(self._discard(order) for order in {order.attempt: order for order in orphans}.values()))
+        await asyncio.to_thread(self._confinement.clear, {self._places.of(attempt).tag for attempt in attempts})
 
     async def reports(self) -> AsyncIterator[AnyReport]:
         """See Executor."""
@@ -173,6 +177,7 @@ class ProcessExecutor:
         await asyncio.gather(*tasks, return_exceptions=True)
         for known in self._attempts.values():
             known.over.set()
+        self._confinement.close()
         self._reports.put_nowait(None)
 
     # an attempt's life ------------------------------------------------------------------------
@@ -254,17 +259,25 @@ class ProcessExecutor:
         place.make(order)
         name = self._choose(order)
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
+        limits = Limits()
+        group = None if kept.container else self._confinement.of(place.tag, limits)
         kept = msgspec.structs.replace(
-            kept, out_of_memory_kills=out_of_memory_kills(), surroundings={**kept.surroundings, **_shared(order)}
+            kept,
+            out_of_memory_kills=out_of_memory_kills(),
+            surroundings={**kept.surroundings, **_shared(order)},
+            group=group.directories if group else (),
         )
         known.kept = kept
         place.write("kept.json", kept)
         await self._take_slot(known)
         try:
+            joins = self._confinement.make(group, limits)
             failpoint("spawn.before")
-            pid = spawn(place, work.argv, work.env)
+            pid = spawn(place, work.argv, work.env, joins)
             failpoint("spawn.after")
         except BaseException:
+            if group is not None:
+                group.remove()
             self._slots.give()
             raise
         claim = _claim_of(pid)
@@ -282,7 +295,7 @@ class ProcessExecutor:
     async def _watch(self, known: _Attempt, claim: Claim, kept: Kept, *, ours: bool = False) -> AnyReport:
         """From the start of its process, ours or an earlier server's, to its last report."""
         known.claim = claim
-        known.family = Family(claim, _tag(known.place, kept), seen_alive=ours or processes.alive(claim))
+        known.family = _family(claim, known.place, kept, seen_alive=ours or processes.alive(claim))
         timer = None
         try:
             if processes.alive(claim):
@@ -324,9 +337,15 @@ class ProcessExecutor:
         processes.reap(claim.pid)
         if known.grace_until is not None or exit_status(known.place) is None:
             await maker.remove(kept)
-        return await asyncio.to_thread(
-            judge, known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes
-        )
+        return await asyncio.to_thread(self._judge, known, claim, kept)
+
+    def _judge(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
+        maker, group = self._makers[kept.maker], _group(kept)
+        try:
+            return judge(known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes)
+        finally:
+            if group is not None:
+                group.remove()
 
     # ending an attempt ------------------------------------------------------------------------
 
@@ -380,7 +399,7 @@ class ProcessExecutor:
     async def _clear(self, claim: Claim, place: Place) -> None:
         """End an attempt that nobody wants to hear of any more."""
         kept = place.read("kept.json", Kept)
-        family = Family(claim, _tag(place, kept), seen_alive=processes.alive(claim))
+        family = _family(claim, place, kept, seen_alive=processes.alive(claim))
         processes.send(await asyncio.to_thread(family.members), signal.SIGTERM)
         await _until_gone(family, time.monotonic() + self._stop_grace_s)
         await asyncio.to_thread(sweep, family)
@@ -415,9 +434,22 @@ def _shared(order: LaunchOrder) -> dict[str, str]:
     return {"workspace": f"of run {order.attempt.run_id}"} if uses_workspace(order) else {}
 
 
-def _tag(place: Place, kept: Kept | None) -> str:
-    """What marks the attempt's processes beside their session. A container's own processes are the engine's to end."""
-    return "" if kept is not None and kept.container else place.tag
+def _family(claim: Claim, place: Place, kept: Kept | None, *, seen_alive: bool) -> Family:
+    """The attempt's processes, by their session, tag and group. A container's own processes are the engine's to end."""
+    tag = "" if kept is not None and kept.container else place.tag
+    return Family(claim, tag, group=_group(kept), seen_alive=seen_alive)
+
+
+def _group(kept: Kept | None) -> Group | None:
+    return Group(kept.group) if kept is not None and kept.group else None
+
+
+def _free(place: Place) -> None:
+    """Free what an attempt holds on disk and in the kernel."""
+    group = _group(place.read("kept.json", Kept))
+    if group is not None:
+        group.remove()
+    place.free()
 
 
 async def _until_gone(family: Family, until: float) -> None:

@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -17,6 +18,8 @@ import msgspec
 TAG = "HEADRACE_ATTEMPT"
 #: So soon the system cannot have gone through all its process numbers.
 _SURELY_NO_WRAP_S = 5.0
+_LOOKS = 400
+_BETWEEN_LOOKS_S = 0.005
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,16 +131,35 @@ def started_at(claim: Claim) -> float:
     return time.time() - _age_s(claim)
 
 
+class Group(Protocol):
+    """A control group, which knows its processes (see `cgroups`)."""
+
+    def members(self) -> list[int]:
+        """Their ids."""
+
+    def end(self) -> None:
+        """Kill them, or at least let them become no more."""
+
+
+def grouped(group: Group) -> dict[int, int]:
+    """A group's processes, with the ticks at which they began; never ourselves, whatever it says."""
+    stats = [stat_of(pid) for pid in group.members() if pid != os.getpid()]
+    return {stat.pid: stat.started for stat in stats if stat is not None and not stat.gone}
+
+
 class Family:
     """The processes of one attempt, over several looks: who was found once is known again, wherever it moves.
 
-    Found are those in the attempt's session and those that carry its tag; with a tag also orphans at work in the
-    directory it names, and the children of all these. Nothing else is ever found, whatever the claim says:
-    a session's number that may have been given to a stranger since does not count, nor does anything of our own.
+    Found are those in the attempt's control group, if it has one, those in the attempt's session and those that carry
+    its tag; with a tag also orphans at work in the directory it names, and the children of all these. Nothing else is
+    ever found, whatever the claim says: a session's number that may have been given to a stranger since does not
+    count, nor does anything of our own.
     """
 
-    def __init__(self, claim: Claim, tag: str, *, seen_alive: bool = False) -> None:
+    def __init__(self, claim: Claim, tag: str, *, group: Group | None = None, seen_alive: bool = False) -> None:
         self.claim = claim
+        #: None where there are no control groups, and for a container.
+        self.group = group
         #: Empty for a container, whose own processes are its engine's to end.
         self.tag = tag
         #: We have seen its first process alive, and look again as soon as that ends.
@@ -149,10 +171,13 @@ class Family:
         claim = self.claim
         if claim.pid <= 1 or claim.started <= 0 or claim.boot != boot_id():
             return {}
+        grouped = set(self.group.members()) if self.group else set()
         ours = _ourselves()
         seen = {stat.pid: stat for stat in _younger_than(claim) if stat.pid not in ours and stat.session != ours[0]}
         session = claim.pid if self._session_is_its() else -1
-        found = {stat.pid for stat in seen.values() if stat.session == session or self._knows(stat)}
+        found = {
+            stat.pid for stat in seen.values() if stat.pid in grouped or stat.session == session or self._knows(stat)
+        }
         if self.tag:
             found = _with_descendants(found, {stat.pid: stat.parent for stat in seen.values()})
         self._found = {pid: seen[pid].started for pid in found}
@@ -245,6 +270,18 @@ def send(targets: Mapping[int, int], number: signal.Signals) -> None:
         if pid > 1 and pid != os.getpid():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 _send_one(pid, started, number)
+
+
+def end(look: Callable[[], Mapping[int, int]], group: Group | None) -> None:
+    """Kill whatever is found, and what it makes meanwhile, and see it gone. Blocks."""
+    for _ in range(_LOOKS):
+        left = look()
+        if not left:
+            return
+        if group is not None:
+            group.end()
+        send(left, signal.SIGKILL)
+        time.sleep(_BETWEEN_LOOKS_S)
 
 
 def _send_one(pid: int, started: int, number: signal.Signals) -> None:

@@ -16,27 +16,42 @@ from headrace.executors.processes import REVOKED, TAG
 
 #: Exit status of a supervisor that found the claim taken.
 CLAIM_TAKEN = 75
+#: Between what the command's process enters and the command itself.
+_END_OF_JOINS = "--"
 
 # `set -C` makes `>` refuse a file that exists. Only builtins here: no process but the command's.
 # The trap keeps the supervisor alive through the SIGTERM that its whole session gets; the command gets its own.
+# Only the command's process enters the attempt's control groups: what is done to a group, by us or by the kernel,
+# leaves the supervisor there to write down how the command ended.
 _SCRIPT = """
 read -r stat < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id
 set -C; printf '%s\\n%s\\n' "$stat" "$boot" 2>/dev/null > "$1/claim" || exit 75; set +C
 trap : TERM INT HUP
 cd "$1/work" || exit 74
 place=$1; shift
-"$@"
+(
+  while [ "$1" != -- ]; do
+    echo 0 > "$1" || { : > "$place/unconfined"; exit 76; }
+    shift
+  done
+  shift
+  exec "$@"
+)
 echo $? > "$place/exit"
 """
 
 
-def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Start the supervisor in a session of its own; its process id, which is the session's too."""
+def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str], joins: Sequence[str] = ()) -> int:
+    """Start the supervisor in a session of its own; its process id, which is the session's too.
+
+    `joins` are files into which the command's process writes 0 before it runs anything of the user's (see `cgroups`);
+    where that fails the command is not run, and there is a file `unconfined`.
+    """
     log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", _SCRIPT, "headrace-attempt", str(place.path), *argv],
+            ["sh", "-c", _SCRIPT, "headrace-attempt", str(place.path), *joins, _END_OF_JOINS, *argv],
             {**env, TAG: place.tag},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

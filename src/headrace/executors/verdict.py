@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from pathlib import Path
 
@@ -22,17 +21,11 @@ from headrace.executors.work import Kept, Maker
 STOPPED = "STOPPED"
 #: Bytes of the log's end that a maker may look at.
 _LOG_END_BYTES = 4096
-_SWEEPS = 400
 
 
 def sweep(family: Family) -> None:
     """Kill whatever the attempt left running, and see it gone."""
-    for _ in range(_SWEEPS):
-        left = family.members()
-        if not left:
-            return
-        processes.send(left, signal.SIGKILL)
-        time.sleep(0.005)
+    processes.end(family.members, family.group)
 
 
 def judge(
@@ -46,6 +39,9 @@ def judge(
     if claim.boot not in ("", processes.boot_id()):
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
     status = exit_status(place)
+    if place.unconfined.exists():
+        message = f"The attempt could not enter its control group, so it was not begun. {log_end(place.log)}"
+        return _failed(order.attempt, at, Reason(code=Code.LAUNCH_FAILED, message=message))
     told = place.read("outputs/outcome.json", Reason)
     if status != 0 and told is not None:
         return _failed(order.attempt, at, told)

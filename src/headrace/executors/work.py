@@ -40,6 +40,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     container: str = ""
     #: What it runs in: see `Executor.surroundings`.
     surroundings: dict[str, str] = {}
+    #: Directories of its control group (see `cgroups`); none for a container, whose engine confines it.
+    group: tuple[str, ...] = ()
     #: How often this machine had killed for want of memory before it was started.
     out_of_memory_kills: int = 0
 
