@@ -28,6 +28,7 @@ from headrace.server.table import ROUTES
 from headrace.service.settings import Settings
 from headrace.spec.reading import read_pipeline
 from headrace.spec.verify import errors, verify
+from headrace.wire.codes import pages as pages_of_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "headrace"
@@ -164,6 +165,38 @@ def test_every_documented_code_exists() -> None:
 
 def test_no_code_is_documented_twice() -> None:
     assert sorted(set(documented())) == sorted(documented())
+
+
+def test_every_reason_has_a_page_with_cause_example_and_fix() -> None:
+    text = (REFERENCE / "error-codes.md").read_text()
+    section = text[text.index("\n## Running a task\n") : text.index("\n## Starting and asking\n")]
+    reasons = {
+        code
+        for row in re.findall(r"^\| (`[^|]*`) \|", section, re.MULTILINE)
+        for code in re.findall(r"`([A-Z0-9_]+)`", row)
+    }
+    assert len(reasons) > 60
+    empty = [
+        code for code in sorted(reasons) if not ((page := pages_of_codes()[code]).cause and page.example and page.fix)
+    ]
+    assert not empty, f"Write sections (### CODE, with Cause, Example and Fix) into docs/reference/reasons.md: {empty}"
+    headings = set(re.findall(r"^### (\S+)$", (REFERENCE / "reasons.md").read_text(), re.MULTILINE))
+    assert headings == reasons, "docs/reference/reasons.md has sections of codes that no run and no task has."
+
+
+def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
+    """Codes of what makes tasks happen: of the engine, of executors, of the runtime, of the cache."""
+    homes = ("engine/", "executors/", "runtime/", "service/caching.py", "service/explaining.py", "service/importing.py")
+    text = (REFERENCE / "error-codes.md").read_text()
+    section = text[text.index("\n## Running a task\n") : text.index("\n## Starting and asking\n")]
+    # Those of arguments and documents are told before there is a task.
+    others = re.compile(r"ARGUMENT_|INVALID_ARGUMENTS|SPEC_|NOT_IN_")
+    missing = [
+        code
+        for code, where in codes().items()
+        if any(module.startswith(homes) for module in where) and f"`{code}`" not in section and not others.match(code)
+    ]
+    assert missing == []
 
 
 # --- commands ------------------------------------------------------------------------------------

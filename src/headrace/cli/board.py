@@ -46,6 +46,11 @@ class Board:
         return [execution for execution in list(self._executions.values()) if execution.kind in ("TASK", "IMPORTER")]
 
     @property
+    def executions(self) -> list[ExecutionView]:
+        """All of them, groups and the run's own included."""
+        return list(self._executions.values())
+
+    @property
     def active(self) -> list[ExecutionView]:
         """Tasks that have begun or wait for something of their own, oldest first."""
         return [task for task in self.tasks if task.state not in FINAL and _in_hand(task)]

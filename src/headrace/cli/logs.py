@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from headrace.cli.board import Board
 from headrace.cli.errors import OK, CliError
 from headrace.cli.lists import resolve
+from headrace.cli.tasks import board_of, named
 from headrace.cli.terminal import Paint
 from headrace.client.errors import ApiError
 from headrace.client.headrace import Headrace
-from headrace.wire.api import ExecutionView, RunChange
+from headrace.wire.api import ExecutionView
 
 _PIECE_BYTES = 1 << 20
 #: What steers a terminal, but for colours.
@@ -23,9 +24,7 @@ _STEERING = re.compile(
 
 def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None, *, follow: bool) -> int:
     """Print the logs of all tasks, or of those that `task` means."""
-    view = client.get_run(resolve(client, run))
-    board = Board(view)
-    board.apply(RunChange(version=view.run.version, run=view.run, executions=view.executions))
+    board = board_of(client.get_run(resolve(client, run)))
     wanted = meant(board, task)
     if follow and len(wanted) > 1:
         listed = ", ".join(board.label(one) for one in wanted[:10])
@@ -45,19 +44,7 @@ def meant(board: Board, task: str | None) -> list[ExecutionView]:
     """Tasks that have been started and that the text means: a label, a path, or the name of a loop's task."""
     if task is None:
         return [one for one in board.tasks if one.attempts or one.cached_from]
-    for matches in (
-        lambda one: task in (board.label(one), one.path, one.execution_id),
-        lambda one: board.label(one).partition("[")[0] == task or one.task == task,
-    ):
-        found = [one for one in board.tasks if matches(one)]
-        if found:
-            return found
-    labels = sorted({board.label(one) for one in board.tasks})
-    raise CliError(
-        f"The run has no task {task!r}.",
-        code="TASK_NOT_FOUND",
-        fix=f"Its tasks: {', '.join(labels[:30]) or 'none yet'}",
-    )
+    return named(board, task)
 
 
 def _pieces(client: Headrace, task: ExecutionView, attempt: int | None) -> Iterator[bytes]:

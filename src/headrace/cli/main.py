@@ -22,6 +22,7 @@ COMMANDS = {
     "pause": ("headrace.cli.control:pause", "Begin nothing new in a run; what runs goes on."),
     "resume": ("headrace.cli.control:resume", "Go on with a paused run."),
     "cache": ("headrace.cli.cache", "List results that are used again, and forget them."),
+    "explain": ("headrace.cli.explain", "Say why a run or a task is in its state, and what a code means."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
     "component": ("headrace.cli.component", "Build images of components."),

@@ -13,7 +13,8 @@ import msgspec
 
 from headrace.cli.board import Board
 from headrace.cli.terminal import Paint, between, duration, plain, shorten, size, table
-from headrace.wire.api import ArtifactView, BundleView, ExecutionView, ReasonView, RunView
+from headrace.cli.why import failure_facts
+from headrace.wire.api import ArtifactView, BundleView, ExecutionView, Explanation, ReasonView, RunView
 
 Json: TypeAlias = Any
 _ROWS = 40
@@ -32,6 +33,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     execution: ExecutionView
     log_tail: str
+    explanation: Explanation | None = None
 
 
 def summary(board: Board, view: RunView, paint: Paint) -> str:
@@ -60,6 +62,7 @@ def failure(failed: Failure, paint: Paint) -> str:
     lines = [
         f"{paint.red('failed:')} {paint.bold(failed.label)}  {plain(reason.message)} {paint.dim(f'[{reason.code}]')}"
     ]
+    lines += failure_facts(failed.explanation, failed.label, paint) if failed.explanation else ()
     if failed.log_tail:
         lines.append(paint.dim("  last lines of its log:"))
         lines.extend(f"    {line}" for line in plain(failed.log_tail).splitlines())

@@ -35,8 +35,8 @@ def run_and_leave(wanted: CreateRun, settings: Settings) -> int:
     with connected(settings) as connection:
         run = connection.client.create_run(wanted)
     print(f"Run {run.run_id} ({run.display_name}) has begun.")
-    print(f"Look at it:  {this_command()} runs get {run.run_id[:8]}{_home_words(settings)}")
-    print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{_home_words(settings)}")
+    print(f"Look at it:  {this_command()} runs get {run.run_id[:8]}{home_words(settings)}")
+    print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{home_words(settings)}")
     return OK
 
 
@@ -119,8 +119,9 @@ def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> N
         print()
         print(came)
     print()
-    home, command = _home_words(settings), this_command()
+    home, command = home_words(settings), this_command()
     if view.run.state == "FAILED":
+        print(f"Why:              {command} explain {run_id[:8]}{home}")
         print(f"All of its logs:  {command} runs logs {run_id[:8]}{home}")
         print(f"Try it again:     {command} runs retry {run_id[:8]}{home}")
     print(f"See it again:     {command} runs get {run_id[:8]}{home}")
@@ -137,9 +138,16 @@ def _results(client: Headrace, board: Board) -> list[result.TaskResult]:
 
 
 def _failures(client: Headrace, board: Board) -> list[result.Failure]:
+    """The first that failed is what the others may follow from; of it alone all is told."""
+    failed = sorted(board.failed, key=lambda task: task.ended_at or "")[:_FAILURES_SHOWN]
     return [
-        result.Failure(label=board.label(task), execution=task, log_tail=log_tail(client, task.execution_id))
-        for task in board.failed[:_FAILURES_SHOWN]
+        result.Failure(
+            label=board.label(task),
+            execution=task,
+            log_tail=log_tail(client, task.execution_id),
+            explanation=client.explain_execution(task.execution_id) if number == 0 else None,
+        )
+        for number, task in enumerate(failed)
     ]
 
 
@@ -166,7 +174,7 @@ def _stay_for_others(connection: Connection) -> None:
             time.sleep(0.5)
 
 
-def _home_words(settings: Settings) -> str:
+def home_words(settings: Settings) -> str:
     """` --home …` where it is not the default."""
     return "" if settings.home == settings_for(None).home else f" --home {_quoted(settings.home)}"
 

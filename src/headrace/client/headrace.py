@@ -175,6 +175,15 @@ class Headrace:
             if event.event == "log":
                 yield msgspec.json.decode(event.data, type=api.LogChunk)
 
+    # why ---------------------------------------------------------------------------------------
+    def explain_run(self, run_id: str, *, limit: int | None = None) -> api.RunExplanation:
+        """Why a run is in its state, what its tasks wait for, and each of at most `limit` tasks."""
+        return self._ask(core.get(core.path(_RUN, run_id=run_id) + "/explain", {"limit": limit}), api.RunExplanation)
+
+    def explain_execution(self, execution_id: str) -> api.Explanation:
+        """Why an execution is in its state, with all that its fingerprint is made from."""
+        return self._ask(core.get(core.path(_EXECUTION, execution_id=execution_id) + "/explain"), api.Explanation)
+
     # the cache ---------------------------------------------------------------------------------
     def list_cache(
         self,

@@ -27,17 +27,21 @@ def dag_state(states: set[State], *, cancel_requested: bool = False) -> State:
 
 def first_cause(children: list[Execution], state: State) -> Reason | None:
     """Why a DAG failed or was cancelled: the reason of the first child that was, naming the task at the bottom."""
-    culprits = [child for child in children if child.state is state and child.reason]
-    if not culprits:
+    first = first_of(children, state)
+    if first is None or first.reason is None:
         return None
-    first = min(culprits, key=lambda child: child.ended_at or 0.0)
     reason = first.reason
-    assert reason is not None
     if "path" in reason.details:
         return reason
     return Reason(
         code=reason.code, message=f"{first.path}: {reason.message}", details={**reason.details, "path": first.path}
     )
+
+
+def first_of(children: list[Execution], state: State) -> Execution | None:
+    """The child that came to this state first, with a reason."""
+    culprits = [child for child in children if child.state is state and child.reason]
+    return min(culprits, key=lambda child: child.ended_at or 0.0, default=None)
 
 
 def dag_outputs(dag: DagPlan, path: str, executions: Lookup) -> Bundle:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-#: Frames of the user's traceback that are kept, counted from the end.
+#: Frames of the user's traceback that are kept: the last ones, and, where a library's are many, the user's first.
 KEPT_FRAMES = 12
+FIRST_FRAMES = 3
 #: Characters of one text in the document; a longer one is cut in the middle.
 KEPT_CHARACTERS = 8_000
 
@@ -49,7 +50,8 @@ def report_exception(path: str, error: BaseException) -> None:
     frames = user_frames(error.__traceback__)
     traceback.print_exception(type(error), error, frames)
     summary = traceback.extract_tb(frames)
-    lines = traceback.format_list(summary[-KEPT_FRAMES:])
+    lines = traceback.format_list(summary[:FIRST_FRAMES]) if len(summary) > KEPT_FRAMES else []
+    lines += traceback.format_list(summary[-KEPT_FRAMES + len(lines) :])
     last = summary[-1] if summary else None
     name = type(error).__name__
     text = safe_text(error)

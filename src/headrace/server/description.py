@@ -5,7 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from headrace.server.answers import json_answer
+from headrace.server.errors import HttpError
 from headrace.server.routes import Call, Policy, Route
+from headrace.wire import codes
+from headrace.wire.api import CodePage
 
 
 async def get_openapi(call: Call) -> Response:
@@ -13,6 +16,17 @@ async def get_openapi(call: Call) -> Response:
     from headrace.server.openapi import document_bytes
 
     return Response(document_bytes(), 200, {"cache-control": "no-cache"}, "application/json")
+
+
+async def get_code(call: Call) -> Response:
+    """What an error code means."""
+    code = call.path["code"]
+    page = codes.find(code)
+    if page is None:
+        near = codes.near(code)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise HttpError(404, "CODE_UNKNOWN", f"There is no code {code[:60]!r}.{meant}", near=near)
+    return json_answer(page)
 
 
 async def get_healthz(call: Call) -> Response:
@@ -28,6 +42,15 @@ ROUTES = (
         policy=Policy.MEMBER,
         summary="This description.",
         answer="application/json",
+        tag="server",
+    ),
+    Route(
+        method="GET",
+        path="/api/codes/{code}",
+        handler=get_code,
+        policy=Policy.MEMBER,
+        summary="What an error code means, and what to do.",
+        answer=CodePage,
         tag="server",
     ),
     Route(

@@ -192,7 +192,11 @@ class Cache:
         age = self._context.now() - entry.created_at
         if limit is not None and age > limit:
             return _expired(entry, age, limit)
-        lost = await self._lost(entry, lost_ids)
+        try:
+            lost = await self._lost(entry, lost_ids)
+        except ArtifactError as error:
+            message = f"Whether the earlier result is still there could not be found out: {error}"
+            return Reason(code="CACHE_UNAVAILABLE", message=message, details={"from": _from(entry)})
         if lost is None:
             return entry
         key = entry.key
@@ -211,15 +215,11 @@ class Cache:
         return None
 
     async def _has_content(self, artifact: Artifact) -> bool:
-        """Whether the content is there, as large as it was; of content that is not ours nobody knows."""
+        """Whether the content is there, as far as the store can tell; of content that is not ours nobody knows."""
         store = self._context.artifacts
-        if not store.owns(artifact.uri):
+        if not artifact.digest or not store.owns(artifact.uri):
             return True
-        try:
-            members = await store.members(artifact.uri)
-        except ArtifactError:
-            return False
-        return sum(member.size_bytes for member in members) == artifact.size_bytes or not artifact.size_bytes
+        return await store.exists(artifact.uri, digest=artifact.digest, size_bytes=artifact.size_bytes)
 
     async def sweep(self) -> None:
         """Remove entries that expired long ago; those that expired of late still tell why they are not used."""

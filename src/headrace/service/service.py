@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from headrace.engine.model import Execution, Json
 from headrace.executors.port import Executor
-from headrace.service import content, experiments, kept, pipelines, runs, views
+from headrace.service import content, experiments, explanations, kept, pipelines, runs, views
 from headrace.service.context import Context
 from headrace.service.loop import RunLoop
 from headrace.service.opening import close_context, open_context, resumable
@@ -27,7 +27,7 @@ from headrace.store.records import (
     RunRecord,
     VersionRecord,
 )
-from headrace.wire.api import CacheList, ExecutionDetail, ListChange, RunChange, RunView
+from headrace.wire.api import CacheList, ExecutionDetail, Explanation, ListChange, RunChange, RunExplanation, RunView
 
 
 class Service:
@@ -178,6 +178,15 @@ class Service:
     async def delete_run(self, run_id: str) -> None:
         """Delete a run and its executions; one that is not final is terminated first. Artifacts go with it."""
         await runs.delete(self._context, self._loop, run_id)
+
+    # why -------------------------------------------------------------------------------------
+    async def explain_run(self, run_id: str, *, limit: int = 200) -> RunExplanation:
+        """Why the run is in its state, what its tasks wait for, and each of at most `limit` tasks."""
+        return await explanations.of_run(self._context, self._loop, run_id, limit=limit)
+
+    async def explain_execution(self, execution_id: str) -> Explanation:
+        """Why an execution is in its state, with all that its fingerprint is made from."""
+        return await explanations.of_execution(self._context, self._loop, execution_id)
 
     # cache -----------------------------------------------------------------------------------
     async def list_cache(self, query: ListQuery) -> CacheList:

@@ -28,6 +28,9 @@ from headrace.store.tables import (
     runs,
 )
 
+#: Bound values of one statement.
+_AT_ONCE = 500
+
 _r = runs.c
 _e = executions.c
 
@@ -86,6 +89,15 @@ class RunChangeSet(Record, frozen=True, kw_only=True):
     artifacts: tuple[ArtifactRecord, ...] = ()
     edges: tuple[ArtifactEdge, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
+
+
+class Placed(Record, frozen=True, kw_only=True):
+    """Where an execution is, and its state."""
+
+    run_id: str
+    run_name: str
+    path: str
+    state: State
 
 
 class StoredRun(Record, frozen=True, kw_only=True):
@@ -322,6 +334,19 @@ def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution]
     """`(run_id, execution)` by its id."""
     row = conn.execute(select(_e.run_id, _e.body).where(_e.execution_id == execution_id)).first()
     return (row.run_id, codec.decode_execution(row.body)) if row else None
+
+
+def places_of(conn: Connection, execution_ids: Sequence[str]) -> dict[str, Placed]:
+    """Where executions are, by their ids; those that exist."""
+    found: dict[str, Placed] = {}
+    for at in range(0, len(execution_ids), _AT_ONCE):
+        wanted = _e.execution_id.in_(execution_ids[at : at + _AT_ONCE])
+        columns = select(_e.execution_id, _e.run_id, _e.path, _e.state, _r.display_name)
+        for row in conn.execute(columns.join_from(executions, runs).where(wanted)):
+            found[row.execution_id] = Placed(
+                run_id=row.run_id, run_name=row.display_name, path=row.path, state=State(row.state)
+            )
+    return found
 
 
 def get_events(conn: Connection, run_id: str, *, after_seq: int = -1) -> tuple[AnyEvent, ...]:

@@ -259,6 +259,152 @@ class SignInLink(Shape, frozen=True, kw_only=True):
     expires_at: str
 
 
+class TaskRef(Shape, frozen=True, kw_only=True):
+    """An execution that another one has to do with."""
+
+    run_id: str
+    #: Where it is another run than that which is explained.
+    run_name: str = ""
+    execution_id: str
+    path: str
+    #: Null when nothing is known of it any more.
+    state: StateWord | None = None
+    reason: ReasonView | None = None
+
+
+class FailureView(Shape, frozen=True, kw_only=True):
+    """What is known of a failure; what is not is "" or null."""
+
+    exception_type: str = ""
+    exception_message: str = ""
+    #: Where in the user's own source: the innermost frame that is no library's.
+    file: str = ""
+    line: int | None = None
+    function: str = ""
+    source_line: str = ""
+    #: The last lines of the traceback.
+    traceback: str = ""
+    exit_code: int | None = None
+    #: `SIGSEGV`, …
+    signal: str = ""
+    #: The module that could not be imported.
+    module: str = ""
+    #: For a module that is missing: what to write into packages_to_install. Else what was to be installed.
+    packages: list[str] = []
+    image: str = ""
+    #: The last lines of what the installer or the container engine said.
+    told: str = ""
+    limit: str = ""
+
+
+class RetryView(Shape, frozen=True, kw_only=True):
+    """Attempts beyond the first."""
+
+    #: Which retry is due or under way, or was the last; from 1.
+    number: int
+    #: How many the policy allows.
+    at_most: int
+    #: When it is due, while it waits.
+    due_at: str | None = None
+    #: What the attempt before it came to.
+    after: ReasonView | None = None
+    #: Attempts that were lost to the machine, which count against no policy.
+    lost: int = 0
+
+
+class ConditionView(Shape, frozen=True, kw_only=True):
+    """A condition, and the values it was asked with."""
+
+    condition: str
+    values: dict[str, str]
+
+
+class DifferenceView(Shape, frozen=True, kw_only=True):
+    """One part in which two executions differ; null where it has no such part."""
+
+    part: str
+    there: str | None
+    here: str | None
+
+
+class CacheUse(Shape, frozen=True, kw_only=True):
+    """What the cache had to do with a task."""
+
+    use: Literal["HIT", "MISS", "WAITING", "OFF", "NOT_ASKED"]
+    reason: ReasonView
+    #: The execution whose outputs were reused, or that comes nearest.
+    source: TaskRef | None = None
+    differs: list[DifferenceView] = []
+    #: "" when it was never worked out.
+    fingerprint: str = ""
+    #: What the fingerprint is made from: `parameter lr`, `image`, … -> JSON text, or a digest of it.
+    parts: dict[str, str] = {}
+
+
+class Explanation(Shape, frozen=True, kw_only=True):
+    """`GET /api/executions/{execution_id}/explain`: why an execution is in its state."""
+
+    run_id: str
+    execution_id: str
+    path: str
+    task: str
+    kind: Literal["ROOT", "TASK", "IMPORTER", "DAG", "LOOP"]
+    state: StateWord
+    #: Why: its code has a page at `GET /api/codes/{code}`.
+    reason: ReasonView
+    #: What to do about it; "" when nothing needs to be done.
+    fix: str = ""
+    waiting_for: list[TaskRef] = []
+    #: From the next one down to the one that nothing else explains.
+    causes: list[TaskRef] = []
+    failure: FailureView | None = None
+    retry: RetryView | None = None
+    condition: ConditionView | None = None
+    cache: CacheUse | None = None
+    canceled_at: str | None = None
+
+
+class WaitView(Shape, frozen=True, kw_only=True):
+    """How many tasks of a run wait for the same kind of thing."""
+
+    code: str
+    count: int
+    #: Of one of them.
+    message: str
+    example: TaskRef
+
+
+class RunExplanation(Shape, frozen=True, kw_only=True):
+    """`GET /api/runs/{run_id}/explain`: why a run is in its state."""
+
+    run_id: str
+    display_name: str
+    state: StateWord
+    reason: ReasonView
+    fix: str = ""
+    #: From the group below the run down to the task that explains it.
+    causes: list[TaskRef] = []
+    #: The task at the bottom of `causes`.
+    cause: Explanation | None = None
+    #: What its tasks wait for now.
+    waiting: list[WaitView] = []
+    #: Its tasks, without `parts`; those that tell most first when there are more than were asked for.
+    tasks: list[Explanation] = []
+    omitted: int = 0
+    canceled_at: str | None = None
+
+
+class CodePage(Shape, frozen=True, kw_only=True):
+    """`GET /api/codes/{code}`: what a code means."""
+
+    code: str
+    #: One sentence or two.
+    meaning: str
+    cause: str = ""
+    example: str = ""
+    fix: str = ""
+
+
 class CacheEntryView(Shape, frozen=True, kw_only=True):
     """An entry of the cache: outputs of a task that serve whoever would do the same."""
 

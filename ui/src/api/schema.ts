@@ -91,6 +91,23 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/runs/{run_id}/explain": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Why a run is in its state, and each of its tasks. */
+        readonly get: operations["get_api_runs_run_id_explain"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/runs/{run_id}/terminate": {
         readonly parameters: {
             readonly query?: never;
@@ -244,6 +261,23 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/executions/{execution_id}/explain": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Why an execution is in its state. */
+        readonly get: operations["get_api_executions_execution_id_explain"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/executions/{execution_id}/logs": {
         readonly parameters: {
             readonly query?: never;
@@ -389,6 +423,23 @@ export interface paths {
         };
         /** This description. */
         readonly get: operations["get_api_openapi_json"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/codes/{code}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** What an error code means, and what to do. */
+        readonly get: operations["get_api_codes_code"];
         readonly put?: never;
         readonly post?: never;
         readonly delete?: never;
@@ -934,6 +985,49 @@ export interface components {
             readonly next_page_token: string;
         };
         /**
+         * CacheUse
+         * @description What the cache had to do with a task.
+         */
+        readonly CacheUse: {
+            /** @enum {unknown} */
+            readonly use: "HIT" | "MISS" | "NOT_ASKED" | "OFF" | "WAITING";
+            readonly reason: components["schemas"]["ReasonView"];
+            /** @default null */
+            readonly source: components["schemas"]["TaskRef"] | null;
+            /** @default [] */
+            readonly differs: readonly components["schemas"]["DifferenceView"][];
+            /** @default  */
+            readonly fingerprint: string;
+            /** @default {} */
+            readonly parts: {
+                readonly [key: string]: string;
+            };
+        };
+        /**
+         * CodePage
+         * @description `GET /api/codes/{code}`: what a code means.
+         */
+        readonly CodePage: {
+            readonly code: string;
+            readonly meaning: string;
+            /** @default  */
+            readonly cause: string;
+            /** @default  */
+            readonly example: string;
+            /** @default  */
+            readonly fix: string;
+        };
+        /**
+         * ConditionView
+         * @description A condition, and the values it was asked with.
+         */
+        readonly ConditionView: {
+            readonly condition: string;
+            readonly values: {
+                readonly [key: string]: string;
+            };
+        };
+        /**
          * ContentLink
          * @description `POST /api/artifacts/{artifact_id}/link`: a signed URL on the content origin, good for minutes.
          */
@@ -972,6 +1066,15 @@ export interface components {
             readonly parameters: Record<string, unknown>;
             /** @default null */
             readonly caching: boolean | null;
+        };
+        /**
+         * DifferenceView
+         * @description One part in which two executions differ; null where it has no such part.
+         */
+        readonly DifferenceView: {
+            readonly part: string;
+            readonly there: string | null;
+            readonly here: string | null;
         };
         /**
          * DropCache
@@ -1065,6 +1168,71 @@ export interface components {
             readonly ended_at: string | null;
         };
         /**
+         * Explanation
+         * @description `GET /api/executions/{execution_id}/explain`: why an execution is in its state.
+         */
+        readonly Explanation: {
+            readonly run_id: string;
+            readonly execution_id: string;
+            readonly path: string;
+            readonly task: string;
+            /** @enum {unknown} */
+            readonly kind: "DAG" | "IMPORTER" | "LOOP" | "ROOT" | "TASK";
+            /** @enum {unknown} */
+            readonly state: "CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED";
+            readonly reason: components["schemas"]["ReasonView"];
+            /** @default  */
+            readonly fix: string;
+            /** @default [] */
+            readonly waiting_for: readonly components["schemas"]["TaskRef"][];
+            /** @default [] */
+            readonly causes: readonly components["schemas"]["TaskRef"][];
+            /** @default null */
+            readonly failure: components["schemas"]["FailureView"] | null;
+            /** @default null */
+            readonly retry: components["schemas"]["RetryView"] | null;
+            /** @default null */
+            readonly condition: components["schemas"]["ConditionView"] | null;
+            /** @default null */
+            readonly cache: components["schemas"]["CacheUse"] | null;
+            /** @default null */
+            readonly canceled_at: string | null;
+        };
+        /**
+         * FailureView
+         * @description What is known of a failure; what is not is "" or null.
+         */
+        readonly FailureView: {
+            /** @default  */
+            readonly exception_type: string;
+            /** @default  */
+            readonly exception_message: string;
+            /** @default  */
+            readonly file: string;
+            /** @default null */
+            readonly line: number | null;
+            /** @default  */
+            readonly function: string;
+            /** @default  */
+            readonly source_line: string;
+            /** @default  */
+            readonly traceback: string;
+            /** @default null */
+            readonly exit_code: number | null;
+            /** @default  */
+            readonly signal: string;
+            /** @default  */
+            readonly module: string;
+            /** @default [] */
+            readonly packages: readonly string[];
+            /** @default  */
+            readonly image: string;
+            /** @default  */
+            readonly told: string;
+            /** @default  */
+            readonly limit: string;
+        };
+        /**
          * GraphNode
          * @description One task of the document, with the DAG below it: the run's plan, before anything has run.
          */
@@ -1135,6 +1303,20 @@ export interface components {
             readonly details: Record<string, unknown>;
         };
         /**
+         * RetryView
+         * @description Attempts beyond the first.
+         */
+        readonly RetryView: {
+            readonly number: number;
+            readonly at_most: number;
+            /** @default null */
+            readonly due_at: string | null;
+            /** @default null */
+            readonly after: components["schemas"]["ReasonView"] | null;
+            /** @default 0 */
+            readonly lost: number;
+        };
+        /**
          * RunChange
          * @description One server-sent event of `GET /api/runs/{run_id}/events` (event name `change`, id = version).
          *
@@ -1145,6 +1327,31 @@ export interface components {
             readonly version: number;
             readonly run: components["schemas"]["RunSummary"];
             readonly executions: readonly components["schemas"]["ExecutionView"][];
+        };
+        /**
+         * RunExplanation
+         * @description `GET /api/runs/{run_id}/explain`: why a run is in its state.
+         */
+        readonly RunExplanation: {
+            readonly run_id: string;
+            readonly display_name: string;
+            /** @enum {unknown} */
+            readonly state: "CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED";
+            readonly reason: components["schemas"]["ReasonView"];
+            /** @default  */
+            readonly fix: string;
+            /** @default [] */
+            readonly causes: readonly components["schemas"]["TaskRef"][];
+            /** @default null */
+            readonly cause: components["schemas"]["Explanation"] | null;
+            /** @default [] */
+            readonly waiting: readonly components["schemas"]["WaitView"][];
+            /** @default [] */
+            readonly tasks: readonly components["schemas"]["Explanation"][];
+            /** @default 0 */
+            readonly omitted: number;
+            /** @default null */
+            readonly canceled_at: string | null;
         };
         /**
          * RunList
@@ -1215,6 +1422,21 @@ export interface components {
         readonly SignInLink: {
             readonly url: string;
             readonly expires_at: string;
+        };
+        /**
+         * TaskRef
+         * @description An execution that another one has to do with.
+         */
+        readonly TaskRef: {
+            readonly run_id: string;
+            /** @default  */
+            readonly run_name: string;
+            readonly execution_id: string;
+            readonly path: string;
+            /** @default null */
+            readonly state: ("CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED") | null;
+            /** @default null */
+            readonly reason: components["schemas"]["ReasonView"] | null;
         };
         /**
          * ArtifactIds
@@ -1564,6 +1786,16 @@ export interface components {
             /** @default  */
             readonly pipeline_url: string;
         };
+        /**
+         * WaitView
+         * @description How many tasks of a run wait for the same kind of thing.
+         */
+        readonly WaitView: {
+            readonly code: string;
+            readonly count: number;
+            readonly message: string;
+            readonly example: components["schemas"]["TaskRef"];
+        };
     };
     responses: never;
     parameters: never;
@@ -1576,26 +1808,35 @@ export type AttemptView = components['schemas']['AttemptView'];
 export type BundleView = components['schemas']['BundleView'];
 export type CacheEntryView = components['schemas']['CacheEntryView'];
 export type CacheList = components['schemas']['CacheList'];
+export type CacheUse = components['schemas']['CacheUse'];
+export type CodePage = components['schemas']['CodePage'];
+export type ConditionView = components['schemas']['ConditionView'];
 export type ContentLink = components['schemas']['ContentLink'];
 export type CreateLink = components['schemas']['CreateLink'];
 export type CreateRun = components['schemas']['CreateRun'];
+export type DifferenceView = components['schemas']['DifferenceView'];
 export type DropCache = components['schemas']['DropCache'];
 export type Dropped = components['schemas']['Dropped'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ExecutionDetail = components['schemas']['ExecutionDetail'];
 export type ExecutionView = components['schemas']['ExecutionView'];
+export type Explanation = components['schemas']['Explanation'];
+export type FailureView = components['schemas']['FailureView'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type ListChange = components['schemas']['ListChange'];
 export type LogChunk = components['schemas']['LogChunk'];
 export type MemberList = components['schemas']['MemberList'];
 export type MemberView = components['schemas']['MemberView'];
 export type ReasonView = components['schemas']['ReasonView'];
+export type RetryView = components['schemas']['RetryView'];
 export type RunChange = components['schemas']['RunChange'];
+export type RunExplanation = components['schemas']['RunExplanation'];
 export type RunList = components['schemas']['RunList'];
 export type RunSummary = components['schemas']['RunSummary'];
 export type RunView = components['schemas']['RunView'];
 export type SessionView = components['schemas']['SessionView'];
 export type SignInLink = components['schemas']['SignInLink'];
+export type TaskRef = components['schemas']['TaskRef'];
 export type V2beta1ArtifactIds = components['schemas']['V2beta1ArtifactIds'];
 export type V2beta1ChildTask = components['schemas']['V2beta1ChildTask'];
 export type V2beta1CreatePipelineAndVersion = components['schemas']['V2beta1CreatePipelineAndVersion'];
@@ -1619,6 +1860,7 @@ export type V2beta1RuntimeStatus = components['schemas']['V2beta1RuntimeStatus']
 export type V2beta1Status = components['schemas']['V2beta1Status'];
 export type V2beta1UploadError = components['schemas']['V2beta1UploadError'];
 export type V2beta1Url = components['schemas']['V2beta1Url'];
+export type WaitView = components['schemas']['WaitView'];
 export type $defs = Record<string, never>;
 export interface operations {
     readonly get_api_session: {
@@ -1837,6 +2079,40 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_runs_run_id_explain: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Tasks at most, those that tell most first; 200. */
+                readonly limit?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Why a run is in its state, and each of its tasks. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RunExplanation"];
                 };
             };
             /** @description What went wrong. */
@@ -2114,6 +2390,37 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ExecutionDetail"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_executions_execution_id_explain: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly execution_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Why an execution is in its state. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Explanation"];
                 };
             };
             /** @description What went wrong. */
@@ -2427,6 +2734,37 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": unknown;
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_codes_code: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly code: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description What an error code means, and what to do. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CodePage"];
                 };
             };
             /** @description What went wrong. */

@@ -24,6 +24,11 @@ async def get_execution(call: Call) -> Response:
     return json_answer(await call.service.execution_detail(call.path["execution_id"]))
 
 
+async def explain_execution(call: Call) -> Response:
+    """Why an execution is in its state."""
+    return json_answer(await call.service.explain_execution(call.path["execution_id"]))
+
+
 async def read_log(call: Call) -> Response:
     """Part of an attempt's log, as it is on disk."""
     execution_id, attempt = call.path["execution_id"], await _attempt(call)
@@ -101,6 +106,12 @@ ROUTES = (
         handler=get_execution,
         summary="All there is to know of one execution.",
         answer=api.ExecutionDetail,
+    ),
+    _route(
+        path=_ONE + "/explain",
+        handler=explain_execution,
+        summary="Why an execution is in its state.",
+        answer=api.Explanation,
     ),
     _route(
         path=_ONE + "/logs",

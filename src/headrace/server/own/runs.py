@@ -22,6 +22,9 @@ from headrace.wire import api
 from headrace.wire.v2beta1 import Empty
 
 _MAX_DOCUMENT_BYTES = 40 << 20
+#: Tasks of a run that are explained when no limit is given, and at most.
+_EXPLAINED = 200
+_MAX_EXPLAINED = 2000
 
 
 async def list_runs(call: Call) -> Response:
@@ -67,6 +70,20 @@ async def create_run(call: Call) -> Response:
 async def get_run(call: Call) -> Response:
     """A run, its plan and all its executions."""
     return json_answer(await call.service.run_view(call.path["run_id"]))
+
+
+async def explain_run(call: Call) -> Response:
+    """Why a run is in its state."""
+    limit = _limit(call.query.get("limit", ""))
+    return json_answer(await call.service.explain_run(call.path["run_id"], limit=limit))
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _EXPLAINED
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise HttpError(400, "QUERY_INVALID", f"limit must be a whole number, not {text[:40]!r}.")
+    return min(int(text), _MAX_EXPLAINED)
 
 
 async def terminate_run(call: Call) -> Response:
@@ -186,6 +203,14 @@ ROUTES = (
         answer=api.RunView,
     ),
     _route(method="DELETE", path=_RUN, handler=delete_run, summary="Delete a run.", answer=Empty),
+    _route(
+        method="GET",
+        path=_RUN + "/explain",
+        handler=explain_run,
+        summary="Why a run is in its state, and each of its tasks.",
+        answer=api.RunExplanation,
+        query=(Query(name="limit", type="integer", note="Tasks at most, those that tell most first; 200."),),
+    ),
     _route(method="POST", path=_RUN + "/terminate", handler=terminate_run, summary="End a run early.", answer=Empty),
     _route(
         method="POST",
