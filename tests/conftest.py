@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from harness import ROOT, Server, end_attempts, story
+from object_servers import S3Server, s3_server
 from postgres import Postgres, binaries
 
 #: On CI everything is installed: a skip is a failure there.
@@ -65,6 +66,13 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     name = postgres.create()
     yield postgres.url(name)
     postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server with one bucket; one for all tests of a process."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "data") as one:
+        yield one
 
 
 #: Without these Chromium looks for the network, which need not be there.

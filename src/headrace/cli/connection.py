@@ -30,7 +30,11 @@ _ACTIVE = "PENDING,RUNNING,CANCELING"
 def settings_for(home: Path | None, max_parallel: int | None = None, *, database: str = "") -> Settings:
     """Settings with what was said on the command line, else in the environment. Raises CliError."""
     try:
-        settings = Settings(home=home or default_home(), database=database_url(database))
+        settings = Settings(
+            home=home or default_home(),
+            database=database_url(database),
+            artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
+        )
     except BadUrl as error:
         where = "--database-url" if database else "HEADRACE_DATABASE_URL"
         raise CliError(str(error), code="DATABASE_URL_INVALID", where=where) from None

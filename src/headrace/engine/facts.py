@@ -19,7 +19,9 @@ def resource_name(plan: Plan, state: RunState) -> str:
 
 def facts(plan: Plan, state: RunState, path: str, task: str) -> dict[str, str]:
     """Name of a placeholder (see `spec.placeholders.FACTS`) -> what it stands for, for one execution."""
+    root = {"pipeline_root": state.pipeline_root} if state.pipeline_root else {}
     return {
+        **root,
         "pipeline_job_name": state.display_name,
         "pipeline_job_resource_name": resource_name(plan, state),
         "pipeline_job_uuid": state.run_id,

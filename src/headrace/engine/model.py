@@ -213,6 +213,9 @@ class RunState(Value, frozen=True, kw_only=True):
     #: Display name of the run: placeholder `{{$.pipeline_job_name}}`.
     display_name: str = ""
     scheduled_at: float | None = None
+    #: Where the run's artifacts go: a directory of the server's machine, or a URI in an object store, without `/` at
+    #: its end. Placeholder `{{$.pipeline_root}}`.
+    pipeline_root: str = ""
     #: Whether caching may be used at all in this run (None: as each task says).
     caching: bool | None = None
     cancel_requested: bool = False
@@ -431,5 +434,7 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     timeout_s: float | None = None
     #: `platforms.kubernetes.deploymentSpec.executors.<label>`, as in the document.
     kubernetes: dict[str, Json] = {}
+    #: URI in an object store below which this attempt, and no other, puts its artifacts; "": in the server's directory.
+    artifact_prefix: str = ""
     #: Facts of the run and task by placeholder name (`pipeline_job_name` for `{{$.pipeline_job_name}}`) -> text.
     facts: dict[str, str] = {}

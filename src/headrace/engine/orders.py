@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from headrace.engine import facts, values
 from headrace.engine.model import (
     ArtifactType,
@@ -38,8 +40,24 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
         outputs=output_spec(task.component),
         timeout_s=_timeout(kubernetes),
         kubernetes=kubernetes,
+        artifact_prefix=_artifact_prefix(plan, state, attempt, task.task.name),
         facts=known,
     )
+
+
+_UNREADABLE = re.compile(r"[^\w.-]|^\.+$")
+
+
+def _artifact_prefix(plan: Plan, state: RunState, attempt: AttemptId, task: str) -> str:
+    """`<root>/<pipeline>/<run>/<task>/<unique>`, as KFP has it; the names are for people, the ids make it unique.
+
+    Source: kubeflow/pipelines `backend/src/v2/driver`, whose last part is a random one. Ours follows from the attempt.
+    """
+    if "://" not in state.pipeline_root or state.pipeline_root.startswith("file:"):
+        return ""
+    names = (_UNREADABLE.sub("_", name) or "_" for name in (plan.document.name, task))
+    pipeline, task = names
+    return f"{state.pipeline_root}/{pipeline}/{state.run_id}/{task}/{attempt.execution_id}-{attempt.number}"
 
 
 def output_spec(component: Component) -> OutputSpec:

@@ -22,6 +22,7 @@ def new_run(
     at: float,
     scheduled_at: float | None = None,
     caching: bool | None = None,
+    pipeline_root: str = "",
 ) -> RunState:
     """A run that waits for RunStarted; raises InvalidArguments."""
     inputs = Bundle(parameters=check_arguments(plan, arguments))
@@ -37,6 +38,7 @@ def new_run(
         display_name=display_name,
         scheduled_at=scheduled_at,
         caching=caching,
+        pipeline_root=pipeline_root,
     )
 
 

@@ -23,6 +23,7 @@ class Code(StrEnum):
         "BUILDING_ENVIRONMENT",
         "The packages the component asks for are being installed, once for all who ask for the same.",
     )
+    FETCHING_INPUTS = "FETCHING_INPUTS", "Input artifacts are being fetched from an object store."
     PULLING_IMAGE = "PULLING_IMAGE", "The container engine is fetching the image."
 
     # what the user's code did
@@ -60,6 +61,16 @@ class Code(StrEnum):
         "ARTIFACT_INVALID",
         "An output artifact is neither a file nor a directory of files, or lies outside the attempt.",
     )
+    ARTIFACT_LOST = "ARTIFACT_LOST", "The content of an input artifact is gone from its store."
+    ARTIFACT_CORRUPT = "ARTIFACT_CORRUPT", "The content of an input artifact is not what was recorded when it was made."
+    ARTIFACT_ELSEWHERE = (
+        "ARTIFACT_ELSEWHERE",
+        "The component asks for the path of an artifact whose content is not on this machine and is not fetched.",
+    )
+    INPUT_ALTERED = (
+        "INPUT_ALTERED",
+        "The task changed the content of one of its input artifacts, which others read too.",
+    )
 
     # code, environments, images, engines
     CODE_ARCHIVE_INVALID = (
@@ -83,6 +94,20 @@ class Code(StrEnum):
     CONTAINER_FAILED = (
         "CONTAINER_FAILED",
         "The container engine could not start the container; the message is the engine's.",
+    )
+
+    # object stores
+    OBJECT_STORE_NOT_CONFIGURED = (
+        "OBJECT_STORE_NOT_CONFIGURED",
+        "This server has not been told how to reach the artifact's object store.",
+    )
+    OBJECT_STORE_REFUSED = (
+        "OBJECT_STORE_REFUSED",
+        "The object store refuses the server's credentials, or has no such bucket.",
+    )
+    OBJECT_STORE_UNAVAILABLE = (
+        "OBJECT_STORE_UNAVAILABLE",
+        "The object store did not answer for as long as the server tried; the attempt counts as lost, not as failed.",
     )
 
     # ourselves

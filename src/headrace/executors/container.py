@@ -22,7 +22,7 @@ import headrace
 from headrace.engine.model import ContainerSpec, Json, LaunchOrder, Reason
 from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
-from headrace.executors.executor_input import executor_input, local_path, make_output_directories
+from headrace.executors.executor_input import executor_input, local_path, make_output_directories, paths_by_uri
 from headrace.executors.places import Place
 from headrace.executors.python import PYTHON_VARIABLES, python_entry, write_request
 from headrace.executors.refusal import Refusal
@@ -66,15 +66,16 @@ class ContainerMaker:
         if uses_workspace(order):
             mounts.add(str(make_workspace(place.workspace)), MOUNT, read_only=False)
             order = with_workspace(order, MOUNT)
-        document = executor_input(order, Path(_OUTPUTS), mounts.inside)
+        handed = {uri: mounts.inside(path) for uri, path in place.handed.items()}
+        document = executor_input(order, Path(_OUTPUTS), mounts.inside, handed)
         make_output_directories(order, place)
         _open_to_all(place.outputs)
         entry = python_entry(order)
         asked = container if entry is None else msgspec.structs.replace(container, command=(), args=())
-        spec = render_container(asked, document, order.facts)
+        spec = render_container(asked, document, order.facts, paths_by_uri(order, Path(_OUTPUTS), _far(handed)))
         if entry is not None:
             code = await self._code.get(entry)
-            spec = _served_by_our_runtime(entry, document, place, mounts, spec, code)
+            spec = _served_by_our_runtime(entry, order, document, place, mounts, spec, code)
         digest = await self._have_image(engine, spec.image, waiting)
         name = container_name(place)
         env_file, inherited = _write_variables(spec.env, place)
@@ -84,6 +85,7 @@ class ContainerMaker:
         return work, Kept(
             maker="container",
             seen_as=_OUTPUTS,
+            handed=handed,
             must_answer=entry is not None,
             container=name,
             surroundings={"image digest": digest},
@@ -177,7 +179,7 @@ class Mounts:
         self._inside: dict[str, str] = {}
         for name, artifacts in order.inputs.artifacts.items():
             for position, artifact in enumerate(artifacts):
-                path = local_path(artifact.uri)
+                path = place.handed.get(artifact.uri) or local_path(artifact.uri)
                 if path is not None and os.path.exists(path):  # noqa: PTH110
                     self._add_input(path, f"{_INSIDE}/inputs/{name}/{position}")
 
@@ -206,6 +208,11 @@ class Mounts:
         ]
 
 
+def _far(handed: Mapping[str, str]) -> dict[str, str]:
+    """Those whose URI does not say their path."""
+    return {uri: path for uri, path in handed.items() if local_path(uri) is None}
+
+
 #: No second copy of the log, no pull behind our back, bind mounts also where SELinux rules.
 _OPTIONS = ("--rm", "--log-driver=none", "--pull=never", "--security-opt", "label=disable")
 
@@ -230,6 +237,7 @@ def _entrypoint(spec: ContainerSpec) -> tuple[str, ...]:
 
 def _served_by_our_runtime(
     entry: PythonEntry,
+    order: LaunchOrder,
     document: dict[str, Json],
     place: Place,
     mounts: Mounts,
@@ -239,7 +247,16 @@ def _served_by_our_runtime(
     """The image's Python runs our runtime, shown to it read-only, instead of fetching kfp with pip."""
     source, package = f"{_INSIDE}/source", f"{_INSIDE}/python/headrace"
     inside = f"{_INSIDE}/code" if code else ""
-    write_request(entry, document, place, source=source, outcome=f"{_OUTPUTS}/{place.outcome.name}", code=inside)
+    write_request(
+        entry,
+        order,
+        document,
+        place,
+        source=source,
+        outputs=Path(_OUTPUTS),
+        outcome=f"{_OUTPUTS}/{place.outcome.name}",
+        code=inside,
+    )
     if code:
         mounts.add(str(code), inside)
     mounts.add(str(place.source), source)

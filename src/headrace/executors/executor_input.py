@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from types import MappingProxyType
+from urllib.parse import quote, unquote, urlsplit
 
 from headrace.engine.model import Artifact, ArtifactType, Json, LaunchOrder
 from headrace.executors.places import Place
 
 #: The ExecutorOutput's name; KFP calls the directory that holds it the task's root.
 OUTPUT_FILE = "executor_output.json"
+#: What an output's name may bring into a key as it is.
+_IN_KEYS = " !$&'()*+,;=:@~"
 
 
 def _same(path: str) -> str:
     return path
 
 
-def executor_input(order: LaunchOrder, outputs: Path, seen: Callable[[str], str] = _same) -> dict[str, Json]:
-    """The document, with output paths under `outputs`; `seen` says where the component finds a path of ours."""
+def executor_input(
+    order: LaunchOrder,
+    outputs: Path,
+    seen: Callable[[str], str] = _same,
+    handed: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Json]:
+    """The document, with output paths under `outputs`; `seen` says where the component finds a path of ours.
+
+    `handed` has the path of what lies in an object store, by URI. Such artifacts keep their URI, as in KFP, and have
+    their path as `custom_path`, as KFP's artifacts may.
+    """
     return {
         "inputs": {
             "parameterValues": order.inputs.parameters,
             "artifacts": {
-                name: {"artifacts": [_fields(artifact, seen) for artifact in artifacts]}
+                name: {"artifacts": [_fields(artifact, seen, handed) for artifact in artifacts]}
                 for name, artifacts in order.inputs.artifacts.items()
             },
         },
@@ -32,7 +44,8 @@ def executor_input(order: LaunchOrder, outputs: Path, seen: Callable[[str], str]
                 name: {"outputFile": str(outputs / "parameters" / name)} for name in order.outputs.parameters
             },
             "artifacts": {
-                name: {"artifacts": [_output(name, kind, outputs)]} for name, kind in order.outputs.artifacts.items()
+                name: {"artifacts": [_output(order, name, kind, outputs)]}
+                for name, kind in order.outputs.artifacts.items()
             },
             "outputFile": str(outputs / OUTPUT_FILE),
         },
@@ -45,18 +58,38 @@ def make_output_directories(order: LaunchOrder, place: Place) -> None:
         (place.outputs / "parameters").mkdir(exist_ok=True)
 
 
-def _fields(artifact: Artifact, seen: Callable[[str], str]) -> dict[str, Json]:
+def paths_by_uri(order: LaunchOrder, outputs: Path, handed: Mapping[str, str]) -> dict[str, str]:
+    """What `.path` of an artifact stands for where that does not follow from its URI."""
+    made = {uri: str(outputs / name) for name in order.outputs.artifacts if (uri := output_uri(order, name))}
+    return {**handed, **made}
+
+
+def own_prefix(order: LaunchOrder) -> str:
+    """Begins the keys of all that the attempt puts into the server's own store."""
+    attempt = order.attempt
+    return f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}"
+
+
+def output_uri(order: LaunchOrder, name: str) -> str | None:
+    """The URI of an output in an object store; None where outputs go to the server's own directory."""
+    return f"{order.artifact_prefix}/{quote(name, safe=_IN_KEYS)}" if order.artifact_prefix else None
+
+
+def _fields(artifact: Artifact, seen: Callable[[str], str], handed: Mapping[str, str]) -> dict[str, Json]:
     path = local_path(artifact.uri)
-    return {
+    fields = {
         "name": artifact.name,
         "type": _type(artifact.type),
         "uri": artifact.uri if path is None else seen(path),
         "metadata": artifact.metadata,
     }
+    return fields if path is not None or artifact.uri not in handed else {**fields, "custom_path": handed[artifact.uri]}
 
 
-def _output(name: str, kind: ArtifactType, outputs: Path) -> dict[str, Json]:
-    return {"name": name, "type": _type(kind), "uri": str(outputs / name), "metadata": {}}
+def _output(order: LaunchOrder, name: str, kind: ArtifactType, outputs: Path) -> dict[str, Json]:
+    fields = {"name": name, "type": _type(kind), "uri": str(outputs / name), "metadata": {}}
+    uri = output_uri(order, name)
+    return fields if uri is None else {**fields, "uri": uri, "custom_path": fields["uri"]}
 
 
 def _type(kind: ArtifactType) -> dict[str, Json]:

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import msgspec
 
-from headrace.engine.model import ArtifactType, Json, LaunchOrder
+from headrace.engine.model import Artifact, ArtifactType, Json, LaunchOrder
 from headrace.executors.codes import Code
-from headrace.executors.executor_input import OUTPUT_FILE, local_path
+from headrace.executors.executor_input import OUTPUT_FILE, local_path, output_uri, own_prefix
 from headrace.executors.places import Place
 from headrace.executors.port import ProducedArtifact
 from headrace.executors.refusal import Refusal
@@ -42,6 +42,22 @@ class Porter(Protocol):
 
     def begun(self, key: str) -> bool:
         """Whether what was at the path may be in the store by now."""
+
+    def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
+        """Where the content is on this machine, fetched if need be and checked; None for a URI of no store."""
+
+    async def delete(self, prefix: str) -> None:
+        """Remove all whose key is `prefix` or begins with it and `/`."""
+
+
+def refusal_of(error: Exception, what: str, **details: Json) -> Refusal:
+    """What a store raised, as the attempt's end. Its errors say what kind they are by `code` and `passing`."""
+    if isinstance(error, OSError):
+        return Refusal(Code.LAUNCH_FAILED, f"{what} could not be stored or read: {error}.", **details)
+    code, passing = getattr(error, "code", Code.ARTIFACT_INVALID), getattr(error, "passing", False)
+    return Refusal(
+        code, f"{what}: {error}", retryable=code == Code.ARTIFACT_INVALID or passing, passing=passing, **details
+    )
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +96,8 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     max_parameter_bytes: int
     #: The directory of outputs as the component saw it (inside a container, another than ours).
     seen_as: str
+    #: Where the component found its inputs, by URI, if not where the URI says.
+    handed: dict[str, str] = {}
 
     def read(self, *, must_answer: bool) -> Outputs:
         """Everything, or a Refusal that names the output. Blocks.
@@ -151,9 +169,18 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _artifact(self, name: str, kind: ArtifactType, notes: _ArtifactNotes | None) -> ProducedArtifact:
         note = notes.artifacts[0] if notes and notes.artifacts else _ArtifactNote()
-        prepared = f"{self.seen_as}/{name}"
         metadata = note.metadata or {}
-        told = note.custom_path or note.uri or prepared
+        told = self._told(name, note)
+        if (same := self._input_at(told)) is not None:
+            # Handed on as it is: both names stand for the same content.
+            return ProducedArtifact(
+                name=note.name or name,
+                type=kind,
+                uri=same.uri,
+                metadata=metadata,
+                digest=same.digest,
+                size_bytes=same.size_bytes,
+            )
         path = local_path(told)
         if path is None:
             return ProducedArtifact(name=note.name or name, type=kind, uri=told, metadata=metadata)
@@ -168,6 +195,27 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
             is_directory=stored.is_directory,
         )
 
+    def _told(self, name: str, note: _ArtifactNote) -> str:
+        """Where the component says the content is: a path, or the URI of a store that it has written to itself."""
+        prepared = f"{self.seen_as}/{name}"
+        uri = output_uri(self.order, name)
+        if note.custom_path and note.custom_path != prepared:
+            return note.custom_path
+        if uri is None:
+            return note.custom_path or note.uri or prepared
+        if not note.uri or note.uri == uri:
+            return prepared
+        # `dsl.get_uri("x")`, or a path below it: what is prepared for it lies here.
+        inside = f"{self.order.artifact_prefix}/"
+        return f"{self.seen_as}/{note.uri.removeprefix(inside)}" if note.uri.startswith(inside) else note.uri
+
+    def _input_at(self, told: str) -> Artifact | None:
+        """The input artifact whose content this is."""
+        for artifact in (one for many in self.order.inputs.artifacts.values() for one in many):
+            if told in (artifact.uri, local_path(artifact.uri), self.handed.get(artifact.uri)):
+                return artifact
+        return None
+
     def _on_this_machine(self, path: str) -> Path:
         if path == self.seen_as or path.startswith(f"{self.seen_as}/"):
             return self.place.outputs / path[len(self.seen_as) + 1 :]
@@ -175,20 +223,15 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _ship(self, name: str, path: Path) -> Stored:
         self._check_inside(name, path)
-        attempt = self.order.attempt
-        key = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/{name}"
+        key = output_uri(self.order, name) or f"{own_prefix(self.order)}/{name}"
         if not os.path.lexists(path) and not self.porter.begun(key):
             # Never written: that is an empty artifact, unless an earlier server was ended just after it took it.
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         try:
             return self.porter.take(key, path)
-        except OSError as error:
-            raise Refusal(
-                Code.LAUNCH_FAILED, f"Artifact {name!r} could not be stored: {error}.", output=name
-            ) from error
         except Exception as error:
-            raise Refusal(Code.ARTIFACT_INVALID, f"Output artifact {name!r}: {error}", output=name) from error
+            raise refusal_of(error, f"Output artifact {name!r}", output=name) from error
 
     def _check_inside(self, name: str, path: Path) -> None:
         """Moving is taking away: only what the attempt itself made may be moved."""

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headrace.engine.model import AttemptId, LaunchOrder
+from headrace.engine.model import AttemptId, LaunchOrder, Reason
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 T = TypeVar("T")
@@ -47,6 +47,10 @@ class Place:
         self.work = path / "work"
         self.outputs = path / "outputs"
         self.outcome = self.outputs / "outcome.json"
+        #: Where its input artifacts are on this machine, by URI; known from its launch on, while this object lives.
+        self.handed: dict[str, str] = {}
+        #: Why others are not, by URI.
+        self.problems: dict[str, Reason] = {}
 
     @property
     def tag(self) -> str:

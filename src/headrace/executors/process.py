@@ -20,6 +20,7 @@ from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
 from headrace.executors.cgroups import Group, Limits
 from headrace.executors.codes import Code
+from headrace.executors.inputs import hand_inputs
 from headrace.executors.limits import Confinement
 from headrace.executors.outputs import Porter
 from headrace.executors.places import Place, Places
@@ -240,7 +241,9 @@ class ProcessExecutor:
             return self._failed(known, Refusal(Code.LAUNCH_FAILED, message))
 
     @staticmethod
-    def _failed(known: _Attempt, refusal: Refusal) -> Failed:
+    def _failed(known: _Attempt, refusal: Refusal) -> Failed | Lost:
+        if refusal.passing:
+            return Lost(attempt=known.id, at=time.time(), error=refusal.reason)
         return Failed(attempt=known.id, at=time.time(), error=refusal.reason, retryable=refusal.retryable)
 
     async def _run(self, known: _Attempt) -> AnyReport:
@@ -258,6 +261,7 @@ class ProcessExecutor:
         self._places.mark_live(known.id)
         place.make(order)
         name = self._choose(order)
+        await hand_inputs(order, place, self._porter, lambda reason: self._wait(known, reason))
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
         limits = Limits()
         group = None if kept.container else self._confinement.of(place.tag, limits)

@@ -15,7 +15,7 @@ from headrace.engine.model import Json, LaunchOrder, Reason
 from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.environments import Environments, Packages
-from headrace.executors.executor_input import executor_input, make_output_directories
+from headrace.executors.executor_input import executor_input, make_output_directories, paths_by_uri
 from headrace.executors.places import Place
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_variables
@@ -47,18 +47,27 @@ class PythonMaker:
         code = await self._code.get(entry)
         if uses_workspace(order):
             order = with_workspace(order, str(make_workspace(place.workspace)))
-        document = executor_input(order, place.outputs)
+        document = executor_input(order, place.outputs, handed=place.handed)
         make_output_directories(order, place)
         write_request(
-            entry, document, place, source=str(place.source), outcome=str(place.outcome), code=str(code or "")
+            entry,
+            order,
+            document,
+            place,
+            source=str(place.source),
+            outputs=place.outputs,
+            outcome=str(place.outcome),
+            code=str(code or ""),
         )
-        own = render_variables(container, document, order.facts)
+        own = render_variables(container, document, order.facts, paths_by_uri(order, place.outputs, place.handed))
         work = Work(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
         )
         around = self._around(entry)
-        return work, Kept(maker="python", seen_as=str(place.outputs), must_answer=True, surroundings=around)
+        return work, Kept(
+            maker="python", seen_as=str(place.outputs), must_answer=True, handed=place.handed, surroundings=around
+        )
 
     async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
         """See Maker."""
@@ -95,7 +104,15 @@ def _activated(environment: Path) -> dict[str, str]:
 
 
 def write_request(
-    entry: PythonEntry, document: dict[str, Json], place: Place, *, source: str, outcome: str, code: str
+    entry: PythonEntry,
+    order: LaunchOrder,
+    document: dict[str, Json],
+    place: Place,
+    *,
+    source: str,
+    outputs: Path,
+    outcome: str,
+    code: str,
 ) -> None:
     """Write what the runtime reads: the source, and the request by paths as the component sees them."""
     place.source.mkdir(exist_ok=True)
@@ -106,6 +123,8 @@ def write_request(
         "function": entry.function,
         "outcome": outcome,
         "code": code,
+        "root": {"uri": order.artifact_prefix, "path": str(outputs)},
+        "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in place.problems.items()},
     }
     (place.source / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
 

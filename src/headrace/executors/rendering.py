@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from headrace.engine.model import ContainerSpec, Json
 from headrace.executors.refusal import Refusal
 from headrace.spec.placeholders import PlaceholderError, render, render_command
 
 
-def render_container(spec: ContainerSpec, document: Mapping[str, Json], facts: Mapping[str, str]) -> ContainerSpec:
-    """Image, command, arguments and resources with no placeholder left, variables with none that is known."""
+def render_container(
+    spec: ContainerSpec,
+    document: Mapping[str, Json],
+    facts: Mapping[str, str],
+    paths: Mapping[str, str] = MappingProxyType({}),
+) -> ContainerSpec:
+    """Image, command, arguments and resources with no placeholder left, variables with none that is known.
+
+    `paths` says what the path of an artifact in an object store is, by URI.
+    """
     try:
         return ContainerSpec(
             image=render(spec.image, document, facts),
-            command=tuple(render_command(spec.command, document, facts)),
-            args=tuple(render_command(spec.args, document, facts)),
-            env=render_variables(spec, document, facts),
+            command=tuple(render_command(spec.command, document, facts, paths)),
+            args=tuple(render_command(spec.args, document, facts, paths)),
+            env=render_variables(spec, document, facts, paths),
             resources={name: render(value, document, facts) for name, value in spec.resources.items()},
         )
     except PlaceholderError as error:
         raise Refusal(error.code, str(error), retryable=False, placeholder=error.placeholder) from error
 
 
-def render_variables(spec: ContainerSpec, document: Mapping[str, Json], facts: Mapping[str, str]) -> dict[str, str]:
+def render_variables(
+    spec: ContainerSpec,
+    document: Mapping[str, Json],
+    facts: Mapping[str, str],
+    paths: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
     """The environment variables alone."""
-    return {name: _variable(value, document, facts) for name, value in spec.env.items()}
+    return {name: _variable(value, document, facts, paths) for name, value in spec.env.items()}
 
 
-def _variable(value: str, document: Mapping[str, Json], facts: Mapping[str, str]) -> str:
+def _variable(value: str, document: Mapping[str, Json], facts: Mapping[str, str], paths: Mapping[str, str]) -> str:
     # KFP hands variables on as they are written, so a text that only looks like a placeholder must go through.
     try:
-        return render(value, document, facts)
+        return render(value, document, facts, paths)
     except PlaceholderError:
         return value

@@ -9,6 +9,7 @@ from pathlib import Path
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
 from headrace.executors.codes import Code
+from headrace.executors.inputs import check_inputs
 from headrace.executors.outputs import Porter, Reader
 from headrace.executors.places import Place
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
@@ -51,11 +52,19 @@ def judge(
         reason = maker.explain(kept, status, log_end(place.log)) or explain_status(status, kept)
         return _failed(order.attempt, at, reason)
     reader = Reader(
-        order=order, place=place, porter=porter, max_parameter_bytes=max_parameter_bytes, seen_as=kept.seen_as
+        order=order,
+        place=place,
+        porter=porter,
+        max_parameter_bytes=max_parameter_bytes,
+        seen_as=kept.seen_as,
+        handed=kept.handed,
     )
     try:
+        check_inputs(order, porter)
         outputs = reader.read(must_answer=kept.must_answer)
     except Refusal as refusal:
+        if refusal.passing:
+            return Lost(attempt=order.attempt, at=at, error=refusal.reason)
         return _failed(order.attempt, at, refusal.reason)
     return Succeeded(
         attempt=order.attempt,

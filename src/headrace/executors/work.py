@@ -36,6 +36,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     seen_as: str
     #: Whether a missing ExecutorOutput means that the component did not return.
     must_answer: bool
+    #: Where the component found its input artifacts, by URI.
+    handed: dict[str, str] = {}
     #: Name of the container, if it is one.
     container: str = ""
     #: What it runs in: see `Executor.surroundings`.

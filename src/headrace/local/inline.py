@@ -15,6 +15,7 @@ from typing import Any
 from headrace.dsl.base_component import FUNCTIONS
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors.executor_input import executor_input, make_output_directories
+from headrace.executors.inputs import hand_inputs
 from headrace.executors.outputs import Porter, Reader
 from headrace.executors.places import Place, Places
 from headrace.executors.port import AnyReport, Executor, Failed, Started, Stopped, Succeeded
@@ -120,9 +121,11 @@ class InlineExecutor:
         try:
             function = function_of(order)
             assert function is not None
+            handing = hand_inputs(order, place, self._porter, lambda _: None)
+            asyncio.run_coroutine_threadsafe(handing, self._loop).result()
             if uses_workspace(order):
                 order = with_workspace(order, str(make_workspace(place.workspace)))
-            call_function(function, executor_input(order, place.outputs))
+            call_function(function, executor_input(order, place.outputs, handed=place.handed))
             return self._read(order, place)
         except Refusal as refusal:
             return _failed(order, refusal.reason)
@@ -140,7 +143,7 @@ class InlineExecutor:
     def _read(self, order: LaunchOrder, place: Place) -> Succeeded:
         reader = Reader(
             order=order, place=place, porter=self._porter, max_parameter_bytes=_MAX_PARAMETER_BYTES,
-            seen_as=str(place.outputs),
+            seen_as=str(place.outputs), handed=place.handed,
         )  # fmt: skip
         outputs = reader.read(must_answer=True)
         return Succeeded(

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from headrace.artifacts.local import LocalStore
+from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.stores import Stores
 from headrace.dsl.base_component import BaseComponent
 from headrace.engine.model import Execution, Kind, LaunchOrder, State
 from headrace.executors.places import Places
@@ -109,7 +110,9 @@ class LocalRun:
             settings, executor=self._executor(settings), in_memory=not self.config.enable_caching
         )
         try:
-            run = await service.create_run(self.new)
+            # What a call answers is read where it was made: on this machine, whatever the document's root.
+            new = msgspec.structs.replace(self.new, pipeline_root=str(home / "artifacts"))
+            run = await service.create_run(new)
             await self._watch(service, run.run_id)
             return await self._result(service, run.run_id)
         finally:
@@ -123,7 +126,7 @@ class LocalRun:
         return self.config.home / f"{self.name.replace(' ', '-').lower()}-{stamp}-{uuid.uuid4().hex[:6]}"
 
     def _executor(self, settings: Settings) -> Executor:
-        porter = LocalStore(settings.home / "artifacts")
+        porter = Stores(settings.home, ObjectStores.of_home(settings.home))
         processes = make_executor(
             settings.home,
             porter=porter,

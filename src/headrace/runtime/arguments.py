@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 class Files:
     """The attempt's artifacts as objects, and where its outputs go."""
 
-    def __init__(self, executor_input: dict[str, Any], function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        executor_input: dict[str, Any],
+        function: Callable[..., Any],
+        root: dict[str, str] | None = None,
+        elsewhere: dict[str, Any] | None = None,
+    ) -> None:
+        """`root`: URI and path of the folder for outputs; `elsewhere`: why content is not on this machine, by URI."""
         self.annotations = asks.annotations_of(function)
         self.globals = function.__globals__
         self.outputs = executor_input.get("outputs", {})
         self.output_file: str = self.outputs["outputFile"]
-        set_task_root(os.path.dirname(self.output_file))  # noqa: PTH120
+        self._mirrors = _mirror(root, elsewhere or {})
+        set_task_root(root["uri"] if self._mirrors and root and root["uri"] else os.path.dirname(self.output_file))  # noqa: PTH120
         self.inputs = {
             name: [self._artifact(name, fields) for fields in value.get("artifacts", ())]
             for name, value in executor_input.get("inputs", {}).get("artifacts", {}).items()
@@ -40,7 +48,13 @@ class Files:
         title = fields.get("type", {}).get("schemaTitle", "")
         kind = asks.of_title(self._annotation(name), title) or base_artifact()
         make = getattr(kind, "_from_executor_fields", kind)
-        return make(name=fields.get("name", ""), uri=fields.get("uri", ""), metadata=fields.get("metadata") or {})
+        made = make(name=fields.get("name", ""), uri=fields.get("uri", ""), metadata=fields.get("metadata") or {})
+        if fields.get("custom_path"):
+            if self._mirrors is None or not isinstance(made, self._mirrors):
+                made.custom_path = fields["custom_path"]  # a class of the real kfp
+            else:
+                _mirror({"uri": fields["uri"], "path": fields["custom_path"]}, {})
+        return made
 
     def _annotation(self, name: str) -> Any:
         """The annotation that speaks of artifact `name`: an argument's, or the return value's."""
@@ -181,6 +195,21 @@ def set_task_root(path: str) -> None:
     for name in ("kfp.dsl.types.artifact_types", "headrace.dsl.types.artifact_types"):
         if name in sys.modules:
             setattr(sys.modules[name], "CONTAINER_TASK_ROOT", path)  # noqa: B010
+
+
+def _mirror(root: dict[str, str] | None, elsewhere: dict[str, Any]) -> Any:
+    """Tell our artifact classes where content lies on this machine, or why it does not.
+
+    Answers their base class, or None where the user's code sees those of the real kfp, which cannot be told.
+    """
+    kinds = sys.modules.get("headrace.dsl.types.artifact_types")
+    if kinds is None:
+        return None
+    if root and root["uri"]:
+        kinds.MIRRORS[root["uri"]] = root["path"]
+    for uri, problem in elsewhere.items():
+        kinds.ELSEWHERE[uri] = Problem(problem["code"], problem["message"])
+    return kinds.Artifact
 
 
 def make_parent(path: str) -> None:

@@ -86,7 +86,7 @@ def _empty(names: dict[str, Any]) -> None:
 def _execute(request: dict[str, Any]) -> int:
     executor_input = request["executor_input"]
     function = _load(request["source"], request["function"], request.get("code", ""))
-    files = Files(executor_input, function)
+    files = Files(executor_input, function, request.get("root"), request.get("elsewhere"))
     arguments = arguments_for(function, executor_input, files)
     status = 0
     result = None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
+from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import ArtifactStore
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
@@ -31,6 +32,8 @@ class Context:
     database: Database
     executor: Executor
     artifacts: ArtifactStore
+    #: The object stores behind `artifacts`.
+    objects: ObjectStores = field(default_factory=ObjectStores)
     changes: Changes = field(default_factory=Changes)
     plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time

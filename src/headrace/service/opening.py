@@ -16,6 +16,7 @@ from headrace.service.active import ActiveRun, internal_error
 from headrace.service.context import Context, translated
 from headrace.service.errors import Unavailable
 from headrace.service.home import Home, unavailable, unusable
+from headrace.service.roots import check_settings
 from headrace.service.runs import load
 from headrace.service.settings import Settings
 from headrace.store import errors as store
@@ -39,13 +40,16 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         home.close()
         raise
     try:
-        artifacts = Stores(settings.home, ObjectStores.of_home(settings.home))
+        objects = ObjectStores.of_home(settings.home)
+        check_settings(settings, objects)
+        artifacts = Stores(settings.home, objects)
         return Context(
             settings=settings,
             home=home,
             database=database,
             executor=executor or _executor(settings, artifacts),
             artifacts=artifacts,
+            objects=objects,
         )
     except BaseException as error:
         await database.close()

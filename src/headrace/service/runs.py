@@ -29,6 +29,7 @@ from headrace.service.loop import RunLoop
 from headrace.service.naming import check_length
 from headrace.service.plans import Plans
 from headrace.service.requests import NewRun
+from headrace.service.roots import root_of
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
 from headrace.store.database import Connection
@@ -56,7 +57,7 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     compiled = check_document(source.pipeline_spec, source.platform_spec)
     experiment = await _experiment(context, new)
     record = _record(context, new, source, compiled, experiment)
-    run = _begin(record, compiled, _state(record, compiled, new))
+    run = _begin(record, compiled, _state(context, record, compiled, new))
     folded = fold(run, [Happening(run_id=record.run_id, event=RunStarted(at=record.created_at))], record.created_at)
     change = folded.change
     failpoint("create.before")
@@ -122,7 +123,7 @@ def _display_name(pipeline_name: str, now: float) -> str:
     return f"{pipeline_name} {time.strftime('%Y-%m-%d %H-%M-%S', time.gmtime(now))}"
 
 
-def _state(record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
+def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
     try:
         return new_run(
             compiled,
@@ -132,6 +133,9 @@ def _state(record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
             at=record.created_at,
             scheduled_at=record.scheduled_at,
             caching=new.caching,
+            pipeline_root=root_of(
+                context.settings, context.objects, run=new.pipeline_root, document=compiled.document.pipeline_root
+            ),
         )
     except InvalidArguments as error:
         faults = [msgspec.to_builtins(fault) for fault in error.faults]

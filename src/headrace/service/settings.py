@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: DatabaseUrl | None = None
     #: Seconds after which the runs of a server that gives no more sign of life go to others. PostgreSQL only.
     lease_s: float = 15.0
+    #: Where artifacts go unless a run or its document says: URI in an object store; "": into the data directory.
+    artifact_root: str = ""
     #: Attempts running at once on this machine; further ones wait for a slot.
     max_parallel: int = max(2, os.cpu_count() or 2)
     #: Seconds between SIGTERM and SIGKILL when an attempt is stopped.

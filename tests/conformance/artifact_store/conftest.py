@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,13 +13,7 @@ import pytest
 from headrace.artifacts.local import LocalStore
 from headrace.artifacts.port import ArtifactStore
 from headrace.artifacts.remote import RemoteStore
-from object_servers import BUCKET, S3Server, s3_server
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_server(tmp_path_factory.mktemp("s3") / "data") as server:
-        yield server
+from object_servers import BUCKET, S3Server
 
 
 class Bench:

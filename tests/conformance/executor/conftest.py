@@ -47,9 +47,15 @@ def executor_over(kind: str, environments: Path) -> Callable[..., Any]:
         home.mkdir(exist_ok=True)
         if not (home / "envs").exists():
             (home / "envs").symlink_to(environments)
-        options = {"max_parallel": 2, "stop_grace_s": 0.5, "max_parameter_bytes": 100_000, **changes}
+        options = {
+            "porter": LocalStore(home / "artifacts"),
+            "max_parallel": 2,
+            "stop_grace_s": 0.5,
+            "max_parameter_bytes": 100_000,
+            **changes,
+        }
         containers = kind == "container"
-        return make_executor(home, porter=LocalStore(home / "artifacts"), containers_only=containers, **options)
+        return make_executor(home, containers_only=containers, **options)
 
     return make
 

@@ -19,7 +19,18 @@ _OCI_URI, _OCI_MOUNT = "oci://", "/oci/"
 _MODELCAR_DIR = "/models"
 
 
+#: Set by the runtime before user code runs: URI of a file or folder in an object store -> its place on this machine.
+MIRRORS: dict[str, str] = {}
+#: The same for content that is not on this machine: what to raise when its path is asked for.
+ELSEWHERE: dict[str, Exception] = {}
+
+
 def _mounted(uri: str) -> str:
+    for known, place in MIRRORS.items():
+        if uri == known or uri.startswith(known + "/"):
+            return place + uri[len(known) :]
+    if uri in ELSEWHERE:
+        raise ELSEWHERE[uri]
     for scheme, mount in _MOUNTS.items():
         if uri.startswith(scheme):
             return mount + uri[len(scheme) :]
@@ -30,6 +41,9 @@ def _mounted(uri: str) -> str:
 
 def convert_local_path_to_remote_path(path: str) -> str:
     """The URI that a mounted path stands for."""
+    for known, place in MIRRORS.items():
+        if path == place or path.startswith(place + "/"):
+            return known + path[len(place) :]
     for scheme, mount in _MOUNTS.items():
         if path.startswith(mount):
             return scheme + path[len(mount) :]
