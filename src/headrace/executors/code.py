@@ -1,7 +1,8 @@
-"""The modules that components bring with them, unpacked once on this machine for all attempts that bring the same.
+"""What components bring with them, written down once on this machine for all attempts that bring the same.
 
-They lie at `<home>/code/<digest>`. The archive comes with a document, so it is not trusted: its digest is
-computed here, and nothing but files of bounded number and size, inside that folder, is ever written.
+Their source lies at `<home>/sources/<digest>`, their own modules unpacked at `<home>/code/<digest>`. The archive
+of these comes with a document, so it is not trusted: its digest is computed here, and nothing but files of bounded
+number and size, inside that folder, is ever written.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import shutil
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from headrace.executors.codes import Code
 from headrace.executors.refusal import Refusal
 from headrace.spec.bootstrap import PythonEntry
 
+#: The module's name in KFP, which pickles and tracebacks show.
+SOURCE_FILE = "ephemeral_component.py"
 _DIGEST = re.compile(r"^__HEADRACE_CODE_SHA256 = '([0-9a-f]{64})'$", re.MULTILINE)
 _ARGUMENT = "--headrace-code="
 _MAX_FILES = 20_000
@@ -34,7 +38,20 @@ class CodeFolders:
 
     def __init__(self, home: Path) -> None:
         self._root = home / "code"
+        self._sources = home / "sources"
         self._unpacking = asyncio.Lock()
+        self._written: set[str] = set()
+
+    def source(self, entry: PythonEntry) -> str:
+        """Path of a file that holds the component's source. Read-only, as is its folder: many attempts share it."""
+        text = entry.source.encode("utf-8", "surrogatepass")
+        folder = f"{self._sources}/{hashlib.sha256(text).hexdigest()[:40]}"
+        path = f"{folder}/{SOURCE_FILE}"
+        if path not in self._written or not os.path.exists(path):  # noqa: PTH110 - hot
+            if not Path(path).exists():
+                self._put(Path(folder), lambda part: _write_source(part / SOURCE_FILE, text))
+            self._written.add(path)
+        return path
 
     async def get(self, entry: PythonEntry) -> Path | None:
         """The folder of the component's own modules; None when it brings none."""
@@ -44,15 +61,15 @@ class CodeFolders:
         place = self._root / digest
         async with self._unpacking:
             if not place.is_dir():
-                await asyncio.to_thread(self._unpack, entry, place)
+                await asyncio.to_thread(self._put, place, lambda part: _extract(_packed(entry, place.name), part))
         return place
 
-    def _unpack(self, entry: PythonEntry, place: Path) -> None:
+    def _put(self, place: Path, fill: Callable[[Path], None]) -> None:
         """Beside its place and then moved there, so that it is whole wherever it is seen."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{place.name[:12]}.", dir=self._root))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{place.name[:12]}.", dir=place.parent))
         try:
-            _extract(_packed(entry, place.name), part)
+            fill(part)
             for folder in (part, *(path for path in part.rglob("*") if path.is_dir())):
                 folder.chmod(0o755)  # tasks in containers are not always this user
             part.rename(place)
@@ -116,6 +133,11 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
         os.fchmod(descriptor, 0o444)
         out.write(content.read())
     os.utime(target, (0, 0))
+
+
+def _write_source(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+    path.chmod(0o444)
 
 
 def _invalid(why: str) -> Refusal:

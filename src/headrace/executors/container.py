@@ -20,11 +20,11 @@ import msgspec
 
 import headrace
 from headrace.engine.model import ContainerSpec, Json, LaunchOrder, Reason
-from headrace.executors.code import CodeFolders
+from headrace.executors.code import SOURCE_FILE, CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import executor_input, local_path, make_output_directories, paths_by_uri
 from headrace.executors.places import Place
-from headrace.executors.python import PYTHON_VARIABLES, python_entry, write_request
+from headrace.executors.python import PYTHON_VARIABLES, python_entry, request_of
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_container
 from headrace.executors.tools import run_tool
@@ -38,6 +38,7 @@ _OUTPUTS = f"{_INSIDE}/outputs"
 _KEPT_LINES = 12
 #: A tag may be moved at any time; many tasks that ask at once get one answer.
 _DIGEST_HOLDS_S = 0.5
+_REQUEST_FILE = "request.json"
 _GONE_FOR_GOOD = re.compile(
     r"manifest unknown|not found|did not resolve|denied|unauthorized|invalid reference", re.IGNORECASE
 )
@@ -247,24 +248,27 @@ def _served_by_our_runtime(
     """The image's Python runs our runtime, shown to it read-only, instead of fetching kfp with pip."""
     source, package = f"{_INSIDE}/source", f"{_INSIDE}/python/headrace"
     inside = f"{_INSIDE}/code" if code else ""
-    write_request(
+    place.source.mkdir(exist_ok=True)
+    (place.source / SOURCE_FILE).write_text(entry.source, encoding="utf-8")
+    request = request_of(
         entry,
         order,
         document,
         place,
-        source=source,
+        source=f"{source}/{SOURCE_FILE}",
         outputs=Path(_OUTPUTS),
         outcome=f"{_OUTPUTS}/{place.outcome.name}",
         code=inside,
     )
+    (place.source / _REQUEST_FILE).write_bytes(request)
     if code:
         mounts.add(str(code), inside)
     mounts.add(str(place.source), source)
     mounts.add(str(Path(headrace.__file__).parent), package)
-    runtime, request = f"{package}/runtime/main.py", f"{source}/request.json"
-    command: tuple[str, ...] = ("python3", runtime, request)
+    runtime, asked = f"{package}/runtime/main.py", f"{source}/{_REQUEST_FILE}"
+    command: tuple[str, ...] = ("python3", runtime, asked)
     if entry.requirements:
-        command = ("sh", "-ec", _INSTALL_AND_RUN, runtime, request, *_pip_arguments(entry))
+        command = ("sh", "-ec", _INSTALL_AND_RUN, runtime, asked, *_pip_arguments(entry))
     return msgspec.structs.replace(spec, command=command, env={**PYTHON_VARIABLES, **spec.env})
 
 

@@ -1,34 +1,38 @@
 """Where an attempt lives on disk, and the files that hold its truth.
 
 <home>/attempts/<run>/<execution>/<number>/
-    order.json       what was asked for
-    claim            taken by the started process itself, exclusively: the one proof that it was started
+    claim            taken by the started process itself, exclusively: the one proof that it was started; its supervisor
+                     adds the exit status
     log              stdout and stderr
-    exit             its exit status, written by its supervisor
     unconfined       there when it could not enter its control groups, and so was not run
-    kept.json        what must be known at its end
     ending.json      why we are ending it, written before the first signal
-    result.json      the report of its end
-    source/          the component's source and request
+    result.json      the report of its end, unless that follows from the other files
     work/            its current directory
     outputs/         what it makes; outcome.json among it tells how it failed
 <home>/workspaces/<run>/                            what the run's tasks share, where the document asks for it
-<home>/attempts/.live/<run>.<execution>.<number>    exists from launch to settle
+<home>/attempts/.live/<run>.<execution>.<number>    from launch to settle: what was asked for, and what
+                     must be known at its end
+
+Making a file costs more than all else that we do for an attempt, so there are few.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from headrace.engine.model import AttemptId, LaunchOrder, Reason
+from headrace.engine.model import AttemptId, Reason
 
 _SAFE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_FEW = 8
 T = TypeVar("T")
 
 
@@ -37,52 +41,93 @@ class Place:
 
     def __init__(self, path: Path, workspace: Path | None = None) -> None:
         self.path = path
-        #: Shared by all tasks of the run; made for the first that names it.
-        self.workspace = workspace or path.parent.parent / ".workspace"
-        self.log = path / "log"
-        self.claim = path / "claim"
-        self.exit = path / "exit"
-        self.unconfined = path / "unconfined"
-        self.source = path / "source"
-        self.work = path / "work"
-        self.outputs = path / "outputs"
-        self.outcome = self.outputs / "outcome.json"
+        #: What marks every process of the attempt: unique among all homes on this machine.
+        self.tag = str(path)
+        self._workspace = workspace
         #: Where its input artifacts are on this machine, by URI; known from its launch on, while this object lives.
         self.handed: dict[str, str] = {}
         #: Why others are not, by URI.
         self.problems: dict[str, Reason] = {}
 
-    @property
-    def tag(self) -> str:
-        """What marks every process of the attempt: unique among all homes on this machine."""
-        return str(self.path)
+    @cached_property
+    def workspace(self) -> Path:
+        """Shared by all tasks of the run; made for the first that names it."""
+        return self._workspace or self.path.parent.parent / ".workspace"
 
-    def make(self, order: LaunchOrder) -> None:
-        """Make the directory, with the order in it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        for directory in (self.path, self.work, self.outputs):
-            directory.mkdir(exist_ok=True)
-        self.write("order.json", order)
+    @cached_property
+    def log(self) -> Path:
+        """Stdout and stderr."""
+        return self.path / "log"
+
+    @cached_property
+    def claim(self) -> Path:
+        """Whose it is."""
+        return self.path / "claim"
+
+    @cached_property
+    def unconfined(self) -> Path:
+        """Says that it could not enter its control groups."""
+        return self.path / "unconfined"
+
+    @cached_property
+    def source(self) -> Path:
+        """What a container is shown of its component."""
+        return self.path / "source"
+
+    @cached_property
+    def work(self) -> Path:
+        """Its current directory."""
+        return self.path / "work"
+
+    @cached_property
+    def outputs(self) -> Path:
+        """What it makes."""
+        return self.path / "outputs"
+
+    @cached_property
+    def outcome(self) -> Path:
+        """How it failed, in the runtime's own words."""
+        return self.outputs / "outcome.json"
+
+    def make(self) -> None:
+        """Make the directory, with what every attempt has in it."""
+        try:
+            os.mkdir(self.tag)  # noqa: PTH102 - hot, as all of this
+        except FileNotFoundError:
+            self.path.mkdir(parents=True)
+        except FileExistsError:
+            pass
+        for directory in ("work", "outputs"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{self.tag}/{directory}")  # noqa: PTH102
 
     def write(self, name: str, value: object) -> None:
-        """Write a file whole or not at all."""
-        part = self.path / f".{name}.part"
-        part.write_bytes(value if isinstance(value, bytes) else msgspec.json.encode(value))
-        part.replace(self.path / name)
+        """Write a file. One that a crash has cut off is as good as none, see `read`."""
+        _write(f"{self.tag}/{name}", value)
 
     def read(self, name: str, kind: type[T]) -> T | None:
         """What a file holds; None when it is not there or not whole."""
-        try:
-            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+        return _read(f"{self.tag}/{name}", kind)
 
     def free(self) -> None:
-        """Remove all but the log, the claim and the result."""
-        for name in ("work", "outputs", "source"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("order.json", "kept.json", "exit", "ending.json", "variables", "unconfined"):
-            (self.path / name).unlink(missing_ok=True)
+        """Remove all but the log, the claim and the result. Blocks as long as that takes."""
+        for path in self._to_remove():
+            shutil.rmtree(path, ignore_errors=True)
+
+    def free_at_once(self) -> bool:
+        """Remove what can be removed in no time: files, and folders that hold but a few; False if something is left."""
+        return all(_is_removed(path) for path in self._to_remove())
+
+    def _to_remove(self) -> list[str]:
+        """Folders that are to go; files are gone already."""
+        folders = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.tag) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.name not in ("log", "claim", "result.json"):
+                    os.unlink(entry.path)  # noqa: PTH108
+        return folders
 
 
 class Places:
@@ -108,24 +153,64 @@ class Places:
         shutil.rmtree(self.root / run_id, ignore_errors=True)
         shutil.rmtree(self._workspaces / run_id, ignore_errors=True)
 
-    def mark_live(self, attempt: AttemptId) -> None:
-        """Note that the attempt is to be looked at after a restart."""
-        self._mark(attempt).touch()
+    def mark_live(self, attempt: AttemptId, note: object) -> None:
+        """Note that the attempt is to be looked at after a restart, and what is to be known then."""
+        _write(self._mark(attempt), note)
+
+    def note_of(self, attempt: AttemptId, kind: type[T]) -> T | None:
+        """What was noted of an attempt that is not settled."""
+        return _read(self._mark(attempt), kind)
 
     def unmark_live(self, attempt: AttemptId) -> None:
         """It is settled."""
-        self._mark(attempt).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._mark(attempt))  # noqa: PTH108
 
-    def _mark(self, attempt: AttemptId) -> Path:
-        return self._live / f"{attempt.run_id}.{attempt.execution_id}.{attempt.number}"
+    def _mark(self, attempt: AttemptId) -> str:
+        return f"{self._live}/{attempt.run_id}.{attempt.execution_id}.{attempt.number}"
 
-    def live(self) -> Iterator[tuple[LaunchOrder, Place]]:
+    def live(self, kind: type[T]) -> Iterator[tuple[T, Place]]:
         """Every attempt launched and not settled, whoever launched it."""
         for mark in sorted(self._live.iterdir()):
             run = mark.name.partition(".")[0]
             place = Place(self.root.joinpath(*mark.name.split(".")), self._workspaces / run)
-            order = place.read("order.json", LaunchOrder)
-            if order is None:
-                mark.unlink(missing_ok=True)
+            note = _read(str(mark), kind)
+            if note is None:
+                mark.unlink(missing_ok=True)  # cut off by a crash, so nothing had been started
             else:
-                yield order, place
+                yield note, place
+
+
+def _write(path: str, value: object) -> None:
+    data = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: str, kind: type[T]) -> T | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return msgspec.json.decode(file.read(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def _is_removed(path: str) -> bool:
+    """Remove a folder of few files and no folders."""
+    try:
+        os.rmdir(path)  # noqa: PTH106
+    except OSError:
+        inside = os.listdir(path)  # noqa: PTH208
+        if len(inside) > _FEW:
+            return False
+        try:
+            for name in inside:
+                os.unlink(f"{path}/{name}")  # noqa: PTH108
+            os.rmdir(path)  # noqa: PTH106
+        except OSError:
+            return False
+    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Set
@@ -20,6 +21,7 @@ from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
 from headrace.executors.cgroups import Group, Limits
 from headrace.executors.codes import Code
+from headrace.executors.executor_input import OUTPUT_FILE
 from headrace.executors.inputs import hand_inputs
 from headrace.executors.limits import Confinement
 from headrace.executors.outputs import Porter
@@ -30,7 +32,7 @@ from headrace.executors.refusal import Refusal
 from headrace.executors.slots import Slots
 from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
-from headrace.executors.work import Kept, Maker
+from headrace.executors.work import Kept, Launched, Maker
 from headrace.executors.workspace import uses_workspace
 from headrace.failpoints import failpoint
 
@@ -38,6 +40,8 @@ _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
 _FOLLOW_S = 0.2
 _CHUNK = 256 * 1024
+#: So much JSON is read and checked in less than a millisecond.
+_QUICK_BYTES = 32 * 1024
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +54,7 @@ class _Attempt:
         self.id = order.attempt
         #: The process that took the claim, once there is one.
         self.claim = processes.read_claim(place.claim)
-        self.kept = place.read("kept.json", Kept)
+        self.kept: Kept | None = None
         #: Set when its main process has ended.
         self.ended = asyncio.Event()
         #: Set when its last report is made.
@@ -125,21 +129,27 @@ class ProcessExecutor:
         known = self._attempts.pop(attempt, None)
         if known is not None and known.life is not None and not known.over.is_set():
             known.life.cancel()
+        kept = known.kept if known is not None else self._kept_of(attempt)
         self._places.unmark_live(attempt)
-        await asyncio.to_thread(_free, self._places.of(attempt))
+        place = self._places.of(attempt)
+        group = _group(kept)
+        if group is not None:
+            group.remove()
+        if not place.free_at_once():
+            await asyncio.to_thread(place.free)
 
     async def keep_only(self, attempts: Set[AttemptId]) -> None:
         """See Executor."""
-        orphans = [order for order, _ in self._places.live() if order.attempt not in attempts]
+        orphans = [note.order for note, _ in self._places.live(Launched) if note.order.attempt not in attempts]
         orphans += [known.order for known in self._attempts.values() if known.id not in attempts]
         await asyncio.gather(*(self._discard(order) for order in {order.attempt: order for order in orphans}.values()))
         await asyncio.to_thread(self._confinement.clear, {self._places.of(attempt).tag for attempt in attempts})
 
     async def reports(self) -> AsyncIterator[AnyReport]:
         """See Executor."""
-        for order, place in self._places.live():
-            if order.attempt not in self._attempts and place.claim.exists():
-                self._begin(order)
+        for note, place in self._places.live(Launched):
+            if note.order.attempt not in self._attempts and place.claim.exists():
+                self._begin(note.order)
         while (report := await self._reports.get()) is not None:
             yield report
 
@@ -206,9 +216,8 @@ class ProcessExecutor:
 
     def _recall(self, attempt: AttemptId) -> _Attempt | None:
         """An attempt that an earlier executor has started; one that it had not is never to start any more."""
-        place = self._places.of(attempt)
-        order = place.read("order.json", LaunchOrder)
-        return None if order is None or take_claim(place) else self._begin(order)
+        note = self._places.note_of(attempt, Launched)
+        return None if note is None or take_claim(self._places.of(attempt)) else self._begin(note.order)
 
     def _say(self, known: _Attempt, report: AnyReport) -> None:
         known.last = report
@@ -221,7 +230,9 @@ class ProcessExecutor:
             if report is None:
                 report = await self._report_of_end(known)
                 failpoint("result.before")
-                known.place.write("result.json", report)
+                if not isinstance(report, Succeeded):
+                    # Success follows from what the attempt left; why it failed may be known only now.
+                    known.place.write("result.json", report)
                 failpoint("result.after")
         except OSError as error:
             report = self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt's result cannot be kept: {error}"))
@@ -250,16 +261,19 @@ class ProcessExecutor:
         if known.claim is None:
             return await self._launch(known)
         claim = await processes.settled_claim(known.place.claim, known.place.tag) or REVOKED
-        kept = known.kept
+        kept = known.kept = self._kept_of(known.id)
         if kept is None:
             return lost(known.id, time.time(), "What is known of the attempt cannot be read any more.")
         self._slots.overdraw()
         return await self._watch(known, claim, kept)
 
+    def _kept_of(self, attempt: AttemptId) -> Kept | None:
+        note = self._places.note_of(attempt, Launched)
+        return None if note is None else note.kept
+
     async def _launch(self, known: _Attempt) -> AnyReport:
         order, place = known.order, known.place
-        self._places.mark_live(known.id)
-        place.make(order)
+        place.make()
         name = self._choose(order)
         await hand_inputs(order, place, self._porter, lambda reason: self._wait(known, reason))
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
@@ -272,12 +286,12 @@ class ProcessExecutor:
             group=group.directories if group else (),
         )
         known.kept = kept
-        place.write("kept.json", kept)
+        self._places.mark_live(known.id, Launched(order=order, kept=kept))
         await self._take_slot(known)
         try:
             joins = self._confinement.make(group, limits)
             failpoint("spawn.before")
-            pid = spawn(place, work.argv, work.env, joins)
+            pid = spawn(place, work.argv, work.env, joins, work.request)
             failpoint("spawn.after")
         except BaseException:
             if group is not None:
@@ -336,11 +350,14 @@ class ProcessExecutor:
             # Children of an attempt that is being ended have the same grace as its main process.
             await _until_gone(family, known.grace_until)
         maker = self._makers[kept.maker]
-        await asyncio.to_thread(sweep, family)
+        if exit_status(known.place) is None or not family.is_surely_gone():
+            await asyncio.to_thread(sweep, family)
         # Only now: until it is waited for, its number, and its session's, is nobody else's.
         processes.reap(claim.pid)
         if known.grace_until is not None or exit_status(known.place) is None:
             await maker.remove(kept)
+        if _is_quick(known):
+            return self._judge(known, claim, kept)
         return await asyncio.to_thread(self._judge, known, claim, kept)
 
     def _judge(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
@@ -397,12 +414,11 @@ class ProcessExecutor:
         take_claim(place)
         claim = await processes.settled_claim(place.claim, place.tag)
         if claim is not None and claim.boot == processes.boot_id():
-            await self._clear(claim, place)
+            await self._clear(claim, place, self._kept_of(order.attempt))
         await self.settle(order.attempt)
 
-    async def _clear(self, claim: Claim, place: Place) -> None:
+    async def _clear(self, claim: Claim, place: Place, kept: Kept | None) -> None:
         """End an attempt that nobody wants to hear of any more."""
-        kept = place.read("kept.json", Kept)
         family = _family(claim, place, kept, seen_alive=processes.alive(claim))
         processes.send(await asyncio.to_thread(family.members), signal.SIGTERM)
         await _until_gone(family, time.monotonic() + self._stop_grace_s)
@@ -448,19 +464,20 @@ def _group(kept: Kept | None) -> Group | None:
     return Group(kept.group) if kept is not None and kept.group else None
 
 
-def _free(place: Place) -> None:
-    """Free what an attempt holds on disk and in the kernel."""
-    group = _group(place.read("kept.json", Kept))
-    if group is not None:
-        group.remove()
-    place.free()
-
-
 async def _until_gone(family: Family, until: float) -> None:
     while time.monotonic() < until:
         if not await asyncio.to_thread(family.members):
             return
         await asyncio.sleep(0.05)
+
+
+def _is_quick(known: _Attempt) -> bool:
+    """Whether reading its outputs takes no longer than handing that to a thread: no artifacts, and few bytes."""
+    try:
+        size = os.stat(known.place.outputs / OUTPUT_FILE).st_size  # noqa: PTH116
+    except OSError:
+        size = 0
+    return not known.order.outputs.artifacts and size <= _QUICK_BYTES
 
 
 def _claim_of(pid: int) -> Claim:

@@ -96,13 +96,23 @@ def read_claim(path: Path) -> Claim | None:
     lines = text.splitlines()
     if lines == [REVOKED.boot]:
         return REVOKED
-    if len(lines) != 2 or not text.endswith("\n"):
+    if len(lines) not in (2, 3) or not text.endswith("\n"):
         return PARTIAL
     try:
         stat = parse_stat(lines[0])
     except (IndexError, ValueError):
         return PARTIAL
     return Claim(pid=stat.pid, started=stat.started, boot=lines[1])
+
+
+def read_exit(path: Path) -> int | None:
+    """The exit status that a supervisor has added to its claim; None where there is none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            lines = file.read().split(b"\n")
+        return int(lines[2].removeprefix(b"exit ")) if len(lines) == 4 else None
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 async def settled_claim(path: Path, tag: str) -> Claim | None:
@@ -166,6 +176,33 @@ class Family:
         self.seen_alive = seen_alive
         self._found: dict[int, int] = {}
 
+    def is_surely_gone(self) -> bool:
+        """Whether one quick look shows that there are no members, once the first process has ended as it should.
+
+        False also when it cannot be quick. It is with a group, and while the attempt is young: then only processes
+        numbered after its first one count.
+        """
+        claim = self.claim
+        if self.group is not None:
+            return not self.group.members()
+        if claim.boot != boot_id() or _age_s(claim) >= _SURELY_NO_WRAP_S or _newest_pid() < claim.pid:
+            return False
+        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+        own = os.getsid(0)
+        return not any(self._may_be(pid, own) for pid in numbers if pid > claim.pid)
+
+    def _may_be(self, pid: int, own_session: int) -> bool:
+        try:
+            session = os.getsid(pid)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        if session == self.claim.pid:
+            stat = stat_of(pid)
+            return stat is not None and not stat.gone
+        return session != own_session and bool(self.tag) and (_carries(pid, self.tag) or _works_in(pid, self.tag))
+
     def members(self) -> dict[int, int]:
         """Process ids with the ticks at which they began."""
         claim = self.claim
@@ -226,9 +263,11 @@ def _age_s(claim: Claim) -> float:
 def _carries(pid: int, tag: str) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
-            return f"{TAG}={tag}".encode() in file.read().split(b"\0")
+            said = file.read()
     except OSError:
         return False
+    mark = f"{TAG}={tag}".encode()
+    return mark in said and mark in said.split(b"\0")
 
 
 def _left_in(stat: Stat, place: str) -> bool:
@@ -238,13 +277,15 @@ def _left_in(stat: Stat, place: str) -> bool:
     """
     if stat.terminal or not _is_reaper(stat.parent):
         return False
+    return _works_in(stat.pid, place)
+
+
+def _works_in(pid: int, place: str) -> bool:
     try:
-        if os.stat(f"/proc/{stat.pid}").st_uid != os.getuid():  # noqa: PTH116
-            return False
-        where = os.readlink(f"/proc/{stat.pid}/cwd")  # noqa: PTH115
+        where = os.readlink(f"/proc/{pid}/cwd")  # noqa: PTH115
+        return where.startswith(f"{place}/") and os.stat(f"/proc/{pid}").st_uid == os.getuid()  # noqa: PTH116
     except OSError:
         return False
-    return where.startswith(f"{place}/")
 
 
 def _is_reaper(pid: int) -> bool:

@@ -6,6 +6,7 @@ import os
 import platform
 import sysconfig
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -15,17 +16,14 @@ from headrace.engine.model import Json, LaunchOrder, Reason
 from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.environments import Environments, Packages
-from headrace.executors.executor_input import executor_input, make_output_directories, paths_by_uri
+from headrace.executors.executor_input import executor_input, paths_by_uri
 from headrace.executors.places import Place
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_variables
-from headrace.executors.work import Kept, Work, task_environment
+from headrace.executors.work import REQUEST, Kept, Work, task_environment
 from headrace.executors.workspace import make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry, recognise
 
-#: The module's name in KFP, which pickles and tracebacks show.
-SOURCE_FILE = "ephemeral_component.py"
-REQUEST_FILE = "request.json"
 #: Prints show at once; a crash of the interpreter leaves a traceback; a real `kfp` loads only its runtime half.
 PYTHON_VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "_KFP_RUNTIME": "true"}
 RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
@@ -44,25 +42,25 @@ class PythonMaker:
         if entry is None or container is None:
             raise Refusal(Code.ORDER_INVALID, "This is not a Python component.", retryable=False)
         environment = await self._environments.get(packages_of(entry), lambda: waiting(_building(entry)))
-        code = await self._code.get(entry)
+        code, source = await self._code.get(entry), self._code.source(entry)
         if uses_workspace(order):
             order = with_workspace(order, str(make_workspace(place.workspace)))
         document = executor_input(order, place.outputs, handed=place.handed)
-        make_output_directories(order, place)
-        write_request(
+        request = request_of(
             entry,
             order,
             document,
             place,
-            source=str(place.source),
+            source=source,
             outputs=place.outputs,
             outcome=str(place.outcome),
             code=str(code or ""),
         )
         own = render_variables(container, document, order.facts, paths_by_uri(order, place.outputs, place.handed))
         work = Work(
-            argv=(str(environment / "bin" / "python"), str(RUNTIME), str(place.source / REQUEST_FILE)),
+            argv=(str(environment / "bin" / "python"), str(RUNTIME), REQUEST),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
+            request=request,
         )
         around = self._around(entry)
         return work, Kept(
@@ -89,7 +87,11 @@ class PythonMaker:
 
 def python_entry(order: LaunchOrder) -> PythonEntry | None:
     """The Python function the order is about; None when it is an ordinary command."""
-    return recognise(order.container.command, order.container.args) if order.container else None
+    return _recognise(order.container.command, order.container.args) if order.container else None
+
+
+#: Asked twice of each attempt, and of many attempts that differ in nothing but their inputs.
+_recognise = lru_cache(maxsize=256)(recognise)
 
 
 def packages_of(entry: PythonEntry) -> Packages:
@@ -103,7 +105,7 @@ def _activated(environment: Path) -> dict[str, str]:
     return {"VIRTUAL_ENV": str(environment), "PATH": path}
 
 
-def write_request(
+def request_of(
     entry: PythonEntry,
     order: LaunchOrder,
     document: dict[str, Json],
@@ -113,20 +115,18 @@ def write_request(
     outputs: Path,
     outcome: str,
     code: str,
-) -> None:
-    """Write what the runtime reads: the source, and the request by paths as the component sees them."""
-    place.source.mkdir(exist_ok=True)
-    (place.source / SOURCE_FILE).write_text(entry.source, encoding="utf-8")
+) -> bytes:
+    """What the runtime reads; paths are as the component sees them."""
     request = {
         "executor_input": document,
-        "source": f"{source}/{SOURCE_FILE}",
+        "source": source,
         "function": entry.function,
         "outcome": outcome,
         "code": code,
         "root": {"uri": order.artifact_prefix, "path": str(outputs)},
         "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in place.problems.items()},
     }
-    (place.source / REQUEST_FILE).write_bytes(msgspec.json.encode(request))
+    return msgspec.json.encode(request)
 
 
 def _building(entry: PythonEntry) -> Reason:

@@ -11,8 +11,10 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from headrace.executors import processes
 from headrace.executors.places import Place
 from headrace.executors.processes import REVOKED, TAG
+from headrace.executors.work import REQUEST
 
 #: Exit status of a supervisor that found the claim taken.
 CLAIM_TAKEN = 75
@@ -37,17 +39,21 @@ place=$1; shift
   shift
   exec "$@"
 )
-echo $? > "$place/exit"
+echo "exit $?" >> "$place/claim"
 """
 
 
-def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str], joins: Sequence[str] = ()) -> int:
+def spawn(
+    place: Place, argv: Sequence[str], env: Mapping[str, str], joins: Sequence[str] = (), request: bytes = b""
+) -> int:
     """Start the supervisor in a session of its own; its process id, which is the session's too.
 
     `joins` are files into which the command's process writes 0 before it runs anything of the user's (see `cgroups`);
-    where that fails the command is not run, and there is a file `unconfined`.
+    where that fails the command is not run, and there is a file `unconfined`. `request` is what the command reads at
+    `REQUEST`.
     """
-    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    asked = _unnamed(request)
     try:
         return os.posix_spawn(
             "/bin/sh",
@@ -57,6 +63,7 @@ def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str], joins: Sequ
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
                 (os.POSIX_SPAWN_DUP2, log, 2),
+                (os.POSIX_SPAWN_DUP2, asked, int(REQUEST.rpartition("/")[2])),
             ],
             setsid=True,
             setsigmask=[],
@@ -64,6 +71,16 @@ def spawn(place: Place, argv: Sequence[str], env: Mapping[str, str], joins: Sequ
         )
     finally:
         os.close(log)
+        os.close(asked)
+
+
+def _unnamed(content: bytes) -> int:
+    """A descriptor from which the content can be read."""
+    descriptor = os.memfd_create("headrace-request")
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def take_claim(place: Place) -> bool:
@@ -81,10 +98,7 @@ def take_claim(place: Place) -> bool:
 
 def exit_status(place: Place) -> int | None:
     """What the supervisor wrote down; None when it did not come to that."""
-    try:
-        return int(place.exit.read_text())
-    except (FileNotFoundError, ValueError):
-        return None
+    return processes.read_exit(place.claim)
 
 
 def signal_name(status: int) -> str:

@@ -109,19 +109,14 @@ _MEANINGS = {
 
 def out_of_memory_kills() -> int:
     """How often this machine has killed a process for want of memory since it started."""
-    with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", encoding="ascii") as file:  # noqa: PTH123
-        for line in file:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
+    with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", "rb") as file:  # noqa: PTH123
+        return int(file.read().partition(b"\noom_kill ")[2].partition(b"\n")[0])
     return 0
 
 
 def ended_at(place: Place) -> float:
     """When the supervisor wrote down the exit status, else now."""
-    try:
-        return place.exit.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()
+    return time.time() if exit_status(place) is None else place.claim.stat().st_mtime
 
 
 def log_end(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
 import msgspec
@@ -20,15 +21,21 @@ _PASSED_ON = re.compile(
 )
 
 
+#: Where a command finds its request: a file without a name, handed on open.
+REQUEST = "/dev/fd/3"
+
+
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A command ready to be started."""
 
     argv: tuple[str, ...]
     env: dict[str, str]
+    #: What the command can read at `REQUEST`, once.
+    request: bytes = b""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be known of a started attempt when it ends, perhaps by a later server: `kept.json`."""
+    """What must be known of a started attempt when it ends, perhaps by a later server."""
 
     #: `python` or `container`: who started it.
     maker: str
@@ -46,6 +53,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     group: tuple[str, ...] = ()
     #: How often this machine had killed for want of memory before it was started.
     out_of_memory_kills: int = 0
+
+
+class Launched(msgspec.Struct, frozen=True, kw_only=True):
+    """What is noted of an attempt until it is settled."""
+
+    order: LaunchOrder
+    kept: Kept
 
 
 class Maker(Protocol):
@@ -66,4 +80,9 @@ class Maker(Protocol):
 
 def task_environment() -> dict[str, str]:
     """The variables every task begins with."""
-    return {"LANG": "C.UTF-8", **{name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}}
+    return {"LANG": "C.UTF-8", **{name: value for name, value in os.environ.items() if _is_passed_on(name)}}
+
+
+@cache
+def _is_passed_on(name: str) -> bool:
+    return _PASSED_ON.fullmatch(name) is not None

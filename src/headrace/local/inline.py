@@ -116,7 +116,7 @@ class InlineExecutor:
 
     def _outcome(self, order: LaunchOrder) -> AnyReport:
         place = self._places.of(order.attempt)
-        place.make(order)
+        place.make()
         make_output_directories(order, place)
         try:
             function = function_of(order)

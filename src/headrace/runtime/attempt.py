@@ -27,6 +27,8 @@ def main(request_path: str) -> NoReturn:
     """Do what the request in a file says, and end the interpreter."""
     with open(request_path, encoding="utf-8") as file:  # noqa: PTH123
         request = plain.loads(file.read())
+    if request_path.startswith("/dev/fd/"):
+        os.close(int(request_path[len("/dev/fd/") :]))
     leave(run(request), request)
 
 
