@@ -1,7 +1,7 @@
 """The obvious version of the engine: after each event, look at everything again until nothing follows.
 
-It shares with the engine only the values and how inputs, items and outputs are made of recorded facts;
-what happens when, it works out for itself, from the document and without any index. Slow and plain.
+It shares with the engine only the values. What happens when, and (in `obvious`) what tasks get and hand out, it works
+out for itself, from the document and without any plan or index. Slow and plain.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from typing import Any
 
 import msgspec
 
-from headrace.engine import inputs as resolution
-from headrace.engine.conditions import ExpressionError, holds
-from headrace.engine.inputs import Fault, Scope
-from headrace.engine.loops import items_of, iteration_inputs
 from headrace.engine.model import *
-from headrace.engine.outputs import dag_outputs, loop_outputs
-from headrace.engine.plan import Plan
+from headrace.spec.document import Component, Dag, Document, Task
+from properties import obvious
+from properties.obvious import Place, Wrong
 
 replace = msgspec.structs.replace
 LIVE = (State.RUNNING, State.CANCELING)
@@ -26,21 +23,39 @@ MAX_LOST = 3
 
 @dataclass
 class Oracle:
-    plan: Plan
+    document: Document
     state: RunState
     all: dict[str, Execution] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.all = dict(self.state.executions)
+        self.dags: dict[str, Dag] = {}
+        self.moved = False
 
     # --- looking things up -------------------------------------------------------------------
 
-    def tasks_below(self, path: str) -> dict[str, Any]:
+    def tasks_below(self, path: str) -> dict[str, Task]:
         """Task name -> task of the document, for the DAG execution at `path`."""
-        dag = self.plan.document.root.dag
-        for name in [n.split("[")[0] for n in path.split("/")] if path else []:
-            dag = self.plan.document.components[dag.tasks[name].component].dag
-        return dag.tasks
+        return self.dag(path).tasks
+
+    def dag(self, path: str) -> Dag:
+        if path not in self.dags:
+            dag = self.document.root.dag
+            for name in [n.split("[")[0] for n in path.split("/")] if path else []:
+                dag = self.document.components[dag.tasks[name].component].dag
+            self.dags[path] = dag
+        return self.dags[path]
+
+    def component(self, e: Execution) -> Component:
+        return self.document.components[self.task(e).component]
+
+    def body(self, e: Execution) -> Kind:
+        """What the task is, or one iteration of it if it is a loop."""
+        component = self.component(e)
+        if component.dag is not None:
+            return Kind.DAG
+        executor = self.document.executors[component.executor]
+        return Kind.IMPORTER if executor.importer is not None else Kind.TASK
 
     def task(self, e: Execution) -> Any:
         parent = self.all[e.parent]
@@ -82,7 +97,11 @@ class Oracle:
             pass
 
     def put(self, e: Execution, **fields: Any) -> None:
-        self.all[e.path] = replace(e, **fields)
+        self.set(replace(e, **fields))
+
+    def set(self, e: Execution) -> None:
+        self.moved = self.moved or self.all.get(e.path) != e
+        self.all[e.path] = e
 
     def end(self, e: Execution, state: State, code: str = "") -> None:
         reason = Reason(code=code, message="") if code else None
@@ -100,16 +119,16 @@ class Oracle:
             if not root.begun and not state.state.final:
                 self.put(root, state=State.RUNNING, begun=True)
                 self.run(State.PAUSED if state.paused else State.RUNNING)
-        elif isinstance(event, CacheHit | CacheMissed):
+        elif isinstance(event, CacheHit | CacheMissed | CacheWaiting):
             e = self.all.get(event.path)
             if e is None or not e.looking_up:
                 return
             if isinstance(event, CacheHit):
-                self.put(e, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs)
+                note = CacheNote(fingerprint=event.fingerprint)
+                self.put(e, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs, cache=note)
             else:
-                self.put(e, looking_up=False)
-        elif isinstance(event, CacheWaiting):
-            return  # The answer is yet to come.
+                note = CacheNote(fingerprint=event.fingerprint, reason=event.reason)
+                self.put(e, looking_up=isinstance(event, CacheWaiting), cache=note)
         elif isinstance(event, CancelRequested):
             if not state.state.final and not state.cancel_requested:
                 self.state = replace(state, cancel_requested=True, paused=False, state=State.CANCELING)
@@ -200,14 +219,14 @@ class Oracle:
 
     def follows(self) -> bool:
         """Do one thing that follows from how things are; False when nothing does."""
-        before = dict(self.all)
+        self.moved = False
         for path in sorted(self.all):
             e = self.all[path]
             if e.state is State.PENDING:
                 self.pending(e)
             elif e.kind in (Kind.DAG, Kind.LOOP, Kind.ROOT) and not e.state.final:
                 self.live_group(e)
-            if self.all != before:
+            if self.moved:
                 return True
         return False
 
@@ -241,66 +260,69 @@ class Oracle:
         elif not self.state.paused:
             self.begin_task(e, task)
 
-    def begin_task(self, e: Execution, task: Any) -> None:
-        plan = self.plan.task_at(e.path)
+    def begin_task(self, e: Execution, task: Task) -> None:
         try:
-            found = resolution.resolve(Scope(self.plan, self.state, self.all, e.parent), plan, e.path)
-            if task.condition and not holds(task.condition, found):
+            place = Place(self.document, self.state, self.all, self.all[e.parent])
+            found = obvious.inputs_of(place, task, self.component(e))
+            if task.condition and not obvious.holds(task.condition, found):
                 self.end(replace(e, inputs=found), State.SKIPPED, "CONDITION_FALSE")
                 return
-            self.begin(replace(e, inputs=found), plan)
-        except ExpressionError:
-            self.end(e, State.FAILED, "CONDITION_ERROR")
-        except Fault as fault:
-            self.end(e, State.FAILED, fault.reason.code)
+            self.begin(replace(e, inputs=found), task)
+        except Wrong as wrong:
+            self.end(e, State.FAILED, wrong.code)
 
-    def begin(self, e: Execution, plan: Any) -> None:
+    def begin(self, e: Execution, task: Task) -> None:
         if e.kind is Kind.LOOP:
-            count = len(items_of(plan, e.inputs))
+            count = len(obvious.items_of(task, e.inputs))
             self.put(e, state=State.RUNNING, begun=True, iteration_count=count)
             for i in range(count):
                 path = f"{e.path}[{i}]"
                 if path not in self.all:
-                    self.all[path] = Execution(
-                        path=path, task=e.task, kind=plan.body, state=State.PENDING, parent=e.path, iteration=i
+                    kind = self.body(e)
+                    self.set(
+                        Execution(path=path, task=e.task, kind=kind, state=State.PENDING, parent=e.path, iteration=i)
                     )
             for gone in [p for p in self.all if p.startswith(f"{e.path}[")]:
                 if int(gone[len(e.path) + 1 :].split("]")[0]) >= count:
-                    self.end(self.all[gone], State.SKIPPED, "ITERATION_GONE")
+                    if not self.all[gone].state.final:
+                        self.end(self.all[gone], State.SKIPPED, "ITERATION_GONE")
         elif e.kind is Kind.DAG:
             self.put(e, state=State.RUNNING, begun=True)
             self.redo_dag(self.all[e.path])
-        elif plan.task.cache and e.kind is Kind.TASK and self.state.caching is not False:
+        elif self.document.executors[self.component(e).executor].unsupported:
+            raise Wrong("EXECUTOR_UNSUPPORTED")
+        elif task.cache and e.kind is Kind.TASK and self.state.caching is not False:
             self.put(e, begun=True, looking_up=True)
         else:
             self.put(e, begun=True)
 
     def live_group(self, e: Execution) -> None:
         if e.kind is Kind.ROOT or e.kind is Kind.DAG:
-            for name in self.tasks_below(e.path):
+            for name, task in self.tasks_below(e.path).items():
                 path = f"{e.path}/{name}" if e.path else name
                 if path not in self.all:
-                    kind = self.plan.task_at(path).kind
-                    self.all[path] = Execution(path=path, task=name, kind=kind, state=State.PENDING, parent=e.path)
+                    new = Execution(path=path, task=name, kind=Kind.LOOP, state=State.PENDING, parent=e.path)
+                    self.set(new if task.iterator else replace(new, kind=self.body(new)))
         children = self.children(e)
         if e.kind is Kind.LOOP and not self.state.paused:
-            plan = self.plan.task_at(e.path)
-            limit = plan.iterator.parallelism or len(children)
+            task = self.task(e)
+            limit = task.iterator.parallelism or len(children)
             active = sum(c.begun and not c.state.final for c in children)
             for c in children:
                 if active < limit and c.state is State.PENDING and not c.begun:
-                    self.begin_iteration(c, e, plan)
+                    self.begin_iteration(c, e, task)
                     active += self.all[c.path].begun
             children = self.children(e)
         if all(c.state.final for c in children):
             self.finish(e, children)
 
-    def begin_iteration(self, c: Execution, loop: Execution, plan: Any) -> None:
+    def begin_iteration(self, c: Execution, loop: Execution, task: Task) -> None:
         try:
-            item = items_of(plan, loop.inputs)[c.iteration]
-            self.begin(replace(c, inputs=iteration_inputs(plan, loop.inputs, item)), plan)
-        except Fault as fault:
-            self.end(c, State.FAILED, fault.reason.code)
+            item = obvious.items_of(task, loop.inputs)[c.iteration]
+            found = obvious.iteration_inputs(task, self.component(loop), loop.inputs, item)
+            self.begin(replace(c, inputs=found), task)
+        except Wrong as wrong:
+            self.end(c, State.FAILED, wrong.code)
 
     def finish(self, e: Execution, children: list[Execution]) -> None:
         states = [c.state for c in children]
@@ -315,9 +337,9 @@ class Oracle:
                 self.put(e, state=State.PENDING, retry_at=self.delayed(policy, e.retries))
                 return
         if e.kind is Kind.LOOP:
-            outputs = loop_outputs(self.plan.task_at(e.path), e, self.all)
+            outputs = obvious.collected(self.component(e), children)
         else:
-            outputs = dag_outputs(self.plan.dag_at(e.path), e.path, self.all)
+            outputs = obvious.handed_out(self.dag(e.path), e.path, self.all)
         self.put(e, state=word, outputs=outputs)
         if e.kind is Kind.ROOT:
             self.run(word)
@@ -365,25 +387,26 @@ class Oracle:
         self.put(
             e, state=State.PENDING, begun=False, looking_up=False, reason=None, retry_at=None, retries=0,
             lost_count=0, earlier_attempts=len(e.attempts), inputs=Bundle(), outputs=Bundle(), cached_from=None,
+            cache=None,
         )  # fmt: skip
 
-    # --- to compare ------------------------------------------------------------------------------
 
-    def picture(self) -> dict[str, Any]:
-        return picture(self.state, self.all)
+# --- to compare ------------------------------------------------------------------------------
 
 
-def picture(state: RunState, executions: Any) -> dict[str, Any]:
-    """What the two versions must agree on."""
-    return {"run": (state.state, state.cancel_requested, state.paused)} | {
-        path: (
-            e.state, e.begun, e.looking_up, e.retry_at, e.lost_count, e.retries, e.earlier_attempts, e.iteration_count,
-            tuple((a.number, a.state) for a in e.attempts),
-            e.reason.code if e.reason and e.kind not in (Kind.DAG, Kind.LOOP, Kind.ROOT) else None,
-            {n: without_wording(v) for n, v in e.inputs.parameters.items()}, e.inputs.artifacts, e.outputs,
-        )
-        for path, e in executions.items()
-    }  # fmt: skip
+def seen(e: Execution) -> tuple[Any, ...]:
+    """What the two versions must agree on, of one execution."""
+    return (
+        e.state, e.begun, e.looking_up, e.retry_at, e.lost_count, e.retries, e.earlier_attempts, e.iteration_count,
+        tuple((a.number, a.state) for a in e.attempts),
+        e.reason.code if e.reason and e.kind not in (Kind.DAG, Kind.LOOP, Kind.ROOT) else None,
+        {n: without_wording(v) for n, v in e.inputs.parameters.items()}, e.inputs.artifacts, e.outputs, e.cache,
+    )  # fmt: skip
+
+
+def seen_run(state: RunState) -> tuple[Any, ...]:
+    """What they must agree on, of the run."""
+    return state.state, state.cancel_requested, state.paused
 
 
 def without_wording(value: Any) -> Any:

@@ -12,7 +12,9 @@ import yaml
 from headrace import engine
 from headrace.engine.model import Bundle, Execution, LaunchOrder, Reason, RunState, State
 from headrace.spec.document import Document, parse_document
-from properties.world import Faults, World, produced
+from properties.faults import Faults
+from properties.fleet import produced
+from properties.world import World
 
 CORPUS = Path(__file__).parents[3] / "shared" / "conformance" / "ir"
 DOCUMENTS = sorted(CORPUS.rglob("*.yaml")) if CORPUS.is_dir() else []

@@ -1,11 +1,22 @@
-"""A simulated world: virtual clock, one seed, an executor that delays, repeats, reorders, loses and forgets,
-a server that crashes between recording and acting, and people who cancel, pause and retry."""
+"""A simulated world: true time, one seed, and all that stands around the core.
+
+A record (the database) that refuses what is stale; servers that hold a lease on the run or only believe so, crash
+before and after their commits, stop for a while, and have clocks of their own; an executor that delays, repeats,
+reorders and loses reports, says that attempts are lost which go on, and forgets; a slow cache; people who cancel,
+pause, resume and try again.
+
+The servers handle events with the service's own `fold`, and act as `service.loop` does: record, adopt, act. What is
+recorded is checked after each commit (see `invariants`) and compared with the oracle after each event.
+
+Two phases, as in other simulators: until `Faults.calm_at` anything may go wrong; after it nothing does, and the run
+must end within a bounded time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import heapq
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -13,47 +24,258 @@ from typing import Any
 import msgspec
 
 from headrace import engine
-from headrace.engine.index import rebuild
 from headrace.engine.model import *
 from headrace.engine.plan import Plan
-from properties.oracle import Oracle, picture
+from headrace.service.active import ActiveRun, Fold, Happening, adopt, fold, still_wanted
+from headrace.store.records import RunRecord
+from properties.faults import Faults
+from properties.fleet import Fleet, LONGEST_TASK_S, produced
+from properties.invariants import Watch
 
+MAX_EVENTS = 20_000
+MAX_TROUBLES = 30
+LEASE_S = 15.0
+BEAT_S = 5.0
 _EXECUTIONS = msgspec.json.Decoder(list[Execution])
-MAX_STEPS = 5_000
 
 
-@dataclass(kw_only=True)
-class Faults:
-    """How bad the world is; each a probability."""
+class Refused(Exception):
+    """The record has another version or owner by now."""
 
-    delay: float = 0.5
-    repeat: float = 0.0
-    lose: float = 0.0
-    vanish: float = 0.0
-    fail: float = 0.15
-    crash: float = 0.0
-    cancel: float = 0.0
-    pause: float = 0.0
-    retry: float = 0.0
-    hit: float = 0.4
 
-    @classmethod
-    def drawn(cls, rng: Random) -> Faults:
-        def some(most: float) -> float:
-            return rng.choice((0.0, 0.0, most * rng.random()))
+class Died(Exception):
+    """The server that is at work has just died."""
 
-        return cls(
-            delay=rng.random(), repeat=some(0.5), lose=some(0.4), vanish=some(0.4), fail=rng.choice((0, 0.1, 0.4)),
-            crash=some(0.2), cancel=some(0.05), pause=some(0.05), retry=rng.choice((0.0, 0.7)),
+
+class Record:
+    """The database: one run's rows, changed in transactions that the owner of the lease may make."""
+
+    def __init__(self, first: RunState) -> None:
+        self.header = engine.encode_header(first)
+        self.state = first
+        self.rows: dict[str, Execution] = dict(first.executions)
+        self.version = 0
+        self.events: list[AnyEvent] = []
+        self.history: tuple[Any, ...] = ((first.created_at, State.PENDING, None),)
+        self.counts: dict[State, int] = {}
+        self.cache: dict[str, tuple[Bundle, str]] = {}
+        self.owner = ""
+        self.lease_until = 0.0
+        #: Requests that reached a server which does not drive the run, for the one that does.
+        self.requests: list[AnyEvent] = []
+
+    def commit(self, owner: str, folded: Fold) -> None:
+        change = folded.change
+        if self.owner != owner or self.version != change.base_version:
+            raise Refused
+        assert change.first_seq == len(self.events)
+        self.version += 1
+        self.state = change.state
+        self.header = engine.encode_header(change.state)
+        self.rows.update({execution.path: execution for _, execution in change.changed})
+        self.events += change.events
+        self.history = change.state_history
+        self.counts = change.task_counts
+        for entry in change.cache_entries:
+            self.cache[entry.key.fingerprint] = (entry.outputs, entry.execution_id)
+
+    def load(self, plan: Plan) -> RunState:
+        """The state, from what is stored of it."""
+        stored = msgspec.json.encode(list(self.rows.values()))
+        return engine.restore(plan, engine.decode_header(self.header), _EXECUTIONS.decode(stored))
+
+
+class Server:
+    """One replica."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.skew = 0.0
+        self.up = True
+        self.life = 0
+        self.stalled_until = 0.0
+        #: The run, while it believes that it drives it.
+        self.run: ActiveRun | None = None
+        self.inbox: list[Happening] = []
+        self.called = False
+        self.alarm: float | None = None
+        #: Which stream of reports it listens to, from 1.
+        self.stream = self.broken_stream = 0
+
+    def clock(self) -> float:
+        return self.world.now + self.skew
+
+    def after(self, delay: float, do: Callable[..., None], *args: Any) -> None:
+        """Do it in this life, unless it ends before; later when the server stands still then."""
+        life = self.life
+
+        def done() -> None:
+            if not self.up or self.life != life:
+                return
+            if self.world.now < self.stalled_until:
+                self.world.at(self.stalled_until - self.world.now, done)
+                return
+            try:
+                do(*args)
+            except Died:
+                self.die()
+
+        self.world.at(delay, done)
+
+    # --- the lease -----------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        record = self.world.record
+        if record.owner == self.name or record.lease_until < self.world.now:
+            mine = record.owner == self.name
+            record.owner, record.lease_until = self.name, self.world.now + LEASE_S
+            if (not mine or self.run is None) and not record.state.state.final:
+                self.take_over()
+            if self.run is not None:
+                asked, record.requests = record.requests, []
+                for event in asked:
+                    self.receive(event)
+        elif record.owner != self.name:
+            self.step_down()
+        self.after(BEAT_S, self.beat)
+
+    def take_over(self) -> None:
+        """Drive the run from where it is recorded."""
+        world, record = self.world, self.world.record
+        self.inbox = []
+        state = record.load(world.plan)
+        assert state == record.state, "the stored state is not the state"
+        self.run = ActiveRun(
+            record=world.row, plan=world.plan, state=state, version=record.version, event_count=len(record.events),
+            state_history=record.history, task_counts=record.counts,
         )  # fmt: skip
+        self.set_alarm()
+        self.listen()
+        if not state.executions[""].begun and not state.state.final:
+            self.receive(RunStarted(at=self.clock()))
+        self.perform(engine.outstanding(world.plan, state), state)
 
+    def listen(self) -> None:
+        """Reports begin with the truth about every attempt that is not settled."""
+        self.stream += 1
+        self.world.fleet.tell_all(self)
 
-@dataclass
-class Fate:
-    """What becomes of one attempt: drawn when it is launched, so that asking again gives the same."""
+    def step_down(self) -> None:
+        self.run, self.inbox, self.alarm = None, [], None
 
-    events: list[Event]
-    stopped: bool = False
+    def die(self) -> None:
+        self.step_down()
+        self.up, self.life, self.called = False, self.life + 1, False
+        self.world.at(self.world.rng.expovariate(0.2), self.boot)
+
+    def boot(self) -> None:
+        self.up = True
+        self.beat()
+
+    # --- record, then act ----------------------------------------------------------------------
+
+    def receive(self, event: AnyEvent) -> None:
+        if not self.up or self.run is None:
+            return
+        self.inbox.append(Happening(run_id="r", event=event))
+        if not self.called:
+            self.called = True
+            # What comes in the same moment is handled together.
+            self.after(0.001 if self.world.rng.random() < self.world.faults.batch else 0.0, self.drain)
+
+    def drain(self) -> None:
+        self.called = False
+        batch, self.inbox = self.inbox, []
+        if self.run is None or not batch:
+            return
+        world, run = self.world, self.run
+        folded = fold(run, batch, self.clock())
+        trouble = world.trouble()
+        if trouble == "die_before":
+            raise Died
+        if trouble == "unknown" and world.rng.random() < 0.5:
+            self.take_over()  # It was not recorded, and the server cannot know: what is recorded is the truth.
+            return
+        try:
+            world.record.commit(self.name, folded)
+        except Refused:
+            world.refused += 1
+            self.step_down()
+            return
+        world.recorded(run, batch, folded)
+        if trouble == "unknown":
+            self.take_over()
+            return
+        adopt(folded)
+        commands = [(state, command) for state, command in folded.commands]
+        if trouble == "die_after":
+            # Some were carried out.
+            for state, command in commands[: world.rng.randint(0, len(commands))]:
+                self.perform([command], state)
+            raise Died
+        self.set_alarm()
+        if trouble == "stall":
+            self.stalled_until = world.now + world.rng.choice((2.0, 40.0))
+        # Through `after`: what was to be done is done late when the server stands still.
+        self.after(0.0, self.act, run, commands, folded.ended)
+
+    def act(self, run: ActiveRun, commands: list[tuple[RunState, Command]], ended: list[AttemptId]) -> None:
+        for attempt in ended:
+            self.world.fleet.settle(attempt)
+        for state, command in commands:
+            self.perform([command], state, run)
+        if run.state.state.final:
+            self.step_down()
+
+    def perform(self, commands: Any, state: RunState, run: ActiveRun | None = None) -> None:
+        run = run or self.run
+        assert run is not None
+        for command in commands:
+            match command:
+                case LookUpCache():
+                    self.look_up(run, state, command.path)
+                case Launch() if still_wanted(run, command.attempt):
+                    self.world.fleet.launch(self.world.order(state, command.attempt))
+                case Launch():
+                    pass
+                case Stop():
+                    self.world.fleet.stop(command.attempt)
+
+    def look_up(self, run: ActiveRun, state: RunState, path: str) -> None:
+        world = self.world
+        key = engine.fingerprint(world.plan, state, path)
+        world.watch.fingerprint(state, path, key)
+        if world.rng.random() < world.faults.same:
+            reason = Reason(code="WAITING_FOR_SAME_TASK", message="somebody does the same")
+            self.receive(CacheWaiting(at=self.clock(), path=path, reason=reason, fingerprint=key))
+        self.after(world.rng.random() * world.faults.cache_s, self.answer, state, path, key)
+
+    def answer(self, state: RunState, path: str, key: str) -> None:
+        world = self.world
+        found = world.record.cache.get(key)
+        if found is None and Random(f"{world.seed}/{key}").random() < world.faults.hit:
+            found = world.foreign(state, path, key)
+        if found is None:
+            reason = Reason(code="CACHE_NO_ENTRY", message="nothing")
+            self.receive(CacheMissed(at=self.clock(), path=path, fingerprint=key, reason=reason))
+        else:
+            event = CacheHit(
+                at=self.clock(), path=path, outputs=found[0], cached_from=found[1], fingerprint=key
+            )  # fmt: skip
+            self.receive(event)
+
+    def set_alarm(self) -> None:
+        due = engine.wake_at(self.run.state) if self.run else None
+        self.alarm = due
+        if due is not None:
+            self.after(max(0.0, due - self.clock()), self.ring, due)
+
+    def ring(self, due: float) -> None:
+        if self.alarm == due and self.run is not None:
+            self.alarm = None
+            # A timer counts seconds; the wall clock may say something else by then.
+            self.receive(Tick(at=max(due, self.clock())))
 
 
 @dataclass
@@ -63,297 +285,136 @@ class World:
     faults: Faults
     arguments: dict[str, Json] = field(default_factory=dict)
     #: What a task produces: (order, rng) -> outputs.
-    produce: Callable[[LaunchOrder, Random], Bundle] | None = None
+    produce: Callable[[LaunchOrder, Random], Bundle] = produced
     oracle: bool = True
+    caching: bool | None = None
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed)
         self.now = 0.0
-        self.mail: list[tuple[float, int, Event]] = []
-        self.sent = 0
-        self.fates: dict[tuple[str, int], Fate] = {}
-        self.launches: Counter[tuple[str, int]] = Counter()
-        self.losses: Counter[str] = Counter()
-        self.user_retries = 0
-        self.log: list[Event] = []
-        self.first = engine.new_run(
-            self.plan, run_id="r", display_name="a run", arguments=self.arguments, at=0.0, caching=None
+        self.agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self.planned = 0
+        self.refused = 0
+        self.retried = 0
+        self.troubles = 0
+        self.story: list[Any] = []
+        self.trace = hashlib.sha256()
+        first = engine.new_run(
+            self.plan, run_id="r", display_name="a run", arguments=self.arguments, at=0.0, caching=self.caching
         )
-        self.state = self.first
-        self.mirror = Oracle(self.plan, self.first) if self.oracle else None
+        self.row = RunRecord(
+            run_id="r", display_name="a run", experiment_id="e", experiment_name="", pipeline_name="p",
+            state=State.PENDING, created_at=0.0, scheduled_at=0.0,
+        )  # fmt: skip
+        self.record = Record(first)
+        self.fleet = Fleet(self)
+        self.watch = Watch(self, first)
+        self.servers = [Server(self, f"server-{n}") for n in range(self.faults.servers)]
+        for server in self.servers:
+            server.skew = self.rng.uniform(-1, 1) * self.faults.skew_s
+        self.fleet.skew = self.rng.uniform(-1, 1) * self.faults.skew_s
+
+    @property
+    def state(self) -> RunState:
+        """As it is recorded."""
+        return self.record.state
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing goes wrong any more."""
+        return self.now >= self.faults.calm_at
 
     # --- the run -------------------------------------------------------------------------------
 
     def run(self) -> RunState:
-        """Live one history to its end, checking after each step; returns the last state."""
-        self.post(RunStarted(at=0.0), 0.0)
-        quiet = 0
-        for _ in range(MAX_STEPS):
-            if self.state.state.final and not self._person_retries():
-                self._late_mail()
-                self.check_end()
+        """Live one history to its end, checking on the way; returns the last state."""
+        for server in self.servers:
+            self.at(0.0, server.beat)
+        for _ in range(MAX_EVENTS):
+            if self.state.state.final and not self._somebody_retries():
+                self.watch.end()
                 return self.state
-            if not self.mail:
-                quiet = quiet + 1
-                assert quiet < 100, "nothing happens any more"
-                self._resync()
-                continue
-            quiet = 0
+            self.now, _, do = heapq.heappop(self.agenda)
+            do()
+            self.watch.waiting()
             self._people()
-            if self.mail:
-                self._deliver()
-        raise AssertionError(f"not final after {MAX_STEPS} steps")
+        raise AssertionError(f"not final after {MAX_EVENTS} events")
 
-    def post(self, event: Event, delay: float) -> None:
-        self.sent += 1
-        heapq.heappush(self.mail, (self.now + delay, self.sent, event))
+    def at(self, delay: float, do: Callable[[], None]) -> None:
+        """Do it so many seconds from now."""
+        self.planned += 1
+        heapq.heappush(self.agenda, (self.now + delay, self.planned, do))
 
-    def _deliver(self) -> None:
-        at, _, event = heapq.heappop(self.mail)
-        due = engine.wake_at(self.state)
-        if due is not None and due <= at and not isinstance(event, Tick):
-            heapq.heappush(self.mail, (at, 0, event))
-            at, event = max(due, self.now), Tick(at=0.0)
-        self.now = max(self.now, at)
-        self.step(msgspec.structs.replace(event, at=self.now))
+    def some(self, chance: float) -> bool:
+        """Whether it happens. Nothing does in calm times, nor is the die rolled for what never happens."""
+        return bool(chance) and not self.calm and self.rng.random() < chance
 
-    def _resync(self) -> None:
-        """Nothing is on its way: the clock, or the truth about what should be happening."""
-        due = engine.wake_at(self.state)
-        if due is not None:
-            self.post(Tick(at=0.0), max(0.0, due - self.now))
-        if self.state.paused:
-            self.post(ResumeRequested(at=0.0), 1.0)
-        if not self.state.executions[""].begun:
-            self.post(RunStarted(at=0.0), 0.0)
-        for command in engine.outstanding(self.plan, self.state):
-            self.perform(command, honest=True)
-
-    def _people(self) -> None:
-        if self.rng.random() < self.faults.cancel:
-            self.step(CancelRequested(at=self.now))
-        if self.rng.random() < self.faults.pause:
-            self.step(PauseRequested(at=self.now))
-        if self.state.paused and self.rng.random() < 0.3:
-            self.step(ResumeRequested(at=self.now))
-
-    def _person_retries(self) -> bool:
-        if self.state.state is State.SUCCEEDED or self.user_retries > 2 or self.rng.random() >= self.faults.retry:
+    def strikes(self, chance: float) -> bool:
+        """Whether trouble comes. It makes work of its own: without a limit a busy run would never get beyond it."""
+        if self.troubles >= MAX_TROUBLES or not self.some(chance):
             return False
-        self.user_retries += 1
-        self.step(RetryRequested(at=self.now))
+        self.troubles += 1
         return True
 
-    def _late_mail(self) -> None:
-        """What comes after the end changes nothing."""
-        before = self.state
-        while self.mail:
-            _, _, event = heapq.heappop(self.mail)
-            self.step(msgspec.structs.replace(event, at=self.now))
-        assert self.state == before, "a late event changed a final run"
+    def trouble(self) -> str:
+        """What goes wrong with this commit; "" for nothing."""
+        names = ("die_before", "die_after", "unknown", "stall")
+        return next((name for name in names if self.strikes(getattr(self.faults, name))), "")
 
-    # --- one step ------------------------------------------------------------------------------
-
-    def step(self, event: Any) -> None:
-        before = self.state
-        wanted_before = set(map(repr, engine.outstanding(self.plan, before)))
-        step = engine.advance(self.plan, before, event)
-        self.state = step.state
-        self.log.append(event)
-        self.check_step(before, event, step, wanted_before)
-        if self.mirror is not None:
-            self.mirror.advance(event)
-            mine, other = picture(step.state, step.state.executions), self.mirror.picture()
-            different = {
-                k: (mine.get(k), other.get(k)) for k in mine.keys() | other.keys() if mine.get(k) != other.get(k)
-            }
-            assert not different, f"the oracle differs after {event}: {different}"
-        if self.rng.random() < self.faults.crash:
-            self._crash(step)
-        else:
-            for command in step.commands:
-                self.perform(command)
-
-    def _crash(self, step: Step) -> None:
-        """The server dies after recording: some commands were not carried out; it comes back from what is stored."""
-        for command in step.commands:
-            if self.rng.random() < 0.5:
-                self.perform(command)
-        stored = engine.encode_header(self.state), msgspec.json.encode(list(self.state.executions.values()))
-        back = engine.restore(self.plan, engine.decode_header(stored[0]), _EXECUTIONS.decode(stored[1]))
-        assert back == self.state, "the stored state is not the state"
-        self.state = back
-        # Half of what was on its way to the server that died is lost with it.
-        self.mail = [mail for mail in self.mail if self.rng.random() < 0.5]
-        heapq.heapify(self.mail)
-        for command in engine.outstanding(self.plan, back):
-            self.perform(command)
-
-    # --- the executor and the cache ----------------------------------------------------------------
-
-    def perform(self, command: Command, *, honest: bool = False) -> None:
-        if isinstance(command, LookUpCache):
-            engine.fingerprint(self.plan, self.state, command.path)
-            for event in self._cache_answers(command.path):
-                self._mail(event, honest)
-        elif isinstance(command, Launch):
-            fate = self._launch(command.attempt)
-            for event in fate.events:
-                self._mail(event, honest)
-        else:
-            self._stop(command.attempt, honest)
-
-    def _mail(self, event: Event, honest: bool) -> None:
-        if not honest and self.rng.random() < self.faults.lose:
+    def _people(self) -> None:
+        if self.state.state.final:
             return
-        copies = 1 + (self.rng.random() < self.faults.repeat)
-        for _ in range(copies):
-            self.post(event, self.rng.expovariate(1.0) * 10 if self.rng.random() < self.faults.delay else 0.0)
+        if self.some(self.faults.cancel):
+            self.ask(CancelRequested(at=self.now))
+        if self.some(self.faults.pause):
+            self.ask(PauseRequested(at=self.now))
+        if self.state.paused and not self.record.requests and (self.calm or self.rng.random() < 0.1):
+            self.ask(ResumeRequested(at=self.now))
+        if self.strikes(self.faults.restart_fleet):
+            self.fleet.restart()
+        if self.some(self.faults.jump):
+            machine = self.rng.choice((*self.servers, self.fleet))
+            machine.skew += self.rng.uniform(-1, 1) * self.faults.skew_s
 
-    def _cache_answers(self, path: str) -> Iterator[Event]:
-        rng = Random(f"{self.seed}/{path}")
-        hit = rng.random() < self.faults.hit
-        if rng.random() < 0.3:
-            yield CacheWaiting(at=0.0, path=path, reason=Reason(code="SAME", message="waits"), fingerprint="f")
-        if hit:
-            yield CacheHit(at=0.0, path=path, outputs=Bundle(parameters={"Output": "heads"}), cached_from="x")
+    def ask(self, event: AnyEvent) -> None:
+        """Somebody asks any server that answers; one that does not drive the run hands it on."""
+        up = [server for server in self.servers if server.up]
+        if not up:
+            return
+        server = self.rng.choice(up)
+        if server.run is not None:
+            server.receive(msgspec.structs.replace(event, at=server.clock()))
         else:
-            yield CacheMissed(at=0.0, path=path, fingerprint="f")
+            self.record.requests.append(event)
 
-    def _launch(self, attempt: AttemptId) -> Fate:
-        key = (attempt.path, attempt.number)
-        if key not in self.fates:
-            self.launches[key] += 1
-            self.fates[key] = Fate(self._drawn(attempt))
-        return self.fates[key]
+    def _somebody_retries(self) -> bool:
+        if self.state.state is State.SUCCEEDED or self.retried > 2 or not self.rng.random() < self.faults.retry:
+            return False
+        self.retried += 1
+        record = self.record
+        may = (s for s in self.servers if s.up and (record.owner == s.name or record.lease_until < self.now))
+        server = next(may, None)
+        if server is None or server.run is not None:
+            # Nobody is there to ask. Later, perhaps.
+            self.at(LEASE_S, lambda: None)
+            return True
+        record.owner, record.lease_until = server.name, self.now + LEASE_S
+        server.take_over()
+        server.receive(RetryRequested(at=server.clock()))
+        return True
 
-    def _drawn(self, attempt: AttemptId) -> list[Event]:
-        order = engine.launch_order(self.plan, self.state, attempt)
-        rng = Random(f"{self.seed}/{attempt.path}/{attempt.number}")
-        events: list[Event] = []
-        if rng.random() < 0.3:
-            events.append(AttemptWaiting(at=0.0, attempt=attempt, reason=Reason(code="SLOT", message="waits")))
-        if rng.random() < 0.9:
-            events.append(AttemptStarted(at=0.0, attempt=attempt))
-        if rng.random() < self.faults.vanish:
-            events.append(AttemptLost(at=0.0, attempt=attempt, error=Reason(code="GONE", message="gone")))
-        elif rng.random() < self.faults.fail:
-            reason = Reason(code="TASK_FAILED", message="it broke")
-            events.append(AttemptFailed(at=0.0, attempt=attempt, error=reason, retryable=rng.random() < 0.8))
-        else:
-            outputs = self.produce(order, rng) if self.produce else produced(order, rng)
-            events.append(AttemptSucceeded(at=0.0, attempt=attempt, outputs=outputs))
-        return events
+    # --- what the others need ------------------------------------------------------------------
 
-    def _stop(self, attempt: AttemptId, honest: bool) -> None:
-        fate = self.fates.setdefault((attempt.path, attempt.number), Fate([]))
-        if not fate.stopped and (not fate.events or self.rng.random() < 0.8):
-            fate.events = [AttemptStopped(at=0.0, attempt=attempt)]
-        fate.stopped = True
-        self._mail(fate.events[-1], honest)
+    def order(self, state: RunState, attempt: AttemptId) -> LaunchOrder:
+        order = engine.launch_order(self.plan, state, attempt)
+        self.watch.ordered(state, order)
+        return order
 
-    # --- what must hold --------------------------------------------------------------------------
+    def foreign(self, state: RunState, path: str, key: str) -> tuple[Bundle, str]:
+        """What another run left in the cache for this key."""
+        order = engine.launch_order(self.plan, state, AttemptId(run_id="other", path=path, number=1))
+        return self.produce(order, Random(f"{self.seed}/{key}/foreign")), "other"
 
-    def check_step(self, before: RunState, event: Any, step: Step, wanted_before: set[str]) -> None:
-        after = step.state
-        wanted = set(map(repr, engine.outstanding(self.plan, after)))
-        assert set(map(repr, step.commands)) == wanted - wanted_before, "commands are not what became wanted"
-        assert len(step.commands) == len(set(map(repr, step.commands))), "a command twice"
-        old, new = before.executions, after.executions
-        assert set(step.changed) == {p for p in new if new[p] != old.get(p)}, "changed is not what changed"
-        assert len(step.changed) == len(set(step.changed))
-        index = rebuild(self.plan, after.executions)
-        for kept, made in (
-            (after.index.families, index.families),
-            (after.index.unmet, index.unmet),
-            (after.index.due, index.due),
-        ):
-            wrong = {p: (kept.get(p), made.get(p)) for p in {*kept, *made} if kept.get(p) != made.get(p)}
-            assert not wrong, f"the index (kept, made anew) does not follow from the executions after {event}: {wrong}"
-        for path in step.changed:
-            self._check_change(old.get(path), new[path], event, before, after)
-        for command in step.commands:
-            if isinstance(command, Launch | LookUpCache):
-                path = command.path if isinstance(command, LookUpCache) else command.attempt.path
-                self._check_upstream(new, path)
-        for execution in new.values():
-            self._check_family(new, execution)
-
-    def _check_change(
-        self, old: Execution | None, new: Execution, event: Any, before: RunState, after: RunState
-    ) -> None:
-        if old is not None and old.state.final:
-            again = isinstance(event, RetryRequested) or self._ancestor_began_again(new, before, after)
-            assert again, f"{new.path} left its final state {old.state} for {new.state}"
-        if old is not None and len(new.attempts) > len(old.attempts):
-            assert len(new.attempts) == len(old.attempts) + 1
-            assert new.attempts[-1].number == len(new.attempts)
-            lost = sum(1 for a in new.attempts if a.error is not None and a.error.code in ("GONE", "STOPPED"))
-            retry = self.plan.task_at(new.path).task.retry
-            own = 1 + (retry.max_count if retry else 0)
-            assert len(new.attempts) <= own * self._rounds(new, after) + lost, f"{new.path} has too many attempts"
-
-    def _ancestor_began_again(self, e: Execution, before: RunState, after: RunState) -> bool:
-        while e.parent is not None:
-            e = after.executions[e.parent]
-            old = before.executions.get(e.path)
-            if e.kind is Kind.DAG and (old is None or e.retries > old.retries or (e.begun and not old.begun)):
-                return True
-        return False
-
-    def _rounds(self, e: Execution, state: RunState) -> int:
-        rounds = 1 + self.user_retries
-        while e.parent:
-            e = state.executions[e.parent]
-            policy = self.plan.task_at(e.path).task.retry if e.kind is Kind.DAG else None
-            rounds *= 1 + (policy.max_count if policy else 0)
-        return rounds
-
-    def _check_upstream(self, executions: Any, path: str) -> None:
-        execution = executions[path]
-        task = self.plan.task_at(path)
-        while execution.parent is not None:
-            parent = executions[execution.parent]
-            assert parent.state in (State.RUNNING, State.CANCELING), f"{path} runs in a DAG that is {parent.state}"
-            if execution.iteration is None:
-                task = self.plan.task_at(execution.path)
-                prefix = execution.path[: len(execution.path) - len(execution.task)]
-                for name in task.dependencies:
-                    state = executions[prefix + name].state
-                    assert state.final, f"{path} runs before {name} is final"
-                    assert task.task.runs_after_failure or state is State.SUCCEEDED, f"{path} runs after {state} {name}"
-            execution = parent
-
-    def _check_family(self, executions: Any, e: Execution) -> None:
-        if e.parent is not None and not e.state.final and e.state is not State.PENDING:
-            assert not executions[e.parent].state.final, f"{e.path} goes on in a final parent"
-        if e.kind is Kind.LOOP and not e.state.final and e.begun:
-            limit = self.plan.task_at(e.path).iterator.parallelism
-            iterations = [executions[f"{e.path}[{i}]"] for i in range(e.iteration_count)]
-            active = sum(i.begun and not i.state.final for i in iterations)
-            assert not limit or active <= limit, f"{e.path} has {active} iterations under way, limit {limit}"
-
-    def check_end(self) -> None:
-        assert all(e.state.final for e in self.state.executions.values()), "something is not final in a final run"
-        assert engine.outstanding(self.plan, self.state) == ()
-        assert engine.wake_at(self.state) is None
-        assert all(count == 1 for count in self.launches.values()), "an attempt was started twice"
-        if self.state.cancel_requested:
-            assert self.state.state is State.CANCELED
-        again = self.first
-        for event in self.log:
-            again = engine.advance(self.plan, again, event).state
-        assert again == self.state, "replaying the log gives another state"
-
-
-def produced(order: LaunchOrder, rng: Random) -> Bundle:
-    """Type-correct outputs."""
-    made = {"STRING": rng.choice(("heads", "tails")), "NUMBER_INTEGER": 3, "NUMBER_DOUBLE": 0.5, "BOOLEAN": True}
-    made |= {"LIST": [1, 2], "STRUCT": {"a": 1}}
-    artifacts = {
-        name: (Artifact(artifact_id=f"{order.attempt.path}/{name}", name=name, type=kind, uri="file:///x"),)
-        for name, kind in order.outputs.artifacts.items()
-    }
-    return Bundle(
-        parameters={name: made.get(kind, {}) for name, kind in order.outputs.parameters.items()}, artifacts=artifacts
-    )
+    def recorded(self, run: ActiveRun, batch: list[Happening], folded: Fold) -> None:
+        """Called after each commit, before anything is done about it."""
+        self.watch.committed(run, [happening.event for happening in batch], folded)

@@ -8,7 +8,7 @@ written by the branches: they are what the changed executions want now and did n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, assert_never
 
 import msgspec
@@ -85,6 +85,8 @@ class Turn:
         self.due: MapMutation[str, float] = state.index.due.mutate()
         self.before: dict[str, Execution | None] = {}
         self.queue: deque[tuple[Any, str]] = deque()
+        #: Of whom the cache has just told: should it be asked about them again, that is a new question.
+        self.answered = ""
 
     # --- the frame ---------------------------------------------------------------------------
 
@@ -94,12 +96,12 @@ class Turn:
             follow(path)
 
     def step(self) -> Step:
-        changed = [path for path, old in self.before.items() if self.executions[path] is not old]
-        changed = [path for path in changed if self.executions[path] != self.before[path]]
+        touched = [path for path, old in self.before.items() if self.executions[path] is not old]
+        changed = [path for path in touched if self.executions[path] != self.before[path]]
         commands = []
-        for path in changed:
+        for path in touched:
             wanted = wish(self.state.run_id, self.executions[path])
-            if wanted is not None and wanted != wish(self.state.run_id, self.before[path]):
+            if wanted is not None and (path == self.answered or wanted != wish(self.state.run_id, self.before[path])):
                 commands.append(wanted)
         index = Index(families=self.families.finish(), unmet=self.unmet.finish(), due=self.due.finish())
         state = _replace(self.state, executions=self.executions.finish(), index=index)
@@ -209,6 +211,7 @@ class Turn:
     def _cache_hit(self, event: CacheHit) -> None:
         execution = self._looking_up(event.path)
         if execution is not None:
+            self.answered = event.path
             self.set(
                 execution, looking_up=False, state=State.SUCCEEDED, outputs=event.outputs,
                 cached_from=event.cached_from, cache=CacheNote(fingerprint=event.fingerprint),
@@ -218,6 +221,7 @@ class Turn:
     def _cache_missed(self, event: CacheMissed) -> None:
         execution = self._looking_up(event.path)
         if execution is not None:
+            self.answered = event.path
             self.set(execution, looking_up=False, cache=_note(event))
             self.queue.append((self.launch, event.path))
 
@@ -330,7 +334,8 @@ class Turn:
     def consider(self, path: str) -> None:
         """All upstream is final: skip, cancel, fail or begin the task."""
         execution = self._ready(path)
-        if execution is None:
+        # It may have been queued before its DAG was begun again, and with it what it waits for.
+        if execution is None or path in self.unmet:
             return
         task = self.plan.task_at(path)
         if self._cancels(path):
@@ -693,8 +698,17 @@ class Turn:
         """An execution and all below it that exist."""
         found = [path]
         for at in found:
-            found.extend(p for p in self._child_paths(self.executions[at]) if p in self.executions)
+            execution = self.executions[at]
+            paths = self._iteration_paths(at) if execution.kind is Kind.LOOP else self._child_paths(execution)
+            found.extend(p for p in paths if p in self.executions)
         return found
+
+    def _iteration_paths(self, loop: str) -> Iterator[str]:
+        """All iterations a loop ever had: in an earlier life it may have had more items."""
+        number = 0
+        while (path := iteration_path(loop, number)) in self.executions:
+            yield path
+            number += 1
 
 
 def backoff(policy: RetryPolicy, retry: int) -> float:
