@@ -45,7 +45,7 @@ test: setup-dev ## everything that `check` does, the UI's own tests, and all of 
 	$(BIN)/lint-imports --no-cache
 	$(MAKE) ui-check
 	$(BIN)/pytest -m browser tests
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
+	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-20000}" $(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
 
 format: .make/dev.stamp ## rewrite the Python and UI sources in the house format
 	$(BIN)/ruff format -q .

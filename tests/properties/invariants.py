@@ -129,7 +129,9 @@ class Watch:
         for name in ("families", "unmet", "due"):
             kept, made = getattr(after.index, name), getattr(index, name)
             wrong = {p: (kept.get(p), made.get(p)) for p in {*kept, *made} if kept.get(p) != made.get(p)}
-            assert not wrong, f"index.{name} (kept, made anew) does not follow from the executions after {event}: {wrong}"
+            assert not wrong, (
+                f"index.{name} (kept, made anew) does not follow from the executions after {event}: {wrong}"
+            )
 
     def _compare(self, after: RunState, event: AnyEvent) -> None:
         mine, other = after.executions, self.oracle.all
@@ -370,5 +372,7 @@ def _line(now: float, run: State, event: AnyEvent, moved: Any, commands: Any) ->
     attempt = getattr(event, "attempt", None)
     where = f"{attempt.path}#{attempt.number}" if attempt else getattr(event, "path", "")
     changes = ", ".join(f"{path or 'root'} {old}->{new}" for path, old, new in moved)
-    asked = ", ".join(f"{type(c).__name__} {c.path if isinstance(c, LookUpCache) else c.attempt.path}" for c in commands)
+    asked = ", ".join(
+        f"{type(c).__name__} {c.path if isinstance(c, LookUpCache) else c.attempt.path}" for c in commands
+    )
     return f"{now:9.2f} {run:9} {type(event).__name__} {where} | {changes} | {asked}"

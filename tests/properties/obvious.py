@@ -417,14 +417,14 @@ def sameness(document: Document, task: Task, execution: Execution) -> str:
     if task.cache_key:
         return f"{task.component}/{task.cache_key}"
     artifacts = {
-        n: [(a.digest or a.uri, a.type.schema_title, a.type.schema_version, a.metadata) for a in many]
+        n: [(a.digest or a.uri, a.type.schema_title, a.type.schema_version, exact(a.metadata)) for a in many]
         for n, many in execution.inputs.artifacts.items()
     }
     parts = [
         [executor.image, executor.command, executor.args, executor.env],
         sorted((n, d.type) for n, d in component.outputs.parameters.items()),
         sorted((n, d.schema.schema_title, d.is_list) for n, d in component.outputs.artifacts.items()),
-        execution.inputs.parameters,
+        exact(execution.inputs.parameters),
         artifacts,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -126,3 +126,15 @@ def test_what_uses_the_cache():
     assert [engine.uses_cache(run.plan, run.state, path) for path in "ab"] == [True, False]
     off = Story(pipeline({"a": leaf(cache=True)}), caching=False)
     assert engine.uses_cache(off.plan, off.state, "a") is False
+
+
+def test_a_question_that_was_answered_is_asked_again_when_its_pipeline_begins_again():
+    fails = leaf(takes={"v": "STRING"}, wires={"v": const("x")}, condition="inputs.parameter_values['v'] > 3")
+    inner = group({"x": fails, "y": leaf(cache=True, after=["x"], always=True)}, retry=(1, 0))
+    run = Story(pipeline({"inner": inner}))
+    assert run.starts() == ["look up inner/y"]
+    # `x` fails again at once, so that `y` wants the same as before it was answered.
+    assert run.hits("inner/y") == ["look up inner/y"]
+    assert run.misses("inner/y") == ["launch inner/y#1"]
+    run.succeeds("inner/y")
+    assert run.end is State.FAILED

@@ -188,6 +188,41 @@ def test_a_retry_goes_into_pipelines_and_loops():
     assert run.end is State.SUCCEEDED
 
 
+def test_what_a_pause_held_back_keeps_its_order_when_it_is_done_again():
+    inner = group({"a": leaf(), "b": leaf(after=["a"])}, after=["u"], always=True)
+    run = Story(pipeline({"u": leaf(), "inner": inner}))
+    run.starts()
+    run.fails("u")
+    run.succeeds("inner/a")
+    run.succeeds("inner/b")
+    assert run.is_retried() == ["launch u#2"]
+    run.is_paused()
+    run.succeeds("u")
+    assert run.is_resumed() == ["launch inner/a#2"]
+    assert run.succeeds("inner/a") == ["launch inner/b#2"]
+
+
+def test_a_loop_may_have_fewer_items_when_it_is_done_again_and_more_the_next_time():
+    loop = leaf(takes={"all": "LIST"}, wires={"all": out("u", "items")}, loop="all")
+    run = Story(pipeline({"p": leaf(), "u": leaf(after=["p"], always=True, gives={"items": "LIST"}), "loop": loop}))
+    run.starts()
+    run.fails("p")
+    assert run.succeeds("u", items=[1, 2, 3]) == ["launch loop[0]#1", "launch loop[1]#1", "launch loop[2]#1"]
+    for i in range(3):
+        run.succeeds(f"loop[{i}]")
+    run.is_retried()
+    run.fails("p")
+    assert run.succeeds("u", items=[1]) == ["launch loop[0]#2"]
+    assert (run.code("loop[1]"), run.code("loop[2]")) == ("ITERATION_GONE", "ITERATION_GONE")
+    run.succeeds("loop[0]")
+    run.is_retried()
+    run.succeeds("p")
+    assert run.succeeds("u", items=[1, 2]) == ["launch loop[0]#3", "launch loop[1]#2"]
+    run.succeeds("loop[0]")
+    run.succeeds("loop[1]")
+    assert run.end is State.SUCCEEDED
+
+
 def test_what_depends_on_something_redone_is_redone():
     last = leaf(after=["b"], always=True)
     run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "exit": last}))
