@@ -396,7 +396,7 @@ _KINDS = ("parameters", "artifacts")
 def collected(component: Component, iterations: list[Execution]) -> Bundle:
     """In the order of the items; what an iteration did not give is left out."""
     parameters: dict[str, Json] = {name: [] for name in component.outputs.parameters}
-    artifacts: dict[str, tuple[Artifact, ...]] = {name: () for name in component.outputs.artifacts}
+    artifacts: dict[str, tuple[Artifact, ...]] = dict.fromkeys(component.outputs.artifacts, ())
     for iteration in sorted(iterations, key=lambda e: e.iteration or 0):
         for name in parameters:
             if name in iteration.outputs.parameters:

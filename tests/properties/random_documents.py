@@ -59,6 +59,10 @@ class _Dag:
                 break
             budget[0] -= 1
             self._add(f"t{i}")
+        if self.some(0.1):
+            self._add_changing_loop()
+        if self.some(0.1):
+            self._add_exit_handler()
 
     def some(self, chance: float) -> bool:
         return self.rng.random() < chance
@@ -90,6 +94,26 @@ class _Dag:
         self.tasks[name], gives, makes = made_of
         self.gives[name] = dict.fromkeys(gives, "LIST") if looped else gives
         self.makes[name] = dict.fromkeys(makes, True) if looped else makes
+
+    def _add_changing_loop(self) -> None:
+        """A loop over what a task gives that is done again whenever the DAG is: it has other items each time."""
+        items = leaf(after=["first"], always=True, gives={"list": "LIST"})
+        body = leaf(takes={"all": "LIST"}, wires={"all": out("items", "list")}, loop="all", gives={"Output": "STRING"})
+        self.tasks |= {"first": leaf(gives={}), "items": items, "each": body}
+
+    def _add_exit_handler(self) -> None:
+        """As KFP compiles `with dsl.ExitHandler(...)`, with two exit tasks, and one of the whole inside another."""
+        inner = group({"work": leaf(gives={"Output": "STRING"})}, hands_out={"Output": ("work", "Output")})
+        nested = {"guarded": inner, "inner-exit": self._exit_task("guarded")}
+        self.tasks |= {"exit-handler": group(nested, hands_out={"Output": ("guarded", "Output")})}
+        self.tasks |= {"exit-1": self._exit_task("exit-handler"), "exit-2": self._exit_task("exit-handler")}
+
+    def _exit_task(self, of: str) -> Json:
+        missing = {"parameterType": "STRING", "isOptional": True, "defaultValue": "none"}
+        return leaf(
+            after=[of], always=True, takes={"s": "TASK_FINAL_STATUS", "v": missing}, retry=(1, 0),
+            wires={"s": status(of), "v": out(of)},
+        )  # fmt: skip
 
     # --- inputs --------------------------------------------------------------------------------
 
@@ -182,7 +206,7 @@ class _Dag:
             return True
         sources: list[Json] = [const(items), const(items), const(str(items).replace("'", '"').replace("None", "null"))]
         sources += [const("no list"), const({"a": 1.0})] if self.bad(0.3) else []
-        sources += [out(t, n) for t in self.near for n, kind in self.gives[t].items() if kind == "LIST"] * 3
+        sources += [out(t, n) for t in self.near for n, kind in self.gives[t].items() if kind == "LIST"] * 9
         # Its items are texts and numbers.
         sources += [param("many")] * 2 if "many" in self.parameters and (kind == "STRING" or self.bad(1)) else []
         wire = rng.choice(sources)
@@ -199,7 +223,7 @@ class _Dag:
             return self._importer(node), {}, {"artifact": False}
         gives = {"Output": "STRING"}
         gives |= {"number": "NUMBER_INTEGER"} if self.some(0.3) else {}
-        gives |= {"list": "LIST"} if self.some(0.2) else {}
+        gives |= {"list": "LIST"} if self.some(0.35) else {}
         gives |= {"struct": "STRUCT"} if self.some(0.1) else {}
         makes = ("model",) if self.some(0.3) else ()
         cache = {"cache": True, "cache_key": "mine" if self.some(0.1) else ""} if self.some(0.3) else {}

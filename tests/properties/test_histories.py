@@ -23,6 +23,7 @@ from properties.world import World
 
 HISTORIES = int(os.environ.get("HEADRACE_HISTORIES", "300"))
 FIRST = int(os.environ.get("HEADRACE_FIRST_SEED", "0"))
+MANY = HISTORIES >= 1000
 #: So many tests share them, to be spread over processes.
 GROUPS = min(HISTORIES, 20)
 #: Seeds that once showed a fault, though not the same one ever since: a seed means another history whenever the
@@ -67,7 +68,7 @@ def test_a_history_that_once_failed(seed: int) -> None:
 def test_histories_reach_what_they_are_meant_to_reach() -> None:
     reached: Counter[str] = Counter()
     codes: set[str] = set()
-    for seed in range(400):
+    for seed in range(1500 if MANY else 250):
         world = history(seed)
         executions = world.state.executions.values()
         codes |= world.watch.codes
@@ -89,7 +90,7 @@ def test_histories_reach_what_they_are_meant_to_reach() -> None:
         "DAG begun again", "cached", "found its own entry", "lost", "artifacts looped over", "no items",
     }  # fmt: skip
     assert {name for name in wanted if not reached[name]} == set()
-    assert CODES - codes == set()
+    assert CODES - codes - (set() if MANY else {"ITERATION_GONE", "EXECUTOR_LOST"}) == set()
 
 
 _TRACES = """
@@ -106,12 +107,12 @@ def test_a_history_is_the_same_whatever_the_hash_seed() -> None:
 
     def traces(hash_seed: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", _TRACES, "60" if HISTORIES < 1000 else "300"], cwd=root, check=True, text=True,
+            [sys.executable, "-c", _TRACES, "300" if MANY else "60"], cwd=root, check=True, text=True,
             env={**os.environ, "PYTHONHASHSEED": hash_seed}, stdout=subprocess.PIPE,
         )  # fmt: skip
         return done.stdout
 
     expected = traces("0").splitlines()
-    assert len(set(line.split()[1] for line in expected)) == len(expected)
+    assert len({line.split()[1] for line in expected}) == len(expected)
     assert traces("1").splitlines() == expected
     assert traces("random").splitlines() == expected

@@ -29,7 +29,7 @@ from headrace.engine.plan import Plan
 from headrace.service.active import ActiveRun, Fold, Happening, adopt, fold, still_wanted
 from headrace.store.records import RunRecord
 from properties.faults import Faults
-from properties.fleet import Fleet, LONGEST_TASK_S, produced
+from properties.fleet import Fleet, produced
 from properties.invariants import Watch
 
 MAX_EVENTS = 20_000
