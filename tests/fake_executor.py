@@ -67,6 +67,8 @@ class World:
     starts: Counter[AttemptId] = field(default_factory=Counter)
     settled: set[AttemptId] = field(default_factory=set)
     discarded: set[AttemptId] = field(default_factory=set)
+    #: Runs that servers have left to others.
+    let_go: set[str] = field(default_factory=set)
     logs: dict[AttemptId, bytes] = field(default_factory=dict)
     #: What attempts run in.
     surroundings: dict[str, str] = field(default_factory=dict)
@@ -123,9 +125,16 @@ class FakeExecutor:
         self._fuse()
         self.world.settled.add(attempt)
 
-    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+    async def live(self) -> Set[AttemptId]:
+        return set(self.world.orders) - self.world.settled - self.world.discarded
+
+    async def let_go(self, run_id: str) -> None:
+        self.world.let_go.add(run_id)
+
+    async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         self._fuse()
-        for attempt in set(self.world.orders) - self.world.settled - set(attempts):
+        unwanted = set(self.world.orders) - self.world.settled - set(attempts)
+        for attempt in {one for one in unwanted if within is None or one.run_id in within}:
             self.world.discarded.add(attempt)
             self.world.ends.setdefault(attempt, Stopped(attempt=attempt, at=2.0))
 

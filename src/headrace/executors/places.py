@@ -19,6 +19,7 @@ Making a file costs more than all else that we do for an attempt, so there are f
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -108,6 +109,16 @@ class Place:
     def read(self, name: str, kind: type[T]) -> T | None:
         """What a file holds; None when it is not there or not whole."""
         return _read(f"{self.tag}/{name}", kind)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Of several servers over this directory, one at a time."""
+        lock = os.open(self.path / ".judging", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def free(self) -> None:
         """Remove all but the log, the claim and the result. Blocks as long as that takes."""

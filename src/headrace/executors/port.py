@@ -98,8 +98,17 @@ class Executor(Protocol):
     async def settle(self, attempt: AttemptId) -> None:
         """Its outcome is recorded: free what it holds but keep its log. Unknown attempts are ignored."""
 
-    async def keep_only(self, attempts: Set[AttemptId]) -> None:
-        """Stop and free every attempt that is not in the set: orphans of an earlier life."""
+    async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
+        """Stop and free every attempt that is not in the set: orphans of an earlier life.
+
+        `within`: of these runs only; the others' attempts are another server's.
+        """
+
+    async def live(self) -> Set[AttemptId]:
+        """Every attempt that was launched here and is not settled, by whichever server of this place."""
+
+    async def let_go(self, run_id: str) -> None:
+        """Another server drives the run: care for its attempts no more, and touch nothing of them."""
 
     def reports(self) -> AsyncIterator[AnyReport]:
         """What attempts did, as it happens; one reader. Begins with the truth about every live attempt."""

@@ -39,6 +39,7 @@ from headrace.failpoints import failpoint
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
 _FOLLOW_S = 0.2
+_LEASE_LOOK_S = 0.1
 _CHUNK = 256 * 1024
 #: So much JSON is read and checked in less than a millisecond.
 _QUICK_BYTES = 32 * 1024
@@ -84,7 +85,13 @@ class ProcessExecutor:
         max_log_bytes: int = 1 << 30,
         max_parameter_bytes: int = 1 << 20,
         workspaces: Path | None = None,
+        shared: bool = False,
+        may_start: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`shared`: other servers may be at work in `home` too, and only what is asked of us is ours.
+
+        Nothing is started while `may_start` says no.
+        """
         self._places = Places(home.absolute(), workspaces)
         self._makers = makers
         self._choose = choose
@@ -95,6 +102,8 @@ class ProcessExecutor:
         self._max_log_bytes = max_log_bytes
         self._max_parameter_bytes = max_parameter_bytes
         self._attempts: dict[AttemptId, _Attempt] = {}
+        self._shared = shared
+        self._may_start = may_start
         self._reports: asyncio.Queue[AnyReport | None] = asyncio.Queue()
         self._patrol: asyncio.Task[None] | None = None
         self._closing = False
@@ -138,16 +147,34 @@ class ProcessExecutor:
         if not place.free_at_once():
             await asyncio.to_thread(place.free)
 
-    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+    async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         """See Executor."""
         orphans = [note.order for note, _ in self._places.live(Launched) if note.order.attempt not in attempts]
         orphans += [known.order for known in self._attempts.values() if known.id not in attempts]
+        if within is not None:
+            orphans = [order for order in orphans if order.attempt.run_id in within]
         await asyncio.gather(*(self._discard(order) for order in {order.attempt: order for order in orphans}.values()))
-        await asyncio.to_thread(self._confinement.clear, {self._places.of(attempt).tag for attempt in attempts})
+        if within is None:
+            await asyncio.to_thread(self._confinement.clear, {self._places.of(attempt).tag for attempt in attempts})
+
+    async def live(self) -> Set[AttemptId]:
+        """See Executor."""
+        return frozenset(note.order.attempt for note, _ in self._places.live(Launched))
+
+    async def let_go(self, run_id: str) -> None:
+        """See Executor."""
+        mine = [known for known in self._attempts.values() if known.id.run_id == run_id]
+        for known in mine:
+            del self._attempts[known.id]
+            for task in (known.life, known.killer):
+                if task is not None:
+                    task.cancel()
+            known.over.set()
 
     async def reports(self) -> AsyncIterator[AnyReport]:
         """See Executor."""
-        for note, place in self._places.live(Launched):
+        # Of a shared place each attempt is adopted by the server that is asked to launch it.
+        for note, place in () if self._shared else self._places.live(Launched):
             if note.order.attempt not in self._attempts and place.claim.exists():
                 self._begin(note.order)
         while (report := await self._reports.get()) is not None:
@@ -289,6 +316,8 @@ class ProcessExecutor:
         self._places.mark_live(known.id, Launched(order=order, kept=kept))
         await self._take_slot(known)
         try:
+            while not self._may_start():  # noqa: ASYNC110 - time passes, or the run is another server's
+                await asyncio.sleep(_LEASE_LOOK_S)
             joins = self._confinement.make(group, limits)
             failpoint("spawn.before")
             pid = spawn(place, work.argv, work.env, joins, work.request)
@@ -361,12 +390,23 @@ class ProcessExecutor:
         return await asyncio.to_thread(self._judge, known, claim, kept)
 
     def _judge(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
-        maker, group = self._makers[kept.maker], _group(kept)
+        maker, group, place = self._makers[kept.maker], _group(kept), known.place
         try:
-            return judge(known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes)
+            if not self._shared:
+                return self._judged(known, claim, kept, maker)
+            # A server that had lost its lease without knowing may judge it too; outputs are taken in once.
+            with place.alone():
+                found: AnyReport | None = place.read("result.json", AnyReport)  # type: ignore[arg-type]
+                if found is None:
+                    found = self._judged(known, claim, kept, maker)
+                    place.write("result.json", found)
+                return found
         finally:
             if group is not None:
                 group.remove()
+
+    def _judged(self, known: _Attempt, claim: Claim, kept: Kept, maker: Maker) -> AnyReport:
+        return judge(known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes)
 
     # ending an attempt ------------------------------------------------------------------------
 

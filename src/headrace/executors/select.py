@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headrace.engine.model import LaunchOrder
@@ -27,16 +27,18 @@ def make_executor(
     max_parameter_bytes: int = 1 << 20,
     environments: Path | None = None,
     workspaces: Path | None = None,
+    shared: bool = False,
+    may_start: Callable[[], bool] = lambda: True,
 ) -> ProcessExecutor:
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
     With `containers_only`, Python components too run in their image. `environments` is the home whose environments
     and unpacked code are shared, when not `home` itself.
     """
-    shared = (environments or home).absolute()
-    code = CodeFolders(shared)
+    kept = (environments or home).absolute()
+    code = CodeFolders(kept)
     makers: Mapping[str, Maker] = {
-        "python": PythonMaker(Environments(shared), code),
+        "python": PythonMaker(Environments(kept), code),
         "container": ContainerMaker(container_engine, code),
     }
     return ProcessExecutor(
@@ -49,6 +51,8 @@ def make_executor(
         max_log_bytes=max_log_bytes,
         max_parameter_bytes=max_parameter_bytes,
         workspaces=workspaces,
+        shared=shared,
+        may_start=may_start,
     )
 
 

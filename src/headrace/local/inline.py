@@ -71,9 +71,17 @@ class InlineExecutor:
         if attempt not in self._own:
             await self._others.settle(attempt)
 
-    async def keep_only(self, attempts: Set[AttemptId]) -> None:
+    async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         """See Executor."""
-        await self._others.keep_only(attempts)
+        await self._others.keep_only(attempts, within=within)
+
+    async def live(self) -> Set[AttemptId]:
+        """See Executor."""
+        return await self._others.live()
+
+    async def let_go(self, run_id: str) -> None:
+        """See Executor."""
+        await self._others.let_go(run_id)
 
     async def reports(self) -> AsyncIterator[AnyReport]:
         """See Executor."""

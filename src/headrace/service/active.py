@@ -43,6 +43,8 @@ class Happening:
     event: AnyEvent
     #: URIs among the event's outputs that are directories.
     directories: frozenset[str] = frozenset()
+    #: The letter it came in, from another server; dropped with the commit.
+    letter: str = ""
 
 
 @dataclass(kw_only=True)
@@ -152,6 +154,7 @@ def _change(
             edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)
         ),
         cache_entries=tuple(_cache_entries(run, state, settled, happenings, at)),
+        letters=tuple(happening.letter for happening in happenings if happening.letter),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 #: Changes are handed on at most this often, in seconds; the end of a run at once.
 INTERVAL_S = 0.1
@@ -16,12 +16,26 @@ class Changes:
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
         self._closed = False
+        #: Who passes on to other servers what has changed here, if there are any.
+        self.tell: Callable[[Iterable[str]], None] | None = None
 
     def notify(self, run_ids: Iterable[str], *, ended: Iterable[str] = ()) -> None:
         """These runs have changed, and it is on disk; for those that have `ended` nobody is kept waiting."""
+        ids = frozenset(run_ids)
+        self.heard(ids, ended=ended)
+        if self.tell is not None and ids:
+            self.tell(ids)
+
+    def heard(self, run_ids: Iterable[str], *, ended: Iterable[str] = ()) -> None:
+        """As `notify`, for what another server has changed."""
         ids, over = frozenset(run_ids), frozenset(ended)
         for watch in self._watches:
             watch.add(ids, over)
+
+    def wanted(self) -> tuple[frozenset[str], bool]:
+        """The runs that are watched by their id, and whether anybody watches all."""
+        only = [watch.only for watch in self._watches]
+        return frozenset(run_id for run_id in only if run_id is not None), None in only
 
     def watch(self, run_id: str | None = None) -> Watch:
         """Changes from now on, of one run or of all. Use it in a `with`."""
@@ -52,7 +66,7 @@ class Watch:
 
     def __init__(self, changes: Changes, run_id: str | None) -> None:
         self._changes = changes
-        self._only = run_id
+        self.only = run_id
         self._changed: set[str] = set()
         self._something = asyncio.Event()
         #: Set when there is no more to gather: its only run has ended, or the service is closing.
@@ -68,11 +82,11 @@ class Watch:
 
     def add(self, run_ids: frozenset[str], ended: frozenset[str] = frozenset()) -> None:
         """These changed."""
-        wanted = run_ids if self._only is None else run_ids & {self._only}
+        wanted = run_ids if self.only is None else run_ids & {self.only}
         if wanted:
             self._changed |= wanted
             self._something.set()
-        if self._only in ended:
+        if self.only in ended:
             self._hurry.set()
 
     def wake(self) -> None:

@@ -15,9 +15,11 @@ from headrace.service.changes import Changes
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.home import Home, unavailable
 from headrace.service.plans import Plans
+from headrace.service.seat import Seat
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store.database import Connection, Database
+from headrace.store.leases import Owner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,9 +36,16 @@ class Context:
     artifacts: ArtifactStore
     #: The object stores behind `artifacts`.
     objects: ObjectStores = field(default_factory=ObjectStores)
+    #: Ours among the servers of one PostgreSQL; None with SQLite, and for a service that only looks.
+    seat: Seat | None = None
     changes: Changes = field(default_factory=Changes)
     plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time
+
+    @property
+    def owner(self) -> Owner | None:
+        """Who signs what is committed to runs; None where nobody else could."""
+        return None if self.seat is None else self.seat.owner
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A consistent read. Raises service errors."""

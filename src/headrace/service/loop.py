@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from headrace.engine.model import (
     AnyEvent,
     AttemptFailed,
     AttemptId,
+    AttemptLost,
     AttemptStarted,
     AttemptStopped,
     AttemptWaiting,
@@ -45,10 +46,11 @@ from headrace.service.active import (
 )
 from headrace.service.caching import Cache
 from headrace.service.context import Context
-from headrace.service.errors import Unavailable
+from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.importing import import_artifact
 from headrace.service.outcomes import directories, to_event
 from headrace.store import errors as store
+from headrace.store import leases
 from headrace.store import runs as rows
 
 log = logging.getLogger(__name__)
@@ -95,11 +97,13 @@ class RunLoop:
         self._given_up: set[str] = set()
         #: Attempts of deleted runs that are still being stopped; the run is forgotten with the last of them.
         self._leaving: dict[str, set[AttemptId]] = {}
+        #: Takes events of runs that another server drives to it, if there are others.
+        self.forward: Callable[[str, AnyEvent], Awaitable[None]] | None = None
 
     # life ------------------------------------------------------------------------------------
 
-    async def start(self, runs: Iterable[ActiveRun]) -> None:
-        """Take up these runs where their records say they are."""
+    async def start(self, runs: Iterable[ActiveRun], *, alone: bool = True) -> None:
+        """Take up these runs where their records say they are; `alone`, whatever else has been going on is stopped."""
         found = list(runs)
         self._runs.update({run.run_id: run for run in found})
         for run in found:
@@ -107,7 +111,7 @@ class RunLoop:
         await self._cache.sweep()
         wished = [(run, outstanding(run.plan, run.state)) for run in found]
         keep = {c.attempt for _, commands in wished for c in commands if isinstance(c, Launch | Stop)}
-        await self._context.executor.keep_only(keep)
+        await self._context.executor.keep_only(keep, within=None if alone else frozenset(self._runs))
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._drive())]
         for run in found:
             await self.resume(run)
@@ -146,7 +150,13 @@ class RunLoop:
         await self._perform([(run, run.state, command) for command in outstanding(run.plan, run.state)])
 
     async def post(self, run_id: str, event: AnyEvent) -> None:
-        """Hand in an event; returns when it is recorded. Raises Unavailable when it cannot be recorded now."""
+        """Hand in an event; returns when it is recorded. Raises Unavailable when it cannot be recorded now.
+
+        Of a run that another server drives it is recorded as a letter to that one.
+        """
+        if self.forward is not None and run_id not in self._runs:
+            await self.forward(run_id, event)
+            return
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put(_Posted(run_id=run_id, event=event, recorded=recorded))
         await recorded
@@ -167,6 +177,67 @@ class RunLoop:
         self._leaving[run_id] = live
         for attempt in list(live):
             await self._stop(run, attempt)
+
+    # with other servers ----------------------------------------------------------------------
+
+    def run_ids(self) -> frozenset[str]:
+        """The runs this loop drives."""
+        return frozenset(self._runs)
+
+    async def take_over(self, found: Sequence[tuple[ActiveRun, bool]]) -> None:
+        """Drive runs that another server has driven; with each, whether its attempts are out of our reach.
+
+        Those within reach are adopted. The others are lost: whatever becomes of them, nobody hears of it any more.
+        """
+        for run, _ in found:
+            self._runs[run.run_id] = run
+            self._cache.adopt(run)
+        lost = [self._lose(run) for run, elsewhere in found if elsewhere]
+        near = {run.run_id: run for run, elsewhere in found if not elsewhere}
+        wished = [c for run in near.values() for c in outstanding(run.plan, run.state)]
+        keep = {command.attempt for command in wished if isinstance(command, Launch | Stop)}
+        await self._context.executor.keep_only(keep, within=frozenset(near))
+        for run in near.values():
+            if self._runs.get(run.run_id) is run:
+                await self.resume(run)
+        await asyncio.gather(*lost)
+
+    async def _lose(self, run: ActiveRun) -> None:
+        """Only when the loss is recorded may anything of it be started again."""
+        at = self._context.now()
+        reason = Reason(
+            code="SERVER_LOST",
+            message="The server that ran the attempt, on another machine or data directory, gave no sign of life.",
+        )
+        lost = [
+            AttemptLost(at=at, attempt=attempt, error=reason)
+            for attempt in live_attempts(run)
+            if run.state.executions[attempt.path].kind is not Kind.IMPORTER
+        ]
+        await asyncio.gather(*(self.post(run.run_id, event) for event in lost))
+        if self._runs.get(run.run_id) is run:
+            await self.resume(run)
+
+    async def resume_all(self) -> None:
+        """Ask for everything again."""
+        await self._resync(list(self._runs))
+
+    def deliver(self, letter: leases.Letter) -> bool:
+        """Take in an event from another server; False while we do not drive its run."""
+        if letter.run_id not in self._runs:
+            return False
+        self._put(_Posted(run_id=letter.run_id, event=letter.event, letter=letter.inbox_id))
+        return True
+
+    async def leave(self, run_id: str) -> None:
+        """A run is not ours any more: another server drives it, or it was deleted."""
+        await self._left_to_others(run_id, self.drop(run_id))
+
+    async def _left_to_others(self, run_id: str, run: ActiveRun | None) -> None:
+        if await self._context.read(rows.get_run, run_id) is None:
+            await self.forget(run_id, run)
+        else:
+            await self._context.executor.let_go(run_id)
 
     # what happens ----------------------------------------------------------------------------
 
@@ -236,6 +307,7 @@ class RunLoop:
     async def _handle(self, batch: list[_Posted]) -> None:
         folds, strays = self._fold(batch)
         committed = await self._commit(folds, batch)
+        self._pass_on(batch, {done.run.run_id for done in committed})
         self._answer(batch)
         # A run that was deleted meanwhile has nothing more to do.
         committed = [done for done in committed if self._runs.get(done.run.run_id) is done.run]
@@ -261,10 +333,34 @@ class RunLoop:
         for posted in batch:
             if posted.run_id in self._runs:
                 by_run.setdefault(posted.run_id, []).append(posted)
-            elif posted.run_id not in self._given_up and (attempt := ended_by(posted.event)) is not None:
+            elif self._is_stray(posted) and (attempt := ended_by(posted.event)) is not None:
                 strays.append(attempt)
         now = self._context.now()
         return [fold(self._runs[run_id], happenings, now) for run_id, happenings in by_run.items()], strays
+
+    def _is_stray(self, posted: _Posted) -> bool:
+        """Nobody's: to be settled. With several servers it may be somebody else's, who finds it where it is."""
+        if self.forward is not None:
+            return posted.run_id in self._leaving
+        return posted.run_id not in self._given_up
+
+    def _pass_on(self, batch: list[_Posted], committed: set[str]) -> None:
+        """Requests for runs that have gone to another server meanwhile go there too."""
+        for posted in batch:
+            waits = posted.recorded is not None and not posted.recorded.done()
+            if waits and self.forward is not None and posted.run_id not in (committed | self._runs.keys()):
+                self._aside(self._pass_one_on(posted.run_id, posted.event, posted.recorded))
+                posted.recorded = None
+
+    async def _pass_one_on(self, run_id: str, event: AnyEvent, recorded: asyncio.Future[None] | None) -> None:
+        assert recorded is not None
+        assert self.forward is not None
+        try:
+            await self.forward(run_id, event)
+        except ServiceError as error:
+            recorded.set_exception(error)
+        else:
+            recorded.set_result(None)
 
     def _answer(self, batch: list[_Posted], error: store.StoreError | None = None) -> None:
         for posted in batch:
@@ -289,6 +385,8 @@ class RunLoop:
     async def _commit_alone(self, one: Fold, batch: list[_Posted]) -> Fold | None:
         if await self._committed([one], batch):
             return one
+        if self._runs.get(one.run.run_id) is not one.run:
+            return None
         failed = failed_by(one.run, RuntimeError("what happened to the run could not be recorded"), self._context.now())
         if await self._committed([failed], batch):
             return failed
@@ -300,13 +398,21 @@ class RunLoop:
     async def _committed(self, folds: list[Fold], batch: list[_Posted]) -> bool:
         """True when recorded; False when it never can be. Waits while the disk is full."""
         delay = _RETRY_FIRST_S
+        changes = [one.change for one in folds]
+        unsure = False
         while True:
             try:
                 failpoint("commit.before")
-                await self._context.database.write(rows.commit_changes, [one.change for one in folds])
+                await self._context.database.write(rows.commit_changes, changes, self._context.owner)
                 failpoint("commit.after")
                 return True
+            except store.Stale as stale:
+                if unsure and await self._context.read(rows.are_recorded, changes):
+                    return True
+                self._leave_stale(stale)
+                return False
             except _PASSING as error:
+                unsure = unsure or isinstance(error, store.Unknown)
                 log.warning("the record cannot be written, trying again in %.2f s: %s", delay, error)
                 # Nobody is kept waiting; what they asked for is done as soon as it can be.
                 self._answer([*batch, *self._inbox], error)
@@ -315,6 +421,13 @@ class RunLoop:
             except Exception:
                 log.exception("a change of %s cannot be recorded", ", ".join(one.run.run_id for one in folds[:10]))
                 return False
+
+    def _leave_stale(self, stale: store.Stale) -> None:
+        """Somebody else drives these runs. With one server that cannot be, and is told as the fault it is."""
+        log.warning("%s", stale)
+        if self.forward is not None:
+            for run_id in stale.run_ids:
+                self._aside(self._left_to_others(run_id, self.drop(run_id)))
 
     def _adopted(self, done: Fold) -> None:
         adopt(done)
@@ -381,8 +494,11 @@ class RunLoop:
             self._aside(self._look_up(lookups))
 
     async def _launch(self, run: ActiveRun, state: RunState, attempt: AttemptId) -> None:
-        if not still_wanted(run, attempt):
-            # The wish is from a list that was made before it was stopped, or ended.
+        if not still_wanted(run, attempt) or self._runs.get(run.run_id) is not run:
+            # The wish is from a list that was made before it was stopped, or ended, or went to another server.
+            return
+        if self._context.seat is not None and not self._context.seat.live():
+            # Another server may drive it by now. If not, it is asked for again as soon as that is sure.
             return
         try:
             order = launch_order(run.plan, state, attempt)

@@ -18,6 +18,7 @@ from headrace.service.errors import Unavailable
 from headrace.service.home import Home, unavailable, unusable
 from headrace.service.roots import check_settings
 from headrace.service.runs import load
+from headrace.service.seat import Seat
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store import runs as rows
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 _LITTLE_ROOM = 256 * 1024
 
 
-async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool) -> Context:
+async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool, drive: bool) -> Context:
     """Take the data directory and open what is in it. Raises Unavailable."""
     settings = msgspec.structs.replace(settings, home=settings.home.expanduser().absolute())
     home = Home.open(settings.home, shared=settings.database is not None)
@@ -43,13 +44,15 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         objects = ObjectStores.of_home(settings.home)
         check_settings(settings, objects)
         artifacts = Stores(settings.home, objects)
+        seat = Seat(home.place(), settings.lease_s) if database.server is not None and drive else None
         return Context(
             settings=settings,
             home=home,
             database=database,
-            executor=executor or _executor(settings, artifacts),
+            executor=executor or _executor(settings, artifacts, seat),
             artifacts=artifacts,
             objects=objects,
+            seat=seat,
         )
     except BaseException as error:
         await database.close()
@@ -61,7 +64,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         raise
 
 
-def _executor(settings: Settings, artifacts: Stores) -> Executor:
+def _executor(settings: Settings, artifacts: Stores, seat: Seat | None) -> Executor:
     return make_executor(
         settings.home,
         porter=artifacts,
@@ -70,6 +73,8 @@ def _executor(settings: Settings, artifacts: Stores) -> Executor:
         container_engine=settings.container_engine,
         max_log_bytes=settings.max_log_bytes,
         max_parameter_bytes=settings.max_parameter_bytes,
+        shared=seat is not None,
+        may_start=seat.live if seat is not None else lambda: True,
     )
 
 
@@ -135,16 +140,17 @@ async def close_context(context: Context) -> None:
 
 async def resumable(context: Context) -> list[ActiveRun]:
     """Every run that is not final. One that cannot be read is ended, FAILED, and keeps no other from going on."""
-    found = []
-    for run_id in await context.read(rows.unfinished_runs):
-        try:
-            run = await load(context, run_id)
-        except Unavailable:
-            raise
-        except Exception as error:
-            log.exception("run %s cannot be taken up again", run_id)
-            await context.write(rows.quarantine_run, run_id, internal_error(error, ()), context.now())
-            continue
-        if run is not None:
-            found.append(run)
-    return found
+    loaded = [await load_or_end(context, run_id) for run_id in await context.read(rows.unfinished_runs)]
+    return [run for run in loaded if run is not None]
+
+
+async def load_or_end(context: Context, run_id: str) -> ActiveRun | None:
+    """The run as it was recorded; None when it is gone, or cannot be read and is ended for that, FAILED."""
+    try:
+        return await load(context, run_id)
+    except Unavailable:
+        raise
+    except Exception as error:
+        log.exception("run %s cannot be taken up again", run_id)
+        await context.write(rows.quarantine_run, run_id, internal_error(error, ()), context.now())
+        return None

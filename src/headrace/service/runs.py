@@ -31,6 +31,7 @@ from headrace.service.plans import Plans
 from headrace.service.requests import NewRun
 from headrace.service.roots import root_of
 from headrace.store import artifacts as artifact_rows
+from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.database import Connection
 from headrace.store.records import ArtifactRecord, ExperimentRecord, ListQuery, Page, RunRecord
@@ -62,7 +63,12 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     change = folded.change
     failpoint("create.before")
     await context.write(
-        rows.insert_run, record, change, pipeline_spec=source.pipeline_spec, platform_spec=source.platform_spec
+        rows.insert_run,
+        record,
+        change,
+        pipeline_spec=source.pipeline_spec,
+        platform_spec=source.platform_spec,
+        owner=context.owner,
     )
     failpoint("create.after")
     await loop.take(folded)
@@ -216,32 +222,33 @@ async def terminate(context: Context, loop: RunLoop, run_id: str) -> None:
 
 async def pause(context: Context, loop: RunLoop, run_id: str) -> None:
     """Raises Conflict RUN_FINAL for a run that has ended, RUN_CANCELING for one that is being cancelled."""
-    run = await _under_way(context, loop, run_id)
-    if run.state.cancel_requested:
+    state = await _under_way(context, loop, run_id)
+    if state.cancel_requested:
         raise Conflict(
             "The run is being cancelled: there is nothing left to hold back.",
             code="RUN_CANCELING",
-            state=run.state.state.value,
+            state=state.state.value,
         )
     await loop.post(run_id, PauseRequested(at=context.now()))
 
 
 async def resume(context: Context, loop: RunLoop, run_id: str) -> None:
     """Raises Conflict RUN_FINAL for a run that has ended, RUN_NOT_PAUSED for one that nobody has paused."""
-    run = await _under_way(context, loop, run_id)
-    if not run.state.paused:
-        raise Conflict(
-            f"The run is not paused: it is {run.state.state}.", code="RUN_NOT_PAUSED", state=run.state.state.value
-        )
+    state = await _under_way(context, loop, run_id)
+    if not state.paused:
+        raise Conflict(f"The run is not paused: it is {state.state}.", code="RUN_NOT_PAUSED", state=state.state.value)
     await loop.post(run_id, ResumeRequested(at=context.now()))
 
 
-async def _under_way(context: Context, loop: RunLoop, run_id: str) -> ActiveRun:
+async def _under_way(context: Context, loop: RunLoop, run_id: str) -> RunState:
     record = await get(context, run_id)
     run = loop.active(run_id)
+    if run is None and context.seat is not None and not record.state.final:
+        # Another server drives it.
+        run = await load(context, run_id)
     if record.state.final or run is None:
         raise Conflict(f"The run has ended already: it is {record.state}.", code="RUN_FINAL", state=record.state.value)
-    return run
+    return run.state
 
 
 async def retry(context: Context, loop: RunLoop, run_id: str) -> None:
@@ -249,8 +256,11 @@ async def retry(context: Context, loop: RunLoop, run_id: str) -> None:
     record = await get(context, run_id)
     if record.state not in (State.FAILED, State.CANCELED):
         raise _not_retryable(record.state)
+    if context.seat is not None and not await context.write(leases.claim_one, context.seat.server_id, run_id):
+        # Another server was asked the same a moment ago.
+        raise _not_retryable(State.RUNNING)
     run = await load(context, run_id)
-    if run is None or loop.active(run_id) is not None:
+    if run is None or loop.active(run_id) is not None or not run.state.state.final:
         raise _not_retryable(State.RUNNING)
     loop.revive(run)
     await loop.post(run_id, RetryRequested(at=context.now()))
@@ -287,15 +297,18 @@ async def _of(context: Context, record: RunRecord) -> ExperimentRecord | None:
 
 async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     """See `Service.delete_run`."""
-    await get(context, run_id)
+    record = await get(context, run_id)
     run = loop.drop(run_id)
+    elsewhere = context.seat is not None and run is None and not record.state.final
     try:
         gone = await context.write(_delete, run_id)
     except BaseException:
         if run is not None:
             await loop.resume(run)
         raise
-    await loop.forget(run_id, run)
+    if not elsewhere:
+        # The server that drives it finds it gone, and stops what it has going.
+        await loop.forget(run_id, run)
     await delete_content(context, gone)
     context.changes.notify((run_id,), ended=(run_id,))
 

@@ -7,6 +7,7 @@ acknowledged is on disk when they return.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from headrace.engine.model import Execution, Json
 from headrace.executors.port import Executor
@@ -29,13 +30,24 @@ from headrace.store.records import (
 )
 from headrace.wire.api import CacheList, ExecutionDetail, Explanation, ListChange, RunChange, RunExplanation, RunView
 
+if TYPE_CHECKING:
+    from headrace.service.sharing import Sharing
+
+
+async def _close(context: Context, loop: RunLoop, sharing: Sharing | None) -> None:
+    await loop.close()
+    if sharing is not None:
+        await sharing.close()
+    await close_context(context)
+
 
 class Service:
     """A running service over one data directory."""
 
-    def __init__(self, context: Context, loop: RunLoop) -> None:
+    def __init__(self, context: Context, loop: RunLoop, sharing: Sharing | None = None) -> None:
         self._context = context
         self._loop = loop
+        self._sharing = sharing
 
     @classmethod
     async def open(
@@ -49,22 +61,28 @@ class Service:
         Raises Unavailable: HOME_READ_ONLY, HOME_FULL, HOME_IN_USE (details: pid, url of who has it),
         HOME_NEWER (made by a newer version of Headrace).
         """
-        context = await open_context(settings, executor=executor, in_memory=in_memory)
+        context = await open_context(settings, executor=executor, in_memory=in_memory, drive=drive)
         loop = RunLoop(context)
+        sharing: Sharing | None = None
         try:
             await experiments.find_or_create(context, experiments.DEFAULT_NAME)
-            if drive:
+            if context.seat is not None and context.database.server is not None:
+                # Half a second to import with its driver, and only for those who use it.
+                from headrace.service.sharing import Sharing
+
+                sharing = Sharing(context, loop, context.seat, context.database.server)
+                await loop.start((), alone=False)
+                await sharing.start()
+            elif drive:
                 await loop.start(await resumable(context))
         except BaseException:
-            await loop.close()
-            await close_context(context)
+            await _close(context, loop, sharing)
             raise
-        return cls(context, loop)
+        return cls(context, loop, sharing)
 
     async def close(self) -> None:
         """Let go: attempts go on running and are adopted by the next `open`."""
-        await self._loop.close()
-        await close_context(self._context)
+        await _close(self._context, self._loop, self._sharing)
 
     # experiments -----------------------------------------------------------------------------
     async def create_experiment(self, *, name: str, description: str = "", namespace: str = "") -> ExperimentRecord:

@@ -72,4 +72,9 @@ class BadQuery(StoreError):
 
 
 class Stale(StoreError):
-    """The row has changed since it was read: somebody else drives this run."""
+    """Runs have changed since they were read, or are not ours to drive any more: somebody else drives them."""
+
+    def __init__(self, message: str, *, run_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        #: Which, as far as the database tells.
+        self.run_ids = run_ids

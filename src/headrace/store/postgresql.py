@@ -15,7 +15,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import asyncpg
@@ -122,17 +122,24 @@ class Postgresql:
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of its own on which others' notifications come in, and ours can go out. Raises Away."""
+    async def listening(
+        self, channel: str, heard: Callable[[str], None]
+    ) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, None]]]:
+        """Others' notifications come in, and by what is yielded ours go out. Raises Away, inside too."""
+        conn: Any = None
+
+        async def say(text: str) -> None:
+            await conn.execute("SELECT pg_notify($1, $2)", channel, text)
+
         try:
             conn = await self._connect()
-        except _ERRORS as error:
-            raise meaning_of(error) from None
-        try:
             await conn.add_listener(channel, lambda *said: heard(str(said[3])))
-            yield conn
+            yield say
+        except _ERRORS as error:
+            raise meaning_of(error) from error
         finally:
-            conn.terminate()
+            if conn is not None:
+                conn.terminate()
 
     # connections ------------------------------------------------------------------------------
 

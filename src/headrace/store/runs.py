@@ -16,6 +16,7 @@ from headrace.store.dialect import upsert
 from headrace.store.documents import decode_document, drop_unused, put_document
 from headrace.store.errors import Stale
 from headrace.store.experiments import STORAGE_WORDS
+from headrace.store.leases import Owner
 from headrace.store.queries import Key, Noun, fetch_page
 from headrace.store.records import ArtifactRecord, ListQuery, Page, Record, RunRecord
 from headrace.store.tables import (
@@ -24,6 +25,7 @@ from headrace.store.tables import (
     execution_artifacts,
     executions,
     experiments,
+    inbox,
     run_events,
     runs,
 )
@@ -89,6 +91,8 @@ class RunChangeSet(Record, frozen=True, kw_only=True):
     artifacts: tuple[ArtifactRecord, ...] = ()
     edges: tuple[ArtifactEdge, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
+    #: Letters that are acted on by this (`store.leases`).
+    letters: tuple[str, ...] = ()
 
 
 class Placed(Record, frozen=True, kw_only=True):
@@ -122,15 +126,17 @@ def insert_run(
     *,
     pipeline_spec: dict[str, Json],
     platform_spec: dict[str, Json] | None,
+    owner: Owner | None = None,
 ) -> None:
-    """A new run with all that its first events did to it."""
+    """A new run with all that its first events did to it; of several servers, `owner` drives it."""
     values = {name: getattr(record, name) for name in _PLAIN}
     values |= {"parameters": codec.encode(record.parameters), "version": change.base_version, "event_count": 0}
     values["document"] = put_document(conn, pipeline_spec, platform_spec)
+    values["lease_owner"] = None if owner is None else owner.server_id
     conn.execute(insert(runs).values(values | _moving(change)))
     mine = experiments.c.experiment_id == record.experiment_id
     conn.execute(update(experiments).where(mine).values(last_run_created_at=record.created_at))
-    commit_changes(conn, (change,))
+    commit_changes(conn, (change,), owner)
 
 
 _PLAIN = (
@@ -180,11 +186,25 @@ _UPDATE_RUN = (
 )  # fmt: skip
 
 
-def commit_changes(conn: Connection, changes: Sequence[RunChangeSet]) -> None:
-    """Write all these changes or, by raising, none. Raises Stale when a run has another version by now."""
-    updated = conn.execute(_UPDATE_RUN, [_run_row(change) for change in changes]).rowcount
-    if updated != len(changes):
-        raise Stale(f"{len(changes) - updated} of {len(changes)} runs changed behind the loop's back.")
+#: With several servers the last writer's place is kept, and a run that has ended is nobody's.
+_UPDATE_OWNED = _UPDATE_RUN.values(lease_owner=bindparam("new_owner"), place=bindparam("new_place"))
+
+
+def commit_changes(conn: Connection, changes: Sequence[RunChangeSet], owner: Owner | None = None) -> None:
+    """Write all these changes or, by raising, none.
+
+    Raises Stale when a run has another version by now or, of several servers, is not `owner`'s any more.
+    """
+    if conn.dialect.name == "sqlite":
+        updated = conn.execute(_UPDATE_RUN, [_run_row(change) for change in changes]).rowcount
+        if updated != len(changes):
+            raise Stale(f"{len(changes) - updated} of {len(changes)} runs changed behind the loop's back.")
+    else:
+        _lock(conn, changes, owner)
+        statement = _UPDATE_RUN if owner is None else _UPDATE_OWNED
+        conn.execute(statement, [_run_row(change) | _owned(change, owner) for change in changes])
+        if letters := [letter for change in changes for letter in change.letters]:
+            conn.execute(delete(inbox).where(inbox.c.inbox_id.in_(letters)))
     upsert(conn, executions, [row for change in changes for row in _execution_rows(change)], update=_MOVING_EXECUTION)
     events = [row for change in changes for row in _event_rows(change)]
     if events:
@@ -192,6 +212,34 @@ def commit_changes(conn: Connection, changes: Sequence[RunChangeSet]) -> None:
     insert_artifacts(conn, [artifact for change in changes for artifact in change.artifacts])
     insert_edges(conn, [edge for change in changes for edge in change.edges])
     put_entries(conn, [entry for change in changes for entry in change.cache_entries])
+
+
+def _lock(conn: Connection, changes: Sequence[RunChangeSet], owner: Owner | None) -> None:
+    """Hold these rows, in one order for everybody, if they are as they were. PostgreSQL does not count many updates."""
+    wanted = {change.run_id: change.base_version for change in changes}
+    rows = select(_r.run_id, _r.version).where(_r.run_id.in_(list(wanted))).order_by(_r.run_id).with_for_update()
+    mine = rows if owner is None else rows.where(_r.lease_owner == owner.server_id)
+    found = {row.run_id: row.version for row in conn.execute(mine).all()}
+    stale = tuple(run_id for run_id, version in wanted.items() if found.get(run_id) != version)
+    if stale:
+        raise Stale(f"{len(stale)} of {len(changes)} runs are driven by somebody else.", run_ids=stale)
+
+
+def _owned(change: RunChangeSet, owner: Owner | None) -> dict[str, Any]:
+    if owner is None:
+        return {}
+    return {"new_owner": None if change.state.state.final else owner.server_id, "new_place": owner.place}
+
+
+def are_recorded(conn: Connection, changes: Sequence[RunChangeSet]) -> bool:
+    """Whether the runs are, to the letter, what these changes make of them: an earlier try has committed them."""
+    rows = select(_r.run_id, _r.version, _r.event_count, _r.head).where(_r.run_id.in_([one.run_id for one in changes]))
+    found = {row.run_id: (row.version, row.event_count, row.head) for row in conn.execute(rows).all()}
+    return all(
+        found.get(one.run_id)
+        == (one.base_version + 1, one.first_seq + len(one.events), encode_header(one.state).decode())
+        for one in changes
+    )
 
 
 _MOVING_EXECUTION = ("state", "version", "body")
@@ -232,7 +280,7 @@ def quarantine_run(conn: Connection, run_id: str, error: Reason, at: float) -> N
         .where(_r.run_id == run_id)
         .values(
             state=State.FAILED.value, error=codec.encode(error), finished_at=at, state_history=history,
-            version=_r.version + 1,
+            version=_r.version + 1, lease_owner=None,
         )
     )  # fmt: skip
 
@@ -246,7 +294,7 @@ def delete_run(conn: Connection, run_id: str) -> None:
     """The run with its executions, events, edges and cache entries; its artifacts are the caller's to drop."""
     digest = conn.execute(select(_r.document).where(_r.run_id == run_id)).scalar()
     conn.execute(delete(cache_entries).where(cache_entries.c.run_id == run_id))
-    for table in (execution_artifacts, run_events, executions, runs):
+    for table in (inbox, execution_artifacts, run_events, executions, runs):
         conn.execute(delete(table).where(table.c.run_id == run_id))
     if digest is not None:
         drop_unused(conn, digest)

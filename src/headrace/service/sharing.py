@@ -1,0 +1,227 @@
+"""Servers that share a PostgreSQL: the lease renewed, runs of the dead taken over, letters read, news passed on.
+
+Each server drives its own runs by itself; this is all they have to do with each other. Notifications (LISTEN, NOTIFY)
+only make it quicker: everything is found by looking, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from headrace.engine.model import AnyEvent
+from headrace.service.active import ActiveRun
+from headrace.service.context import Context
+from headrace.service.errors import ServiceError
+from headrace.service.loop import RunLoop
+from headrace.service.opening import load_or_end
+from headrace.service.seat import Seat, clock
+from headrace.store import leases
+from headrace.store import runs as rows
+from headrace.store.errors import StoreError
+from headrace.store.postgresql import Postgresql
+
+log = logging.getLogger(__name__)
+
+_CHANNEL = "headrace"
+#: How often each server looks for letters and changes, if nobody tells it.
+LOOK_S = 1.0
+#: News goes out at most this often.
+_TELL_S = 0.03
+#: Ids in one notification: PostgreSQL takes 8000 bytes.
+_AT_ONCE = 200
+_CONNECT_AGAIN_S = 1.0
+#: How long who leaves a letter waits for it to be acted on; it will be in any case.
+_ANSWER_S = 3.0
+_SWEEP_S = 30.0
+
+
+class Sharing:
+    """What one server has to do with the others."""
+
+    def __init__(self, context: Context, loop: RunLoop, seat: Seat, server: Postgresql) -> None:
+        self._context = context
+        self._loop = loop
+        self._seat = seat
+        self._server = server
+        self._tasks: list[asyncio.Task[None]] = []
+        self._look = asyncio.Event()
+        self._news: dict[str, set[str]] = {"changed": set(), "letter": set()}
+        self._something = asyncio.Event()
+        #: Letters handed to the loop that are still in the inbox.
+        self._handed: set[str] = set()
+        #: Runs on which the loop and the database did not agree at the last look.
+        self._doubtful: set[str] = set()
+        self._versions: dict[str, int] = {}
+        self._swept_at = float("-inf")
+
+    async def start(self) -> None:
+        """Take a seat, and the first runs. Raises service errors."""
+        self._context.changes.tell = self._tell_changed
+        self._loop.forward = self.send
+        await self._sit_down()
+        await self._beat()
+        self._tasks = [
+            asyncio.create_task(self._forever(self._beat, self._seat.lease_s / 3)),
+            asyncio.create_task(self._forever(self._look_around, LOOK_S, self._look)),
+            asyncio.create_task(self._listen()),
+        ]
+
+    async def close(self) -> None:
+        """Leave the others what is ours, at once."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(StoreError):
+            await self._context.database.write(leases.resign, self._seat.server_id)
+
+    @staticmethod
+    async def _forever(step: Callable[[], Coroutine[Any, Any, None]], every_s: float, sooner: Any = None) -> None:
+        sooner = sooner or asyncio.Event()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(sooner.wait(), every_s)
+            sooner.clear()
+            try:
+                await step()
+            except (StoreError, ServiceError) as error:
+                log.warning("the other servers cannot be reached through the database: %s", error)
+            except Exception:
+                log.exception("in sharing the work with other servers")
+
+    # the lease --------------------------------------------------------------------------------
+
+    async def _sit_down(self) -> None:
+        self._seat.rename()
+        asked = clock()
+        await self._context.write(leases.enrol, self._seat.owner, lease_s=self._seat.lease_s)
+        self._seat.extend(asked)
+
+    async def _beat(self) -> None:
+        had_it, asked = self._seat.live(), clock()
+        if await self._context.write(leases.renew, self._seat.server_id, lease_s=self._seat.lease_s):
+            self._seat.extend(asked)
+            if not had_it:
+                # What was not started meanwhile.
+                await self._loop.resume_all()
+        else:
+            log.warning("this server gave no sign of life for too long; its runs have gone to others")
+            for run_id in self._loop.run_ids():
+                await self._loop.leave(run_id)
+            self._doubtful.clear()
+            self._handed.clear()
+            await self._sit_down()
+            self._swept_at = float("-inf")
+        for dead in await self._context.write(leases.bury):
+            log.warning("server %s gave no sign of life for too long; its runs go to others", dead)
+        await self._reconcile()
+        await self._claim()
+        if clock() - self._swept_at > _SWEEP_S:
+            await self._sweep()
+
+    async def _claim(self) -> None:
+        claims = await self._context.write(leases.claim, self._seat.server_id)
+        await self._take_over({claim.run_id: claim.place for claim in claims})
+
+    async def _take_over(self, places: dict[str, str | None]) -> None:
+        """Drive these, whose attempts are in those places."""
+        found: list[tuple[ActiveRun, bool]] = []
+        for run_id, place in places.items():
+            run = await load_or_end(self._context, run_id)
+            if run is not None and not run.state.state.final:
+                found.append((run, place not in (None, self._seat.place)))
+        if found:
+            await self._loop.take_over(found)
+
+    async def _reconcile(self) -> None:
+        """Loop and database agree on what is ours; what they differ in twice is put right."""
+        before = set(self._loop.run_ids())
+        held = await self._context.read(leases.held, self._seat.server_id)
+        doubtful = (before ^ held) & (self._loop.run_ids() ^ held)
+        wrong, self._doubtful = doubtful & self._doubtful, doubtful
+        for run_id in wrong - held:
+            await self._loop.leave(run_id)
+        ours = wrong & held
+        if not ours:
+            return
+        records = await self._context.read(rows.get_runs, sorted(ours))
+        over = [record.run_id for record in records if record.state.final]
+        if over:
+            await self._context.write(leases.give_back, self._seat.server_id, over)
+        places = await self._context.read(leases.places, sorted(ours - set(over)))
+        await self._take_over({run_id: place for run_id, place in places.items() if self._loop.active(run_id) is None})
+
+    async def _sweep(self) -> None:
+        """End attempts in this place that are nobody's any more: of runs that have ended, or went on elsewhere."""
+        there = {attempt.run_id for attempt in await self._context.executor.live()}
+        others = await self._context.read(leases.others_in, there, self._seat.owner)
+        orphaned = there - others - self._loop.run_ids()
+        if orphaned and self._seat.live():
+            await self._context.executor.keep_only(frozenset(), within=orphaned)
+        self._swept_at = clock()
+
+    # letters ----------------------------------------------------------------------------------
+
+    async def send(self, run_id: str, event: AnyEvent) -> None:
+        """Leave an event for the server that drives the run. Durable on return, and as a rule acted on."""
+        letter = await self._context.write(leases.send, run_id, event)
+        if letter is None:
+            return
+        self._look.set()
+        self._tell("letter", (run_id,))
+        until, pause = clock() + _ANSWER_S, 0.01
+        while clock() < until and await self._context.read(leases.is_waiting, letter):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    async def _look_around(self) -> None:
+        letters = await self._context.read(leases.received, self._seat.server_id)
+        for letter in letters:
+            if letter.inbox_id not in self._handed and self._loop.deliver(letter):
+                self._handed.add(letter.inbox_id)
+        self._handed &= {letter.inbox_id for letter in letters}
+        ids, everything = self._context.changes.wanted()
+        if ids or everything:
+            found = await self._context.read(leases.versions, ids, recent=everything)
+            changed = [run_id for run_id, version in found.items() if self._versions.get(run_id) != version]
+            self._versions = found
+            self._context.changes.heard(changed)
+
+    # news -------------------------------------------------------------------------------------
+
+    def _tell_changed(self, run_ids: Iterable[str]) -> None:
+        self._tell("changed", run_ids)
+
+    def _tell(self, what: str, run_ids: Iterable[str]) -> None:
+        self._news[what].update(run_ids)
+        self._something.set()
+
+    def _heard(self, said: str) -> None:
+        who, what, ids = said.split(" ", 2)
+        if who == self._seat.server_id:
+            return
+        if what == "changed":
+            self._context.changes.heard(ids.split(","))
+        else:
+            self._look.set()
+
+    async def _listen(self) -> None:
+        """Pass news on both ways, over a connection that may break at any time."""
+        while True:
+            with contextlib.suppress(StoreError):
+                async with self._server.listening(_CHANNEL, self._heard) as say:
+                    await self._speak(say)
+            await asyncio.sleep(_CONNECT_AGAIN_S)
+
+    async def _speak(self, say: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            for what, ids in self._news.items():
+                while ids:
+                    some = [ids.pop() for _ in range(min(_AT_ONCE, len(ids)))]
+                    await say(f"{self._seat.server_id} {what} {','.join(some)}")
+            await asyncio.sleep(_TELL_S)
