@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import unquote
@@ -15,6 +16,9 @@ from headrace.store import runs as run_rows
 from headrace.store.records import ArtifactRecord
 
 log = logging.getLogger(__name__)
+
+#: Between two looks at a log that another server writes.
+_FOLLOW_S = 0.3
 
 
 async def get_artifact(context: Context, artifact_id: str) -> ArtifactRecord:
@@ -116,7 +120,7 @@ async def read_log(
     if execution.kind is Kind.IMPORTER:
         return
     left = limit
-    async for chunk in context.executor.logs(attempt, offset=offset, follow=follow):
+    async for chunk in _log(context, attempt, offset, follow):
         if left is not None:
             chunk = chunk[:left]
             left -= len(chunk)
@@ -124,3 +128,20 @@ async def read_log(
             yield chunk
         if left == 0:
             return
+
+
+async def _log(context: Context, attempt: AttemptId, offset: int, follow: bool) -> AsyncIterator[bytes]:
+    """As the executor has it. Of an attempt that another server cares for, only the record says when it has ended."""
+    while True:
+        over = not follow or context.seat is None or await _has_ended(context, attempt)
+        async for chunk in context.executor.logs(attempt, offset=offset, follow=follow):
+            offset += len(chunk)
+            yield chunk
+        if over:
+            return
+        await asyncio.sleep(_FOLLOW_S)
+
+
+async def _has_ended(context: Context, attempt: AttemptId) -> bool:
+    found = await context.read(run_rows.find_execution, attempt.execution_id)
+    return found is None or all(one.state.final for one in found[1].attempts if one.number == attempt.number)
