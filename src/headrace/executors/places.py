@@ -144,8 +144,10 @@ class Place:
 class Places:
     """All attempts under one home."""
 
-    def __init__(self, home: Path, workspaces: Path | None = None) -> None:
+    def __init__(self, home: Path, workspaces: Path | None = None, *, shared: bool = False) -> None:
         self.root = home / "attempts"
+        #: Other servers write here too, so what cannot be read may be on its way.
+        self._shared = shared
         self._workspaces = workspaces or home / "workspaces"
         self._live = self.root / ".live"
         self._live.mkdir(parents=True, exist_ok=True)
@@ -186,10 +188,10 @@ class Places:
             run = mark.name.partition(".")[0]
             place = Place(self.root.joinpath(*mark.name.split(".")), self._workspaces / run)
             note = _read(str(mark), kind)
-            if note is None:
-                mark.unlink(missing_ok=True)  # cut off by a crash, so nothing had been started
-            else:
+            if note is not None:
                 yield note, place
+            elif not self._shared:
+                mark.unlink(missing_ok=True)  # cut off by a crash, so nothing had been started
 
 
 def _write(path: str, value: object) -> None:

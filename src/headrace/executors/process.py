@@ -92,7 +92,7 @@ class ProcessExecutor:
 
         Nothing is started while `may_start` says no.
         """
-        self._places = Places(home.absolute(), workspaces)
+        self._places = Places(home.absolute(), workspaces, shared=shared)
         self._makers = makers
         self._choose = choose
         self._porter = porter

@@ -24,7 +24,7 @@ from postgres import Postgres
 
 pytestmark = pytest.mark.anyio
 
-LEASE_S = 1.2
+LEASE_S = 2.0
 
 
 class Servers:
