@@ -269,7 +269,7 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
     await until(lambda: not drives(one, run_id), "it sees that the run is not its own")
     assert (await two.get_run(run_id)).version == version
     assert len(world.orders) == 1
-    assert world.let_go == {run_id}
+    await until(lambda: world.let_go == {run_id}, "it cares for its attempts no more")
     with pytest.raises(Stale):
         change = rows.RunChangeSet(run_id=run_id, base_version=version, state=stale.state, first_seq=99)
         await two._context.database.write(rows.commit_changes, [change], owner)
