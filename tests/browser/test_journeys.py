@@ -155,12 +155,39 @@ def test_a_failure_is_explained_at_the_top(page: Page, site: Site, failed: str, 
     expect(why).to_contain_text("train (#1 · depth=99")
     expect(why).to_contain_text("depth 99 is too deep")
     expect(why).to_contain_text("USER_EXCEPTION")
+    expect(why).to_contain_text(re.compile(r"at ephemeral_component\.py:\d+ in train"))
     picture(page, "failure")
     page.keyboard.press("n")
     panel = page.get_by_role("complementary", name="Task train")
     expect(panel).to_contain_text("It failed.")
+    expect(panel).to_contain_text("raise ValueError")
     why.get_by_role("button", name=re.compile("^train")).click()
     expect(page.get_by_role("log")).to_contain_text("ValueError: depth 99 is too deep")
+
+
+def test_a_code_leads_to_what_it_means(page: Page, site: Site, failed: str) -> None:
+    page.goto(f"{site.url}/runs/{failed}")
+    page.get_by_role("region", name="Why this run failed").get_by_role("link", name="USER_EXCEPTION").click()
+    expect(page.get_by_role("heading", name="USER_EXCEPTION")).to_be_visible()
+    expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+
+
+def test_what_a_task_waits_for_can_be_gone_to(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
+    gate = tmp_path / "gate"
+    first = site.run("gated", "The first of two", gate=str(gate))
+    page.goto(f"{site.url}/runs/{first}")
+    expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Running")
+    waits = page.get_by_role("list", name="What this run waits for")
+    expect(waits).to_contain_text("WAITING_FOR_UPSTREAM")
+    second = site.run("gated", "The second of two", gate=str(gate))
+    page.goto(f"{site.url}/runs/{second}?task=watch")
+    panel = page.get_by_role("complementary", name="Task watch")
+    expect(panel).to_contain_text("WAITING_FOR_SAME_TASK")
+    picture(page, "waiting")
+    panel.get_by_role("link", name="watch of The first of two").click()
+    expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("The first of two")
+    gate.touch()
+    site.server.finished(second)
 
 
 def test_results_are_drawn(page: Page, site: Site, finished: str, picture: Picture) -> None:

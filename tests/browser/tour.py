@@ -103,3 +103,13 @@ def tour(gate: str, settings: list[dict] = [{"depth": 3}, {"depth": 9}, {"depth"
 @dsl.pipeline(name="much")
 def much(megabytes: int):
     write_much(megabytes=megabytes)
+
+
+@dsl.component
+def follow():
+    print("after the gate")
+
+
+@dsl.pipeline(name="gated")
+def gated(gate: str):
+    follow().after(watch(gate=gate))

@@ -377,7 +377,7 @@ def ago(seconds: float) -> str:
 
 
 def _named(member: Member, run: ActiveRun | None) -> str:
-    return f"{member[1]} of run {run.record.display_name if run else member[0]}"
+    return f"{member[1]} of run {run.record.display_name if run else member[0][:8]}"
 
 
 def _expired(entry: CacheEntry, age: float, limit: float) -> Reason:

@@ -43,8 +43,14 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("@/features/run/page"), "RunPage"),
 });
 
+const code = createRoute({
+  getParentRoute: () => root,
+  path: "/codes/$code",
+  component: lazyRouteComponent(() => import("@/features/codes/page"), "CodePage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([home, runs, run]),
+  routeTree: root.addChildren([home, runs, run, code]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });

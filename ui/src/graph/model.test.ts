@@ -34,6 +34,8 @@ function execution(path: string, fields: Partial<ExecutionView> = {}): Execution
     attempts: [],
     retry_at: null,
     cached_from: null,
+    cache_miss: null,
+    waiting: null,
     reason: null,
     started_at: "2026-11-23T10:00:00Z",
     ended_at: "2026-11-23T10:00:02Z",

@@ -5,6 +5,7 @@ import styles from "./failure.module.css";
 import { lastLines } from "./log/model";
 import { type Failure, failuresOf } from "./model";
 import type { RunParts } from "./shared";
+import { FirstCause, ReasonCode } from "./why";
 
 const TAIL_BYTES = 4096;
 const SHOWN = 3;
@@ -22,7 +23,7 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
         <Mark shape="cross" tone="bad" size={18} />
         <div className={styles.body}>
           <p className={styles.title}>
-            The run failed <code className={styles.code}>{view.run.error.code}</code>
+            The run failed <ReasonCode code={view.run.error.code} />
           </p>
           <p className={styles.message}>{view.run.error.message}</p>
         </div>
@@ -41,9 +42,10 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
           <button type="button" className={styles.task} onClick={() => open(first)}>
             {first.label}
           </button>{" "}
-          failed <code className={styles.code}>{first.reason.code}</code>
+          failed <ReasonCode code={first.reason.code} />
         </p>
         <p className={styles.message}>{first.reason.message}</p>
+        <FirstCause executionId={first.execution.execution_id} />
         {first.execution.attempts.length > 0 && first.execution.kind === "TASK" && (
           <LastLines executionId={first.execution.execution_id} attempt={first.execution.attempts.length} />
         )}

@@ -34,6 +34,8 @@ export function anExecution(path: string, fields: Partial<ExecutionView> = {}): 
     attempts: [],
     retry_at: null,
     cached_from: null,
+    cache_miss: null,
+    waiting: null,
     reason: null,
     started_at: "2026-11-23T10:00:00.000Z",
     ended_at: "2026-11-23T10:00:10.000Z",

@@ -20,6 +20,7 @@ import { TaskPanel } from "./panel";
 import type { RunSearch, TabId } from "./search";
 import { TasksTab } from "./tasks-tab";
 import { TimelineTab } from "./timeline-tab";
+import { RunWaits } from "./why";
 
 const route = getRouteApi("/runs/$runId");
 
@@ -68,6 +69,7 @@ function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean })
   return (
     <div className={styles.page}>
       <Header run={view.run} now={now} lost={lost} />
+      <RunWaits run={view.run} change={change} />
       <FailureSummary {...shared} />
       <div className={styles.tabs}>
         <Tabs

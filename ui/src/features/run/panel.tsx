@@ -18,6 +18,7 @@ import styles from "./panel.module.css";
 import type { PanelId } from "./search";
 import type { RunParts } from "./shared";
 import { visualsOf } from "./viewers/model";
+import { Why } from "./why";
 
 const Visuals = lazy(() => import("./viewers/visuals"));
 const Code = lazy(() => import("./viewers/code"));
@@ -144,7 +145,7 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
         />
       </div>
       <div id="task-view" role="tabpanel" className={styles.body} data-flush={current === "logs"}>
-        {current === "overview" && <Overview {...props} detail={detail.data} />}
+        {current === "overview" && <Overview {...props} detail={detail.data} mark={mark} />}
         {current === "iterations" && <Iterations {...props} />}
         {current === "logs" &&
           (attempt > 0 ? (
@@ -184,29 +185,17 @@ function Overview({
   selection,
   index,
   detail,
+  mark,
   now,
   change,
-}: PanelProps & { execution: ExecutionView; detail: ExecutionDetail | undefined }) {
+}: PanelProps & { execution: ExecutionView; detail: ExecutionDetail | undefined; mark: string }) {
   const reason = reasonOf(execution);
-  const waiting =
-    execution.state === "PENDING" ? execution.attempts[execution.attempts.length - 1]?.waiting : null;
   const time = durationOf(execution, now);
   const iteration = execution.iteration !== null ? itemText(execution.item) : "";
   return (
     <>
       <p className={styles.lead}>{explain(execution)}</p>
-      {waiting && <p className={styles.why}>{waiting.message}</p>}
-      {reason && (
-        <div className={styles.reason} data-bad={execution.state === "FAILED"}>
-          <code>{reason.code}</code>
-          <p>{reason.message}</p>
-          {execution.state === "FAILED" && execution.attempts.length > 0 && execution.kind === "TASK" && (
-            <Button look="quiet" icon="right" onClick={() => change({ panel: "logs" })}>
-              Read the log
-            </Button>
-          )}
-        </div>
-      )}
+      <Why execution={execution} mark={mark} change={change} />
       <Section title="Facts">
         <Facts
           facts={[
