@@ -162,7 +162,9 @@ def _looking_up(subject: Subject, execution: Execution) -> Reason:
     noted = execution.cache.reason if execution.cache else None
     leader = subject.leaders.get(execution.path)
     if leader is not None and not (noted and (noted.details.get("run_id"), noted.details.get("path")) == leader):
-        where = f"{leader[1]} of this run" if leader[0] == subject.state.run_id else f"{leader[1]} of run {leader[0][:8]}"
+        where = (
+            f"{leader[1]} of this run" if leader[0] == subject.state.run_id else f"{leader[1]} of run {leader[0][:8]}"
+        )
         return Reason(
             code="WAITING_FOR_SAME_TASK",
             message=f"{where} is doing exactly the same; when it succeeds, its outputs serve here, too.",
