@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import platform
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from floor import CONCURRENCY, ENVIRONMENT, SHAPES, Floor, calibration
+from service import add_ended
 
 from headrace.wire.api import CreateRun
 from serving import KNOWS_WARM, Server, document, documents, fan, one, server, settings, submitted
@@ -179,12 +179,6 @@ def up(folder: Path, rounds: int) -> list[Fact]:
     ]
 
 
-_COPIES = """
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
-INSERT INTO runs ({names}) SELECT {values} FROM runs, n
-"""
-
-
 def restart(folder: Path, rounds: int) -> Fact:
     """A server over 100 runs under way, of 50 tasks each, and 10,000 that have ended."""
     home = folder / "restart"
@@ -193,13 +187,7 @@ def restart(folder: Path, rounds: int) -> Fact:
         for _ in range(100):
             started.client.create_run(CreateRun(document=text, caching=False))
         started.process.kill()
-    conn = sqlite3.connect(home / "headrace.db")
-    names = [row[1] for row in conn.execute("PRAGMA table_info(runs)")]
-    other = {"run_id": "lower(hex(randomblob(16)))", "state": "'SUCCEEDED'", "finished_at": "created_at"}
-    values = ", ".join(other.get(name, name) for name in names)
-    conn.execute(_COPIES.format(names=", ".join(names), values=values))
-    conn.commit()
-    conn.close()
+    add_ended(home / "headrace.db")
     times = []
     for _ in range(rounds):
         with server(settings(home, warm=KNOWS_WARM)) as started:

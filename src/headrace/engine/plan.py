@@ -19,7 +19,7 @@ from headrace.spec.document import Component, Dag, Document, ExecutorDefinition,
 #: How deep DAGs and loops may nest.
 MAX_DEPTH = 50
 #: How many executions one run may have.
-MAX_EXECUTIONS = 100_000
+MAX_EXECUTIONS = 200_000
 #: How many items one loop may have.
 MAX_LOOP_ITEMS = 100_000
 

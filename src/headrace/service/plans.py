@@ -11,6 +11,8 @@ from headrace.store import runs as rows
 from headrace.store.database import Connection
 
 _KEPT = 64
+#: Tasks that the kept plans may have in all: about a kilobyte of memory each.
+_KEPT_TASKS = 50_000
 
 
 class Plans:
@@ -36,6 +38,9 @@ class Plans:
     def _keep(self, digest: str, made: Plan) -> Plan:
         with self._lock:
             self._plans[digest] = made
-            while len(self._plans) > _KEPT:
+            while len(self._plans) > 1 and (len(self._plans) > _KEPT or self._tasks() > _KEPT_TASKS):
                 self._plans.popitem(last=False)
         return made
+
+    def _tasks(self) -> int:
+        return sum(len(made.document.components) + made.root.size for made in self._plans.values())
