@@ -145,7 +145,7 @@ class _Uvicorn(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
         deadline = self._loop.time() + _LAST_ANSWERS_S
-        while (self.server_state.connections or self.server_state.tasks) and self._loop.time() < deadline:
+        while (self.server_state.connections or self.server_state.tasks) and self._loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         for task in self.server_state.tasks:
             task.cancel()

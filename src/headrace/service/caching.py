@@ -180,7 +180,7 @@ class Cache:
         entries, lost_ids = await self._context.database.read(_read, [one.key for one in asked])
         answers = [None if entry is None else await self._usable(entry, lost_ids) for entry in entries]
         missing = [one for one, answer in zip(asked, answers, strict=True) if answer is None]
-        nearest = await self._context.database.read(_nearest, {_task_of(one) for one in missing})
+        nearest = await self._context.database.read(_nearest, {_task_of(one) for one in missing}) if missing else {}
         return [
             why_missed(told_parts(one.parts), nearest[_task_of(one)], self._context.now()) if answer is None else answer
             for one, answer in zip(asked, answers, strict=True)
