@@ -23,10 +23,8 @@ PRELOAD = "import sklearn.ensemble, sklearn.datasets, sklearn.model_selection, s
 COMPONENTS = """
 from {dsl} import dsl
 
-PACKAGES = {packages}
 
-
-@dsl.component(base_image="python:3.11", packages_to_install=PACKAGES)
+@dsl.component(base_image="python:3.11", {options})
 def load(cases: dsl.Output[dsl.Dataset]):
     import numpy as np
     from sklearn.datasets import load_breast_cancer
@@ -35,7 +33,7 @@ def load(cases: dsl.Output[dsl.Dataset]):
     np.savetxt(cases.path, np.column_stack([data.data, data.target]), delimiter=",")
 
 
-@dsl.component(base_image="python:3.11", packages_to_install=PACKAGES)
+@dsl.component(base_image="python:3.11", {options})
 def split(cases: dsl.Input[dsl.Dataset], training: dsl.Output[dsl.Dataset], testing: dsl.Output[dsl.Dataset]):
     import numpy as np
     from sklearn.model_selection import train_test_split
@@ -45,7 +43,7 @@ def split(cases: dsl.Input[dsl.Dataset], training: dsl.Output[dsl.Dataset], test
         np.savetxt(part.path, rows, delimiter=",")
 
 
-@dsl.component(base_image="python:3.11", packages_to_install=PACKAGES)
+@dsl.component(base_image="python:3.11", {options})
 def train(training: dsl.Input[dsl.Dataset], trees: int, model: dsl.Output[dsl.Model]):
     import joblib
     import numpy as np
@@ -56,7 +54,7 @@ def train(training: dsl.Input[dsl.Dataset], trees: int, model: dsl.Output[dsl.Mo
     joblib.dump(forest.fit(table[:, :-1], table[:, -1]), model.path)
 
 
-@dsl.component(base_image="python:3.11", packages_to_install=PACKAGES)
+@dsl.component(base_image="python:3.11", {options})
 def evaluate(model: dsl.Input[dsl.Model], testing: dsl.Input[dsl.Dataset]) -> float:
     import joblib
     import numpy as np
@@ -67,7 +65,7 @@ def evaluate(model: dsl.Input[dsl.Model], testing: dsl.Input[dsl.Dataset]) -> fl
     return float(roc_auc_score(table[:, -1], forest.predict_proba(table[:, :-1])[:, 1]))
 
 
-@dsl.component(base_image="python:3.11")
+@dsl.component(base_image="python:3.11", {light})
 def choose(scores: list) -> int:
     return max(range(len(scores)), key=scores.__getitem__)
 
@@ -84,19 +82,29 @@ def training():
 """
 
 
-def components(package: str, folder: Path, *, packages: bool = True) -> Any:
-    """The pipeline, written with `package` ("headrace" or "kfp"); its source goes into the folder, where it is read."""
-    words = {"dsl": package, "packages": REQUIREMENTS if packages else [], "settings": SETTINGS}
-    source = COMPONENTS
-    for name, value in words.items():
-        source = source.replace("{" + name + "}", str(value))
+def components(package: str, folder: Path) -> Any:
+    """The pipeline, written with `package` ("headrace" or "kfp"); its source goes into the folder, where it is read.
+
+    With kfp nothing is installed for a component: its local runner would do so again for every task.
+    """
+    if package == "kfp":
+        options = light = "install_kfp_package=False"
+    else:
+        options, light = f"packages_to_install={REQUIREMENTS}", ""
     path = folder / f"training_for_{package}.py"
-    path.write_text(source)
+    path.write_text(_filled(dsl=package, options=options, light=light, settings=str(SETTINGS)))
     sys.path.insert(0, str(folder))
     try:
         return __import__(path.stem).training
     finally:
         sys.path.remove(str(folder))
+
+
+def _filled(**words: str) -> str:
+    source = COMPONENTS
+    for name, word in words.items():
+        source = source.replace("{" + name + "}", word)
+    return source
 
 
 class _Plain:
@@ -120,7 +128,7 @@ class _Plain:
 
 def functions() -> dict[str, Callable[..., Any]]:
     """The plain functions by name."""
-    source = COMPONENTS.replace("from {dsl} import dsl", "").replace("{packages}", "[]").replace("{settings}", "()")
+    source = _filled(options="", light="", settings="()").replace("from {dsl} import dsl", "")
     names: dict[str, Any] = {"dsl": _Plain}
     exec(compile(source, "training", "exec"), names)
     return {name: names[name] for name in ("load", "split", "train", "evaluate", "choose")}
