@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import training
 from kfp import dsl, local
 
+LENGTH = {"one": 1, "chain20": 20, "fan200": 200}.get(sys.argv[1], 1)
+
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
 def nothing(value: int = 0) -> int:
@@ -29,7 +31,6 @@ def fan():  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     shape, folder = sys.argv[1], Path(sys.argv[2])
-    LENGTH = {"one": 1, "chain20": 20, "fan200": 200}.get(shape, 0)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "outputs"))
     job: Any = training.components("kfp", folder) if shape == "training" else fan if shape == "fan200" else chain
     job()

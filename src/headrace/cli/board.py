@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -39,6 +40,10 @@ class Board:
         self._groups = dict(_groups(view.graph, ""))
         self._executions: dict[str, ExecutionView] = {}
         self._told: set[tuple[str, str, int]] = set()
+        # Kept, not worked out: screens ask ten times a second, and a run may have 100,000 tasks.
+        self._active: dict[str, ExecutionView] = {}
+        self._loops: dict[str, ExecutionView] = {}
+        self._counts: Counter[str] = Counter()
 
     @property
     def tasks(self) -> list[ExecutionView]:
@@ -53,7 +58,12 @@ class Board:
     @property
     def active(self) -> list[ExecutionView]:
         """Tasks that have begun or wait for something of their own, oldest first."""
-        return [task for task in self.tasks if task.state not in FINAL and _in_hand(task)]
+        return list(self._active.values())
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many tasks are in each state."""
+        return Counter(self._counts)
 
     @property
     def failed(self) -> list[ExecutionView]:
@@ -64,8 +74,24 @@ class Board:
         """Take note of a change; the lines it is worth."""
         self.run = change.run
         for execution in change.executions:
-            self._executions[execution.execution_id] = execution
+            self._note(execution)
         return [line for execution in change.executions for line in self._lines(execution)]
+
+    def _note(self, execution: ExecutionView) -> None:
+        own = execution.execution_id
+        before = self._executions.get(own)
+        self._executions[own] = execution
+        if execution.kind == "LOOP":
+            self._loops[execution.path] = execution
+        if execution.kind not in ("TASK", "IMPORTER"):
+            return
+        if before is not None:
+            self._counts[before.state] -= 1
+        self._counts[execution.state] += 1
+        if execution.state not in FINAL and _in_hand(execution):
+            self._active[own] = execution
+        else:
+            self._active.pop(own, None)
 
     def label(self, execution: ExecutionView) -> str:
         """The task's name as its author knows it: `train[3]`, `inner/train`; groups have no name of their own."""
@@ -115,9 +141,8 @@ class Board:
 
     def _one_of_many(self, execution: ExecutionView) -> bool:
         parent = execution.parent
-        by_path = {known.path: known for known in self._executions.values() if known.kind == "LOOP"}
         while parent:
-            loop = by_path.get(_ITERATION.sub(r"\1", parent))
+            loop = self._loops.get(_ITERATION.sub(r"\1", parent))
             if loop is not None and (loop.iteration_count or 0) > MANY:
                 return True
             parent = parent.rpartition("/")[0]

@@ -7,7 +7,6 @@ import itertools
 import shutil
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import IO
@@ -119,11 +118,11 @@ class LiveScreen:
         return f"{self._paint.cyan(spin)} {text}"
 
     def _count(self, board: Board) -> str:
-        counts: Counter[str] = Counter(task.state for task in board.tasks)
+        counts = board.counts
         done = sum(counts[state] for state in FINAL)
         failed = f", {counts['FAILED']} failed" if counts["FAILED"] else ""
         running = len([task for task in board.active if task.attempts[-1].state == "RUNNING"])
-        waiting = len(board.tasks) - done - running
+        waiting = counts.total() - done - running
         return f"  {running} running, {waiting} waiting, {done} done{failed}"
 
 

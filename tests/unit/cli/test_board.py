@@ -130,3 +130,22 @@ def test_a_terminal_shows_what_goes_on_below_what_has_ended():
     with screen.going(board):
         pass
     assert stream.getvalue().endswith("\x1b[1F\x1b[0J")
+
+
+def test_counts_and_what_is_active_follow_each_change():
+    board = a_board()
+
+    def seen():
+        return {state: count for state, count in board.counts.items() if count}, [task.path for task in board.active]
+
+    waiting = an_execution("summarise", state="PENDING", attempts=[])
+    running = an_execution("summarise", state="RUNNING", attempts=[an_attempt()])
+    done = an_execution("summarise", state="SUCCEEDED", attempts=[an_attempt(state="SUCCEEDED")])
+    loop = an_execution("exit-handler-1/for-loop-2", state="RUNNING", kind="LOOP")
+    board.apply(a_change(waiting, loop))
+    assert seen() == ({"PENDING": 1}, [])
+    board.apply(a_change(running))
+    board.apply(a_change(running))
+    assert seen() == ({"RUNNING": 1}, ["summarise"])
+    board.apply(a_change(done))
+    assert seen() == ({"SUCCEEDED": 1}, [])
