@@ -19,6 +19,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from headrace.executors.codes import Code
@@ -63,6 +64,13 @@ class CodeFolders:
             if not place.is_dir():
                 await asyncio.to_thread(self._put, place, lambda part: _extract(_packed(entry, place.name), part))
         return place
+
+    @lru_cache(maxsize=64)  # noqa: B019 - there is one of these for each server
+    def names(self, place: Path | None) -> frozenset[str]:
+        """Top-level names of the modules in a folder of `get`."""
+        if place is None:
+            return frozenset()
+        return frozenset(name.partition(".")[0] for name in os.listdir(place))  # noqa: PTH208
 
     def _put(self, place: Path, fill: Callable[[Path], None]) -> None:
         """Beside its place and then moved there, so that it is whole wherever it is seen."""

@@ -32,7 +32,8 @@ from headrace.executors.refusal import Refusal
 from headrace.executors.slots import Slots
 from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
-from headrace.executors.work import Kept, Launched, Maker
+from headrace.executors.warm import SWITCHED_OFF, Born, WarmStarts, imports_told
+from headrace.executors.work import Kept, Launched, Maker, Work
 from headrace.executors.workspace import uses_workspace
 from headrace.failpoints import failpoint
 
@@ -56,6 +57,9 @@ class _Attempt:
         #: The process that took the claim, once there is one.
         self.claim = processes.read_claim(place.claim)
         self.kept: Kept | None = None
+        #: What it was started as, if by us, and the process if a parent has forked it.
+        self.work: Work | None = None
+        self.born: Born | None = None
         #: Set when its main process has ended.
         self.ended = asyncio.Event()
         #: Set when its last report is made.
@@ -87,6 +91,8 @@ class ProcessExecutor:
         workspaces: Path | None = None,
         shared: bool = False,
         may_start: Callable[[], bool] = lambda: True,
+        warm_starts: bool = True,
+        warm_patience_s: float = 0.0,
     ) -> None:
         """`shared`: other servers may be at work in `home` too, and only what is asked of us is ours.
 
@@ -97,6 +103,7 @@ class ProcessExecutor:
         self._choose = choose
         self._porter = porter
         self._slots = Slots(max_parallel)
+        self.warm = WarmStarts(home.absolute(), "" if warm_starts else SWITCHED_OFF, warm_patience_s)
         self._confinement = Confinement.here(home.absolute())
         self._stop_grace_s = stop_grace_s
         self._max_log_bytes = max_log_bytes
@@ -216,6 +223,7 @@ class ProcessExecutor:
         for known in self._attempts.values():
             known.over.set()
         self._confinement.close()
+        self.warm.close()
         self._reports.put_nowait(None)
 
     # an attempt's life ------------------------------------------------------------------------
@@ -320,7 +328,8 @@ class ProcessExecutor:
                 await asyncio.sleep(_LEASE_LOOK_S)
             joins = self._confinement.make(group, limits)
             failpoint("spawn.before")
-            pid = spawn(place, work.argv, work.env, joins, work.request)
+            known.work, known.born = work, await self.warm.start(work, place, joins)
+            pid = known.born.pid if known.born else spawn(place, work.argv, work.env, joins, work.request)
             failpoint("spawn.after")
         except BaseException:
             if group is not None:
@@ -345,14 +354,14 @@ class ProcessExecutor:
         known.family = _family(claim, known.place, kept, seen_alive=ours or processes.alive(claim))
         timer = None
         try:
-            if processes.alive(claim):
+            if known.born is not None or processes.alive(claim):
                 began = time.time() if ours else processes.started_at(claim)
                 self._say(known, Started(attempt=known.id, at=began))
                 timer = self._set_timer(known, began)
                 self._keep_patrol()
                 if known.stop_requested:
                     self._stop(known)
-                await processes.ended(claim.pid)
+                await (known.born.ended() if known.born else processes.ended(claim.pid))
         finally:
             self._slots.give()
             if timer is not None:
@@ -363,14 +372,15 @@ class ProcessExecutor:
                 # It was ended before it could begin.
                 known.ended.set()
                 return await self._finish(known, claim, known.family, kept)
-            processes.reap(claim.pid)
+            _let_go(known, claim)
             told = log_end(known.place.log)
             raise Refusal(Code.LAUNCH_FAILED, f"The attempt's supervisor could not begin. {told}")
         if taken != claim:
             # An earlier server's supervisor was quicker than ours, which has stepped back.
-            processes.reap(claim.pid)
+            _let_go(known, claim)
             self._slots.overdraw()
             return await self._watch(known, taken, kept)
+        await processes.exit_written(known.place.claim, claim)
         known.ended.set()
         return await self._finish(known, claim, known.family, kept)
 
@@ -382,9 +392,11 @@ class ProcessExecutor:
         if exit_status(known.place) is None or not family.is_surely_gone():
             await asyncio.to_thread(sweep, family)
         # Only now: until it is waited for, its number, and its session's, is nobody else's.
-        processes.reap(claim.pid)
+        _let_go(known, claim)
         if known.grace_until is not None or exit_status(known.place) is None:
             await maker.remove(kept)
+        if known.work is not None and known.work.warm:
+            self.warm.learn(known.work, list(imports_told(known.place)))
         if _is_quick(known):
             return self._judge(known, claim, kept)
         return await asyncio.to_thread(self._judge, known, claim, kept)
@@ -509,6 +521,15 @@ async def _until_gone(family: Family, until: float) -> None:
         if not await asyncio.to_thread(family.members):
             return
         await asyncio.sleep(0.05)
+
+
+def _let_go(known: _Attempt, claim: Claim) -> None:
+    """Its first process has ended and all that it left has been looked at."""
+    if known.born is not None:
+        known.born.reap()
+        known.born = None
+    else:
+        processes.reap(claim.pid)
 
 
 def _is_quick(known: _Attempt) -> bool:

@@ -115,6 +115,18 @@ def read_exit(path: Path) -> int | None:
         return None
 
 
+async def exit_written(path: Path, claim: Claim) -> None:
+    """Wait until whoever watches over an ended process has written down how it ended, or is gone itself.
+
+    A process that was forked by a parent stays until its parent has done that; one with a supervisor is the supervisor.
+    """
+    for _ in range(_LOOKS):
+        stat = stat_of(claim.pid)
+        if read_exit(path) is not None or stat is None or stat.started != claim.started or stat.parent == os.getpid():
+            return
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
+
+
 async def settled_claim(path: Path, tag: str) -> Claim | None:
     """As `read_claim`, but waits for a supervisor that has taken the claim and not written it yet."""
     while (claim := read_claim(path)) == PARTIAL:

@@ -20,12 +20,16 @@ from headrace.executors.executor_input import executor_input, paths_by_uri
 from headrace.executors.places import Place
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_variables
+from headrace.executors.warm import place_of_imports
 from headrace.executors.work import REQUEST, Kept, Work, task_environment
 from headrace.executors.workspace import make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry, recognise
 
 #: Prints show at once; a crash of the interpreter leaves a traceback; a real `kfp` loads only its runtime half.
 PYTHON_VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "_KFP_RUNTIME": "true"}
+#: A task's variable that keeps it from being started warm.
+SWITCH = "HEADRACE_WARM_STARTS"
+_OFF = ("off", "0", "false", "no")
 RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
 
 
@@ -55,12 +59,15 @@ class PythonMaker:
             outputs=place.outputs,
             outcome=str(place.outcome),
             code=str(code or ""),
+            imports=place_of_imports(place),
         )
         own = render_variables(container, document, order.facts, paths_by_uri(order, place.outputs, place.handed))
         work = Work(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), REQUEST),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
             request=request,
+            warm=own.get(SWITCH, "on").lower() not in _OFF and "run_notebook" not in entry.source,
+            own_modules=self._code.names(code),
         )
         around = self._around(entry)
         return work, Kept(
@@ -115,6 +122,7 @@ def request_of(
     outputs: Path,
     outcome: str,
     code: str,
+    imports: str = "",
 ) -> bytes:
     """What the runtime reads; paths are as the component sees them."""
     request = {
@@ -123,6 +131,7 @@ def request_of(
         "function": entry.function,
         "outcome": outcome,
         "code": code,
+        "imports": imports,
         "root": {"uri": order.artifact_prefix, "path": str(outputs)},
         "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in place.problems.items()},
     }

@@ -29,6 +29,8 @@ def make_executor(
     workspaces: Path | None = None,
     shared: bool = False,
     may_start: Callable[[], bool] = lambda: True,
+    warm_starts: bool = True,
+    warm_patience_s: float = 0.0,
 ) -> ProcessExecutor:
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
@@ -53,6 +55,8 @@ def make_executor(
         workspaces=workspaces,
         shared=shared,
         may_start=may_start,
+        warm_starts=warm_starts,
+        warm_patience_s=warm_patience_s,
     )
 
 

@@ -30,6 +30,7 @@ read -r stat < /proc/$$/stat; read -r boot < /proc/sys/kernel/random/boot_id
 set -C; printf '%s\\n%s\\n' "$stat" "$boot" 2>/dev/null > "$1/claim" || exit 75; set +C
 trap : TERM INT HUP
 cd "$1/work" || exit 74
+unset OLDPWD
 place=$1; shift
 (
   while [ "$1" != -- ]; do

@@ -32,6 +32,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     #: What the command can read at `REQUEST`, once.
     request: bytes = b""
+    #: Whether it is our runtime, which a parent can fork as well (see `warm`).
+    warm: bool = False
+    #: Top-level names of the modules that it brings itself: it must find these and no others.
+    own_modules: frozenset[str] = frozenset()
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

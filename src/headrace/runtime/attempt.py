@@ -1,8 +1,9 @@
 """One attempt of a Python component, from its request to its outputs.
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
-`source` (a Python file), `function` (a name in it), `outcome` (where to tell of a failure) and `code` (the folder of
-the user's own modules, if the component brings any).
+`source` (a Python file), `function` (a name in it), `outcome` (where to tell of a failure), `code` (the folder of
+the user's own modules, if the component brings any) and `imports` (where to tell of modules that were loaded, if
+anybody wants to know).
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ def main(request_path: str) -> NoReturn:
         request = plain.loads(file.read())
     if request_path.startswith("/dev/fd/"):
         os.close(int(request_path[len("/dev/fd/") :]))
-    leave(run(request), request)
+    known = len(sys.modules)
+    status = run(request)
+    tell_imports(request, known)
+    leave(status, request)
 
 
 def run(request: dict[str, Any]) -> int:
@@ -45,11 +49,33 @@ def run(request: dict[str, Any]) -> int:
     return 1
 
 
-def leave(status: int, request: dict[str, Any]) -> NoReturn:
+def tell_imports(request: dict[str, Any], known: int) -> None:
+    """Tell which modules of the environment were loaded after the first `known` ones, in their order."""
+    path, new = request.get("imports"), list(sys.modules)[known:]
+    names = [name for name in new if _is_installed(name)] if path else []
+    if path and names:
+        try:
+            with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write("\n".join(names))
+        except OSError:
+            pass
+
+
+def _is_installed(name: str) -> bool:
+    """Whether importing it by this name again would find the same, whoever asks."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    origin = getattr(spec, "origin", None)
+    if spec is None or spec.name != name or not isinstance(origin, str):
+        return False
+    return origin in ("built-in", "frozen") or origin.startswith((f"{sys.prefix}/", f"{sys.base_prefix}/"))
+
+
+def leave(status: int, request: dict[str, Any], claim: str = "") -> NoReturn:
     """End the interpreter as it would end by itself, but for taking apart what is not the user's.
 
     In Python's order: threads are waited for, `atexit` is heard, what the user's own modules hold is let go of (so
-    that files are flushed and finalizers run), streams are flushed.
+    that files are flushed and finalizers run), streams are flushed. With `claim`, the process that has taken it adds
+    its status.
     """
     import atexit
 
@@ -68,6 +94,9 @@ def leave(status: int, request: dict[str, Any]) -> NoReturn:
             pass
         except OSError:
             status = status or 120  # Python's own status for it
+    if claim and os.getpid() == os.getsid(0):
+        with open(claim, "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(f"exit {status}\n")
     os._exit(status)
 
 

@@ -1,4 +1,5 @@
 """Runs one Python component. Started by file path: `python …/headrace/runtime/main.py REQUEST`.
+With `--parent FD` instead, it becomes a parent of warm starts.
 
 This file is compiled anew by every start, so it holds next to nothing: `names` says what a task finds under our
 names, `attempt` does the work.
@@ -24,6 +25,10 @@ def main() -> int:
     sys.path[0] = os.getcwd()  # noqa: PTH109 - was this file's directory, which must not shadow the user's modules
     add_names()
 
+    if sys.argv[1] == "--parent":
+        from headrace.runtime import parent
+
+        return parent.main(int(sys.argv[2]))
     from headrace.runtime import attempt
 
     return attempt.main(sys.argv[1])

@@ -15,7 +15,9 @@ from headrace.executors.select import make_executor
 
 async def main(home: Path, orders: Path, kind: str) -> None:
     store = LocalStore(home / "artifacts")
-    executor = make_executor(home, porter=store, max_parallel=2, containers_only=kind == "container")
+    executor = make_executor(
+        home, porter=store, max_parallel=2, containers_only=kind == "container", warm_starts=kind == "warm"
+    )
     for order in msgspec.json.decode(orders.read_bytes(), type=list[LaunchOrder]):
         await executor.launch(order)
     async for report in executor.reports():

@@ -31,7 +31,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> str:
     return "podman"
 
 
-@pytest.fixture(params=["process", pytest.param("container", marks=[pytest.mark.container, pytest.mark.slow])])
+@pytest.fixture(params=["process", "warm", pytest.param("container", marks=[pytest.mark.container, pytest.mark.slow])])
 def kind(request: pytest.FixtureRequest) -> str:
     """Which implementation this test is about."""
     if request.param == "container":
@@ -55,13 +55,16 @@ def executor_over(kind: str, environments: Path) -> Callable[..., Any]:
             **changes,
         }
         containers = kind == "container"
+        options = {"warm_starts": kind == "warm", "warm_patience_s": 60, **options}
         return make_executor(home, containers_only=containers, **options)
 
     return make
 
 
 @pytest.fixture
-async def open_watch(executor_over: Callable[..., Any]) -> AsyncIterator[Callable[..., Watch]]:
+async def open_watch(
+    executor_over: Callable[..., Any], request: pytest.FixtureRequest
+) -> AsyncIterator[Callable[..., Watch]]:
     """Makes watched executors that are closed in the end."""
     opened: list[Watch] = []
 
@@ -72,6 +75,8 @@ async def open_watch(executor_over: Callable[..., Any]) -> AsyncIterator[Callabl
     yield make
     for watch in opened:
         await watch.close()
+        # Else this would be a second run of the suite with cold starts.
+        assert watch.executor.warm.declined == 0 or request.node.get_closest_marker("cold_too")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ async def test_deed(name, home, open_watch, order):
     await prove(DEEDS[name], home, open_watch, order)
 
 
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 @pytest.mark.parametrize("name", PROCESS_DEEDS)
 async def test_deed_of_a_process(name, kind, home, open_watch, order):
     await prove(PROCESS_DEEDS[name], home, open_watch, order)

@@ -55,7 +55,7 @@ async def test_it_is_there_and_unpacked_once(kind, home, open_watch, component):
         assert isinstance(end, Succeeded), end
         said.add(end.parameters["Output"])
     (folder,) = (home / "code").iterdir()
-    where = f"{folder}/helper.py" if kind == "process" else "/headrace/code/helper.py"
+    where = f"{folder}/helper.py" if kind != "container" else "/headrace/code/helper.py"
     assert said == {f"FROM A FILE! {where}"}
     assert (folder / "pkg" / "words.txt").stat().st_mode & 0o777 == 0o444
     again = open_watch(home)
@@ -113,7 +113,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("packed", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 async def test_hostile_archives_fail_the_attempt_and_leave_nothing(
     packed, kind, home, open_watch, component, monkeypatch
 ):
@@ -134,7 +134,7 @@ async def test_hostile_archives_fail_the_attempt_and_leave_nothing(
 
 
 @pytest.mark.parametrize("text", ["%%%", base64.b64encode(gzip.compress(a_tar(**{"helper.py": b"evil"}))).decode()])
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 async def test_an_archive_under_anothers_digest_is_not_taken(text, kind, home, open_watch, component):
     watch = open_watch(home)
     asked = ordered(component, args=[*component.args[:4], MARK + text])

@@ -39,7 +39,7 @@ def index(tmp_path: Path) -> str:
 USES = "def f() -> str:\n    import tiny_thing\n    return tiny_thing.SAYS"
 
 
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 async def test_the_same_packages_are_installed_once(kind, home, open_watch, order, index):
     watch = open_watch(home)
     same = {"packages": ("tiny-thing==1.0", "--no-index", index), "gives": {"Output": "STRING"}}
@@ -59,7 +59,7 @@ async def test_the_same_packages_are_installed_once(kind, home, open_watch, orde
     assert "BUILDING_ENVIRONMENT" in [r.reason.code for r in watch.of(first.attempt) if isinstance(r, Waiting)]
 
 
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 @pytest.mark.parametrize("package", ["no-such-package-anywhere", "tiny-thing==2.0"])
 async def test_a_package_that_does_not_exist(package, kind, home, open_watch, order, index):
     watch = open_watch(home)

@@ -1,0 +1,401 @@
+"""Warm starts: forks an attempt's process from a Python that has imported what it will need (`runtime.parent`).
+
+There is one parent for each interpreter with its environment variables, since modules read these when they are loaded.
+It imports what earlier attempts of that interpreter were seen to import; what is new is in the next generation, which
+takes over when it is ready. Everything here is a short cut: `start` answers None whenever there is no parent that can
+do it at once, and the attempt is started cold. That is safe also when a parent was asked and did not answer, since of
+all processes that may yet begin, one gets the attempt's claim.
+
+Parents end with the socket that they were given, so with this process, but not before their last child.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from headrace.executors import processes
+from headrace.executors.places import Place
+from headrace.executors.processes import TAG
+from headrace.executors.work import Work
+
+#: Libraries that do not bear a fork once they are loaded, or that keep handles to devices: never imported ahead.
+NEVER = frozenset(
+    word
+    for line in (
+        "torch tensorflow jax jaxlib grpc cupy cudf rmm pycuda numba onnxruntime paddle mxnet triton ray pyspark",
+        "polars deltalake lance duckdb pyarrow gevent uvloop",
+    )
+    for word in line.split()
+)
+#: Parents at once; the one that was idle longest goes first.
+_MOST_PARENTS = 4
+#: Forks after which a parent is replaced, whatever it has gathered.
+_MOST_FORKS = 2000
+_IDLE_S = 600.0
+#: An attempt waits so long for a parent that has nothing to import; as long as its own start would take.
+_PATIENCE_S = 0.25
+#: No parent that is well takes so long to fork.
+_ANSWER_S = 5.0
+SWITCHED_OFF = "They are switched off (setting warm_starts)."
+_MOST_MODULES = 5000
+_MARK_LENGTH = 1024
+#: Parents that were let go of, and perhaps have not ended yet.
+_let_go: set[int] = set()
+_log = logging.getLogger(__name__)
+
+
+class Learned(msgspec.Struct, kw_only=True):
+    """What is known of an interpreter: `imports.json` in its environment."""
+
+    #: Modules that attempts have imported, in the order in which they came.
+    modules: list[str] = []
+    #: Top-level names after which a parent was not fit to fork.
+    never: list[str] = []
+
+
+class Born:
+    """A process that a parent has forked."""
+
+    def __init__(self, parent: _Parent, pid: int) -> None:
+        self._parent = parent
+        self.pid = pid
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def tell_ended(self) -> None:
+        """It has, or nobody can tell any more."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def ended(self) -> None:
+        """Wait until it has ended and that is written down, or its parent is gone."""
+        await self._ended
+        if self._parent.is_gone:
+            await processes.ended(self.pid)
+
+    def reap(self) -> None:
+        """Its number may be given to others now."""
+        self._parent.reap(self.pid)
+
+
+class WarmStarts:
+    """All parents of one executor. `why_not` says why there are none, "" when there may be."""
+
+    def __init__(self, home: Path, why_not: str = "", patience_s: float = 0.0) -> None:
+        """Attempts wait `patience_s` for a parent that is not ready; by default only while that costs nothing."""
+        self._said = home / "warm.log"
+        self.why_not = why_not or _unfit()
+        self._patience_s = patience_s
+        #: How many attempts were forked, and how many that could have been were not.
+        self.forked = self.declined = 0
+        self._lines: dict[bytes, _Line] = {}
+
+    async def start(self, work: Work, place: Place, joins: Sequence[str]) -> Born | None:
+        """Fork the attempt's process; None when it is to be started cold."""
+        if self.why_not or not work.warm or len(place.tag) > _MARK_LENGTH:
+            return None
+        parent = await self._line(work).parent(work)
+        born = None
+        if parent is not None and parent.top_level.isdisjoint(work.own_modules):
+            born = await parent.fork(place, joins, work.request)
+        self.forked += born is not None
+        self.declined += born is None
+        return born
+
+    def learn(self, work: Work, modules: list[str]) -> None:
+        """An attempt has imported these."""
+        if not self.why_not and work.warm:
+            self._line(work).learn(modules)
+
+    def close(self) -> None:
+        """Let go of all parents: they end with their last child."""
+        for line in self._lines.values():
+            line.abandon()
+        self._lines.clear()
+
+    def _line(self, work: Work) -> _Line:
+        key = msgspec.json.encode([work.argv[:2], sorted(work.env.items())])
+        line = self._lines.pop(key, None) or _Line(self._said, self._patience_s)
+        self._lines[key] = line  # the last one is the one used last
+        now = time.monotonic()
+        for other, known in list(self._lines.items())[:-1]:
+            if len(self._lines) > _MOST_PARENTS or now - known.used_at > _IDLE_S:
+                known.close()
+                del self._lines[other]
+        line.used_at = now
+        return line
+
+
+class _Line:
+    """The parents of one interpreter with its variables: the one in use, and perhaps its successor."""
+
+    def __init__(self, log: Path, patience_s: float) -> None:
+        self._log = log
+        self._patience_s = patience_s
+        self.used_at = 0.0
+        self._asked = 0
+        self._learned: Learned | None = None
+        self._notes = Path()
+        self._current: _Parent | None = None
+        self._next: asyncio.Task[None] | None = None
+        #: How many modules were known to the last parent that was started.
+        self._taught = -1
+        self._broken = False
+
+    async def parent(self, work: Work) -> _Parent | None:
+        """One that is ready. The first attempt does not wait for a parent that has much to import, nor asks for it."""
+        self._asked += 1
+        learned = self._recall(work)
+        current = self._current
+        if current is not None and (not current.is_usable or current.forks >= _MOST_FORKS):
+            current.close()
+            self._current, self._taught = None, -1
+        patience_s = self._patience_s or (0.0 if learned.modules else _PATIENCE_S)
+        is_wanted = self._asked > 1 or patience_s > 0
+        if is_wanted and not self._broken and self._next is None and self._taught < len(learned.modules):
+            self._next = asyncio.create_task(self._raise(work, learned))
+        if self._current is None and self._next is not None and patience_s > 0:
+            await asyncio.wait([self._next], timeout=patience_s)
+        return self._current
+
+    def learn(self, modules: list[str]) -> None:
+        """Remember what an attempt has imported, for the next parent."""
+        learned = self._learned
+        if learned is None:
+            return
+        known = set(learned.modules)
+        new = [name for name in modules if name not in known and name.partition(".")[0] not in NEVER]
+        if new and len(known) + len(new) <= _MOST_MODULES:
+            learned.modules.extend(new)
+            self._keep(learned)
+
+    def close(self) -> None:
+        """Let go of both."""
+        if self._next is not None:
+            self._next.cancel()
+        if self._current is not None:
+            self._current.close()
+        self._current = None
+
+    def abandon(self) -> None:
+        """Let go of both at once."""
+        current = self._current
+        self.close()
+        if current is not None:
+            current.abandon()
+
+    async def _raise(self, work: Work, learned: Learned) -> None:
+        """Start a parent, and let it take over once it is ready."""
+        parent = None
+        try:
+            self._taught = len(learned.modules)
+            parent = _Parent(work, self._log)
+            unfit = await parent.prepare(learned.modules, NEVER | set(learned.never))
+            if unfit is None:
+                if self._current is not None:
+                    self._current.close()
+                self._current, parent = parent, None
+            elif unfit:
+                learned.never = sorted({*learned.never, *unfit})
+                self._keep(learned)
+                self._taught = -1
+            else:
+                self._broken = True
+        except OSError as error:
+            _log.warning("no warm starts of %s: %s", work.argv[0], error)
+            self._broken = True
+        finally:
+            if parent is not None:
+                parent.close()
+            self._next = None
+
+    def _recall(self, work: Work) -> Learned:
+        if self._learned is None:
+            self._notes = Path(work.argv[0]).parent.parent / "imports.json"
+            self._learned = Learned()
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                self._learned = msgspec.json.decode(self._notes.read_bytes(), type=Learned)
+        return self._learned
+
+    def _keep(self, learned: Learned) -> None:
+        with contextlib.suppress(OSError):
+            part = self._notes.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(msgspec.json.encode(learned))
+            part.replace(self._notes)
+
+
+class _Parent:
+    """The connection to one parent."""
+
+    def __init__(self, work: Work, log: Path) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._pid = _spawn(work, log, theirs.fileno())
+        ours.setblocking(False)
+        self._socket = ours
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(ours, self._hear)
+        self._sending = asyncio.Lock()
+        self._heard = b""
+        self._number = 0
+        self._asked: dict[int, asyncio.Future[int]] = {}
+        self._born: dict[int, Born] = {}
+        self._ready: asyncio.Future[list[str] | None] = self._loop.create_future()
+        self.is_gone = False
+        self.is_usable = True
+        self.forks = 0
+        #: Top-level names of all it has loaded.
+        self.top_level: frozenset[str] = frozenset()
+
+    async def prepare(self, modules: list[str], never: frozenset[str]) -> list[str] | None:
+        """Let it import; None when it is ready to fork, else because of which top-level names it is not."""
+        await self._send(b"P", msgspec.json.encode({"modules": modules, "never": sorted(never)}))
+        return await self._ready
+
+    async def fork(self, place: Place, joins: Sequence[str], request: bytes) -> Born | None:
+        """Ask for a child; None when there was no answer, or that there will be none."""
+        if not self.is_usable:
+            return None
+        self._number += 1
+        self.forks += 1
+        number, answer = self._number, self._loop.create_future()
+        self._asked[number] = answer
+        head = msgspec.json.encode({"number": number, "place": place.tag, "joins": list(joins)})
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._send(b"S", head[:-1] + b',"request":' + request + b"}")
+                pid = await answer
+        except (TimeoutError, OSError):
+            self.close()
+            return None
+        finally:
+            self._asked.pop(number, None)
+        return self._born[pid] if pid else None
+
+    def reap(self, pid: int) -> None:
+        """Let a child that has ended go."""
+        self._born.pop(pid, None)
+        with contextlib.suppress(OSError):
+            body = str(pid).encode()
+            self._socket.send(b"R" + len(body).to_bytes(4, "big") + body)
+        if not self.is_usable:
+            self.close()
+
+    def close(self) -> None:
+        """Ask for no more; it ends with its last child."""
+        self.is_usable = False
+        if not self._born and not self._asked:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of it at once. Its children live on, and it lives as long as they do."""
+        if self.is_gone:
+            return
+        self.is_gone, self.is_usable = True, False
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_result(0)
+        if not self._ready.done():
+            self._ready.set_result([])
+        for born in self._born.values():
+            born.tell_ended()
+        _let_go.add(self._pid)
+
+    async def _send(self, kind: bytes, body: bytes) -> None:
+        async with self._sending:
+            await self._loop.sock_sendall(self._socket, kind + len(body).to_bytes(4, "big") + body)
+
+    def _hear(self) -> None:
+        try:
+            more = self._socket.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if not more:
+            self.abandon()
+            return
+        *lines, self._heard = (self._heard + more).split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode().partition(" ")
+            self._told(word, rest)
+
+    def _told(self, word: str, rest: str) -> None:
+        if word == "started":
+            number, pid = map(int, rest.split())
+            self._born[pid] = Born(self, pid)
+            answer = self._asked.get(number)
+            if answer is not None and not answer.done():
+                answer.set_result(pid)
+            else:
+                self._born.pop(pid)  # nobody waits any more: a claim that was taken is found where it lies
+        elif word == "ended":
+            born = self._born.get(int(rest))
+            if born is None:
+                self.reap(int(rest))
+            else:
+                born.tell_ended()
+        elif word == "refused":
+            answer = self._asked.get(int(rest))
+            if answer is not None and not answer.done():
+                answer.set_result(0)
+        elif word in ("ready", "unsafe") and not self._ready.done():
+            names = [name for name in rest.split(",") if name]
+            self.top_level = frozenset(names)
+            self._ready.set_result(None if word == "ready" else names)
+
+
+def _spawn(work: Work, log: Path, descriptor: int) -> int:
+    """Start a parent, in a session of its own."""
+    for pid in list(_let_go):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        _let_go.discard(pid)
+    said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return os.posix_spawn(
+            work.argv[0],
+            [*work.argv[:2], "--parent", "3"],
+            {TAG: "-" * _MARK_LENGTH, **work.env},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, said, 1),
+                (os.POSIX_SPAWN_DUP2, said, 2),
+                (os.POSIX_SPAWN_DUP2, descriptor, 3),
+            ],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD],
+        )
+    finally:
+        os.close(said)
+
+
+def _unfit() -> str:
+    """Why this system cannot do it; "" where it can."""
+    if not hasattr(os, "pidfd_open"):
+        return "This Python cannot watch processes (os.pidfd_open)."
+    return "" if os.access("/proc/self/mem", os.W_OK) else "The system does not let processes write /proc/self/mem."
+
+
+def imports_told(place: Place) -> Iterator[str]:
+    """What an attempt said that it has imported."""
+    with contextlib.suppress(OSError, UnicodeDecodeError), open(place_of_imports(place), encoding="utf-8") as file:  # noqa: PTH123
+        yield from file.read(1 << 20).split("\n")
+
+
+def place_of_imports(place: Place) -> str:
+    """Where an attempt says it."""
+    return f"{place.tag}/outputs/imports"
