@@ -90,6 +90,18 @@ def check_uv() -> Finding:
     return Finding(subject="uv", verdict="ok", note=f"{_version_of(found)}, {found}")
 
 
+def check_warm_starts() -> Finding:
+    """Python components start from a parent that has imported what they need, where the system lets us."""
+    from headrace.executors.warm import why_not
+
+    reason = why_not()
+    if not reason:
+        return Finding(subject="warm starts", verdict="ok", note="possible")
+    return Finding(
+        subject="warm starts", verdict="warn", note=f"{reason} Every task starts from nothing; all else works."
+    )
+
+
 def check_engine() -> Finding:
     """podman or docker runs container components."""
     for name in ("podman", "docker"):
@@ -195,6 +207,7 @@ def findings(home: Path) -> list[Finding]:
         check_sqlite,
         check_uv,
         check_engine,
+        check_warm_starts,
         lambda: check_home(home),
         lambda: check_disk(home),
         lambda: check_port(home),

@@ -48,6 +48,7 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | No
 )
 @click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
 @click.option("--no-cache", is_flag=True, help="Run every task of every run, whatever ran before.")
+@click.option("--no-warm-starts", is_flag=True, help="Start every task in a Python of its own, from nothing.")
 @click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
 def command(
     host: str,
@@ -58,6 +59,7 @@ def command(
     database_url: str,
     max_parallel: int | None,
     no_cache: bool,
+    no_warm_starts: bool,
     cache_max_age: float | None,
 ) -> int:
     """Start the server and the web UI, until Ctrl-C.
@@ -73,7 +75,10 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     _check_words(database_url)
     settings = msgspec.structs.replace(
-        settings_for(home, max_parallel, database=database_url), caching=not no_cache, cache_max_age_s=cache_max_age
+        settings_for(home, max_parallel, database=database_url),
+        caching=not no_cache,
+        cache_max_age_s=cache_max_age,
+        warm_starts=not no_warm_starts,
     )
     there = read_info(settings.home)
     if there is not None and there.url and (settings.database is None or _port_of(there) == (port or DEFAULT_PORT)):

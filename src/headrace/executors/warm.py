@@ -90,10 +90,10 @@ class Born:
 class WarmStarts:
     """All parents of one executor. `why_not` says why there are none, "" when there may be."""
 
-    def __init__(self, home: Path, why_not: str = "", patience_s: float = 0.0) -> None:
+    def __init__(self, home: Path, switched_off: str = "", patience_s: float = 0.0) -> None:
         """Attempts wait `patience_s` for a parent that is not ready; by default only while that costs nothing."""
         self._said = home / "warm.log"
-        self.why_not = why_not or _unfit()
+        self.why_not = switched_off or why_not()
         self._patience_s = patience_s
         #: How many attempts were forked, and how many that could have been were not.
         self.forked = self.declined = 0
@@ -383,7 +383,7 @@ def _spawn(work: Work, log: Path, descriptor: int) -> int:
         os.close(said)
 
 
-def _unfit() -> str:
+def why_not() -> str:
     """Why this system cannot do it; "" where it can."""
     if not hasattr(os, "pidfd_open"):
         return "This Python cannot watch processes (os.pidfd_open)."

@@ -135,6 +135,7 @@ class LocalRun:
             containers_only=isinstance(self.config.runner, DockerRunner),
             environments=default_home(),
             workspaces=self.config.workspace_root,
+            warm_starts=settings.warm_starts,
         )
         if not self.config.inline:
             return processes

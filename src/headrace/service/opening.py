@@ -73,6 +73,7 @@ def _executor(settings: Settings, artifacts: Stores, seat: Seat | None) -> Execu
         container_engine=settings.container_engine,
         max_log_bytes=settings.max_log_bytes,
         max_parameter_bytes=settings.max_parameter_bytes,
+        warm_starts=settings.warm_starts,
         shared=seat is not None,
         may_start=seat.live if seat is not None else lambda: True,
     )

@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_log_bytes: int = 1 << 30
     #: Largest parameter value a task may hand on, in bytes of JSON.
     max_parameter_bytes: int = 1 << 20
+    #: Whether Python components are forked from parents that have imported what they need.
+    warm_starts: bool = True
     #: Whether the cache is used at all.
     caching: bool = True
     #: Seconds after which an entry of the cache is not used any more; None: never.

@@ -22,6 +22,13 @@ def test_a_machine_without_engine_or_uv_says_how_to_get_them(monkeypatch):
     assert doctor.check_server_packages().verdict == "fail"
 
 
+def test_a_system_without_warm_starts_says_why(monkeypatch):
+    assert doctor.check_warm_starts().verdict == "ok"
+    monkeypatch.delattr(os, "pidfd_open")
+    found = doctor.check_warm_starts()
+    assert (found.verdict, "pidfd_open" in found.note) == ("warn", True)
+
+
 def test_an_engine_that_does_not_work_is_no_engine(tmp_path, monkeypatch):
     fake = tmp_path / "podman"
     fake.write_text("#!/bin/sh\nexit 1\n")
