@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -112,6 +113,16 @@ def test_a_component_that_raises_fails_the_run_with_its_traceback_and_spares_wha
     assert "failed: raise-error" in answer.out
     assert "[USER_EXCEPTION]" in answer.out
     assert "about to divide" in answer.out
+    assert re.search(r"where: +ephemeral_component\.py:\d+ in raise_error: ", answer.out)
+    assert "fix:" in answer.out
+    told = headrace("explain", answer.run_id[:8], home=home)
+    assert told.status == 0, told
+    assert f"FAILED  " in told.out and "[USER_EXCEPTION]" in told.out and "ZeroDivisionError" in told.out
+    assert re.search(r"^fine +SKIPPED +UPSTREAM_FAILED", told.out, re.MULTILINE)
+    upstream = headrace("explain", "last", "fine", home=home)
+    assert "because:   raise-error is FAILED: ZeroDivisionError" in upstream.out
+    near = headrace("explain", "latest", "raise-eror", home=home)
+    assert (near.status, "Did you mean raise-error?" in near.err) == (2, True)
     assert "ZeroDivisionError: division by zero" in answer.out
     states = {row["path"]: row["state"] for row in rows(home, "SELECT path, state FROM executions")}
     assert states["raise-error"] == "FAILED"

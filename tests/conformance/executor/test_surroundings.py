@@ -71,6 +71,38 @@ async def test_a_package_that_does_not_exist(package, kind, home, open_watch, or
     assert package in end.error.message
 
 
+async def test_what_an_attempt_ran_in_is_what_is_told_of_the_next_one(home, open_watch, order):
+    watch = open_watch(home)
+    asked = order("def f() -> str:\n    return 'x'", gives={"Output": "STRING"})
+    before = await watch.executor.surroundings(asked)
+    await watch.executor.launch(asked)
+    end = await watch.end_of(asked.attempt)
+    assert isinstance(end, Succeeded), end
+    assert end.surroundings
+    assert await watch.executor.surroundings(asked) == end.surroundings
+    # Told in full before anything ran, too, or by what is asked for.
+    assert set(before) == set(end.surroundings)
+
+
+@pytest.mark.parametrize("kind", ["process"], indirect=True)
+async def test_other_packages_are_other_surroundings(kind, home, open_watch, order, index):
+    watch = open_watch(home)
+    plain = order("def f():\n    pass", path="plain")
+    more = order("def f():\n    pass", path="more", packages=("tiny-thing==1.0", "--no-index", index))
+    for asked in (plain, more):
+        await watch.executor.launch(asked)
+    ran_in = [(await watch.end_of(asked.attempt)).surroundings for asked in (plain, more)]
+    assert ran_in[0]["python"] == ran_in[1]["python"]
+    assert ran_in[0]["packages"] != ran_in[1]["packages"]
+    assert all(one["packages"].startswith("sha256:") for one in ran_in)
+
+
+async def test_a_task_that_uses_the_workspace_is_of_its_run_alone(home, open_watch, order):
+    watch = open_watch(home)
+    asked = order("def f(p: str):\n    pass", parameters={"p": "{{$.workspace_path}}/x"})
+    assert asked.attempt.run_id in (await watch.executor.surroundings(asked))["workspace"]
+
+
 # --- no engine --------------------------------------------------------------------------------
 
 
@@ -120,6 +152,18 @@ async def test_a_command_in_an_image(kind, home, open_watch):
     assert data.size_bytes == 5
     log = b"".join([chunk async for chunk in watch.executor.logs(asked.attempt)])
     assert sorted(log.splitlines()) == [b"to stderr", b"two words"]
+
+
+@container
+async def test_an_image_counts_by_its_digest_and_by_its_name_while_it_is_not_here(kind, home, open_watch):
+    watch = open_watch(home)
+    here, missing = shell_order("true", image=PYTHON_IMAGE), shell_order("true", image="localhost/no-such-image:1")
+    known = (await watch.executor.surroundings(here))["image digest"]
+    assert known.startswith("sha256:") and len(known) == len("sha256:") + 64
+    assert "no-such-image" in (await watch.executor.surroundings(missing))["image digest"]
+    await watch.executor.launch(here)
+    end = await watch.end_of(here.attempt)
+    assert isinstance(end, Succeeded) and end.surroundings["image digest"] == known
 
 
 @container

@@ -104,6 +104,17 @@ async def test_the_order_of_members_and_whole_doubles_do_not_matter(service: Ser
     assert (await ran(service, document, x={"b": [2.0, 0.5], "a": True})).cached_from is None
 
 
+async def test_a_cache_key_of_the_document_stands_for_all_but_the_component(service: Service, world: World):
+    document = documents.one_task(cache=True)
+    document["root"]["dag"]["tasks"]["work"]["cachingOptions"] = {"enableCache": True, "cacheKey": "mine"}
+    await ran(service, document, x="b")
+    assert (await ran(service, document, x="c")).cached_from is not None
+    document["root"]["dag"]["tasks"]["work"]["cachingOptions"]["cacheKey"] = "another"
+    reason = why(await ran(service, document, x="c"))
+    assert reason.details["differs"] == [{"part": "cache key", "there": '"mine"', "here": '"another"'}]
+    assert len(world.orders) == 2
+
+
 async def test_an_entry_expires(tmp_path: Path):
     world = World()
     settings = Settings(home=tmp_path / "home", cache_max_age_s=3600.0)
