@@ -121,13 +121,12 @@ def with_exit_task() -> dict[str, Any]:
     )
 
 
-def loop(items: str = "[1, 2, 3]") -> dict[str, Any]:
+def loop(items: str = "[1, 2, 3]", *, cache: bool = False) -> dict[str, Any]:
     """A loop `for` over three numbers, with `work` in it, then `last`."""
+    given = {"parameters": {"x": {"componentInputParameter": "item"}}}
     body = {
         "dag": {
-            "tasks": {
-                "work": task("work", "comp-work", inputs={"parameters": {"x": {"componentInputParameter": "item"}}})
-            }
+            "tasks": {"work": task("work", "comp-work", cache=cache, inputs=given)},
         },
         "inputDefinitions": {"parameters": {"item": {"parameterType": "NUMBER_INTEGER"}}},
     }

@@ -180,8 +180,9 @@ def test_every_reason_has_a_page_with_cause_example_and_fix() -> None:
         code for code in sorted(reasons) if not ((page := pages_of_codes()[code]).cause and page.example and page.fix)
     ]
     assert not empty, f"Write sections (### CODE, with Cause, Example and Fix) into docs/reference/reasons.md: {empty}"
-    headings = set(re.findall(r"^### (\S+)$", (REFERENCE / "reasons.md").read_text(), re.MULTILINE))
-    assert headings == reasons, "docs/reference/reasons.md has sections of codes that no run and no task has."
+    headings = re.findall(r"^### (\S+)$", (REFERENCE / "reasons.md").read_text(), re.MULTILINE)
+    assert len(headings) == len(set(headings)), "docs/reference/reasons.md has two sections of one code."
+    assert set(headings) == reasons, "docs/reference/reasons.md has sections of codes that no run and no task has."
 
 
 def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:

@@ -122,6 +122,9 @@ class Board:
         elif last is not None and last.waiting is not None and last.state == "PENDING":
             if last.waiting.code not in _ORDINARY_WAITS and self._first(execution, last.waiting.code, number):
                 yield Line(label=label, word="WAITING", note=last.waiting.message, passing=True)
+        elif execution.waiting is not None and not self._one_of_many(execution):
+            if self._first(execution, execution.waiting.code, number):
+                yield Line(label=label, word="WAITING", note=execution.waiting.message, passing=True)
         elif last is not None and last.state == "RUNNING" and self._first(execution, "RUNNING", number):
             note = f"attempt {number}" if number > 1 else ""
             yield Line(label=label, word="RUNNING", note=note, started_at=last.started_at, passing=True)

@@ -78,7 +78,8 @@ def error_response(error: HttpError, style: ErrorStyle) -> Response:
         media, body = "text/plain; charset=utf-8", f"{error.code}: {error.message}\n".encode()
     else:
         body = msgspec.json.encode(_body(error, style), enc_hook=str)
-    return Response(body, error.status, {"cache-control": "no-store", **error.headers}, media)
+    headers = {"cache-control": "no-store", "link": f'<{page_of(error.code)}>; rel="help"', **error.headers}
+    return Response(body, error.status, headers, media)
 
 
 def _body(error: HttpError, style: ErrorStyle) -> msgspec.Struct:
@@ -86,7 +87,12 @@ def _body(error: HttpError, style: ErrorStyle) -> msgspec.Struct:
         return gateway_body(error)
     if style == "upload":
         return UploadError(error_message=error.message, error_details=f"{error.code}: {error.message}")
-    return ErrorBody(code=error.code, message=error.message, details=error.details)
+    return ErrorBody(code=error.code, message=error.message, details=error.details, help=page_of(error.code))
+
+
+def page_of(code: str) -> str:
+    """Where this server says what a code means."""
+    return f"/api/codes/{code}"
 
 
 def gateway_body(error: HttpError) -> Status:

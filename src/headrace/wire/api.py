@@ -32,6 +32,8 @@ class ErrorBody(Shape, frozen=True, kw_only=True):
     code: str
     message: str
     details: dict[str, Json] = {}
+    #: Where this server says what the code means: `/api/codes/{code}`.
+    help: str = ""
 
 
 class ReasonView(Shape, frozen=True, kw_only=True):

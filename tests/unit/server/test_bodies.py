@@ -176,11 +176,17 @@ async def test_runs_that_cannot_be(body: object, code: str) -> None:
 
 async def test_errors_have_the_shape_of_their_api() -> None:
     app = App()
-    assert (await app.ask("GET", "/api/runs/x")).json == {
+    missing = await app.ask("GET", "/api/runs/x")
+    assert missing.json == {
         "code": "NOT_FOUND",
         "message": "There is no such thing.",
         "details": {},
+        "help": "/api/codes/NOT_FOUND",
     }
+    assert missing.headers["link"] == '</api/codes/NOT_FOUND>; rel="help"'
+    assert (await app.ask("GET", missing.json["help"])).json["meaning"] == "There is no such thing, or no such address."
+    unknown = await app.ask("GET", "/api/codes/NOT_FOUNT")
+    assert (unknown.status, unknown.json["details"]["near"][0]) == (404, "NOT_FOUND")
     gateway = (await app.ask("GET", "/apis/v2beta1/runs/x")).json
     assert (gateway["code"], gateway["details"][0]["code"]) == (5, 5)
     for path in ("/apis/v2beta1/recurringruns", "/apis/v2beta1/runs/x/nodes/y/artifacts/z:read"):

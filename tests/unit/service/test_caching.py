@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, produced, succeed
@@ -191,9 +193,7 @@ async def test_of_two_runs_that_do_the_same_one_runs(service: Service, world: Wo
 
 
 async def test_iterations_that_do_the_same_run_once(service: Service, world: World):
-    document = documents.loop("[7, 7, 8, 7, 8]")
-    document["components"]["comp-for"]["dag"]["tasks"]["work"]["cachingOptions"] = {"enableCache": True}
-    run_id = await begun(service, document)
+    run_id = await begun(service, documents.loop("[7, 7, 8, 7, 8]", cache=True))
     assert (await until_final(service, run_id)).state is State.SUCCEEDED
     assert sorted(a.path for a in world.orders if "work" in a.path) == ["for[0]/work", "for[2]/work"]
 
@@ -294,6 +294,33 @@ def test_flights() -> None:
     assert flights.land(key()) == [b]
     assert flights.key_of(b) is None and flights.join(key(), b) is None
     assert flights.members_of("r2") == [b]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["join", "leave", "land"]), st.integers(0, 5), st.integers(0, 2)), max_size=60)
+)
+def test_flights_always_have_one_leader_and_nobody_is_forgotten(steps: list[tuple[str, int, int]]) -> None:
+    flights = Flights()
+    waits: dict[tuple[str, str], CacheKey] = {}
+    for what, number, name in steps:
+        member, wanted = (f"r{number}", "t"), key(f"f{name}")
+        if what == "join" and waits.get(member, wanted) == wanted:
+            flights.join(wanted, member)
+            waits[member] = wanted
+        elif what == "leave":
+            flights.leave(member, lambda other: other[0] != "r1")
+            waits.pop(member, None)
+        elif what == "land":
+            landed = flights.land(wanted)
+            assert set(landed) <= {other for other, at in waits.items() if at == wanted}
+            waits = {other: at for other, at in waits.items() if at != wanted}
+        assert {other: flights.key_of(other) for other in waits} == waits
+        for at in set(waits.values()):
+            leaders = [other for other, its in waits.items() if its == at and flights.leader_of(other) is None]
+            assert len(leaders) == 1
+            assert set(flights.followers(at)) == {o for o, its in waits.items() if its == at} - set(leaders)
+            assert all(flights.leader_of(o) == leaders[0] for o in flights.followers(at))
+        assert bool(flights) == bool(waits)
 
 
 def entry(created_at: float, **parts: str) -> CacheEntry:

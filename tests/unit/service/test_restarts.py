@@ -68,6 +68,7 @@ SHAPES = {
     "retry": documents.with_retry(2),
     "exit": documents.with_exit_task(),
     "importer": documents.importer(),
+    "same": documents.loop("[7, 7, 7]", cache=True),
 }
 
 
@@ -123,6 +124,8 @@ async def crash_at(home: Path, document: dict[str, Any], fuse: Fuse) -> bool:
         wins = [a for a in world.orders if a.path == path and type(world.ends[a]).__name__ == "Succeeded"]
         assert len(wins) <= 1, path
         assert all(attempt.number <= wins[0].number for attempt in world.orders if attempt.path == path and wins)
+    if document is SHAPES["same"]:
+        assert sum("/work" in attempt.path for attempt in world.orders) == 1, "one of those that do the same runs"
     # 4. The log, replayed, gives the same state.
     await replayed(service, run_id)
     # 5. Everything is settled.

@@ -1110,6 +1110,8 @@ export interface components {
             readonly message: string;
             /** @default {} */
             readonly details: Record<string, unknown>;
+            /** @default  */
+            readonly help: string;
         };
         /**
          * ExecutionDetail
