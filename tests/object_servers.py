@@ -1,20 +1,28 @@
-"""Real object stores for tests, each on ports of its own: SeaweedFS, which speaks S3."""
+"""Real object stores for tests, each on ports of its own: SeaweedFS, which speaks S3, and Azure's azurite."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import os
 import random
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from harness import until
 from headrace.artifacts.places import Access, ObjectStores
 
+#: What every azurite has, by its documentation.
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 KEY_ID, SECRET, BUCKET = "tester", "canary-5f1c-secret", "artifacts"
 
 
@@ -42,7 +50,6 @@ class S3Server(NamedTuple):
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": "us-east-1",
-            "AWS_ALLOW_HTTP": "true",
         }
 
 
@@ -103,3 +110,50 @@ def _free_ports(count: int) -> list[int]:
         if port not in found:
             found.append(port)
     return found
+
+
+@contextmanager
+def azurite(place: Path, program: str) -> Iterator[ObjectStores]:
+    """Microsoft's own emulator of Azure's blobs, where somebody has installed it (`npm install azurite`)."""
+    place.mkdir(parents=True, exist_ok=True)
+    (port,) = _free_ports(1)
+    with place.with_name(f"{place.name}.log").open("wb") as output:
+        process = subprocess.Popen(
+            [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", place, "--skipApiVersionCheck"],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    access = Access(
+        endpoint=f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}", account_name=AZURE_ACCOUNT, account_key=AZURE_KEY
+    )
+    stores = ObjectStores({"az://": access})
+    try:
+        until(lambda: _has_container(port), "azurite answers", alive=process)
+        yield stores
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _has_container(port: int) -> bool:
+    """Make the container, in Azure's way of signing requests."""
+    date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = f"x-ms-date:{date}\nx-ms-version:2021-12-02\n"
+    resource = f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/{BUCKET}\nrestype:container"
+    signed = f"PUT{chr(10) * 12}{headers}{resource}".encode()
+    signature = base64.b64encode(hmac.digest(base64.b64decode(AZURE_KEY), signed, "sha256")).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}/{BUCKET}?restype=container",
+        method="PUT",
+        headers={
+            "x-ms-date": date, "x-ms-version": "2021-12-02", "Content-Length": "0",
+            "Authorization": f"SharedKey {AZURE_ACCOUNT}:{signature}",
+        },
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            return reply.status == 201
+    except urllib.error.HTTPError as error:
+        print(error.read())
+        return error.code == 409
+    except OSError:
+        return False

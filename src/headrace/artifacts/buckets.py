@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ except ImportError as error:  # pragma: no cover - part of headrace[server]
     raise NotConfigured(f"Object stores need the package obstore: pip install 'headrace[server]' ({error}).") from error
 
 _CONNECT_TIMEOUT_S = 5
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 
 
 def open_bucket(place: ObjectPlace, access: Access, *, retries: int, request_timeout_s: float) -> Any:
@@ -67,7 +69,9 @@ _OPENERS = {"s3": _s3, "gcs": _gcs, "azure": _azure}
 def _common(access: Access, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     if access.anonymous:
         config["skip_signature"] = True
-    if access.endpoint.startswith("http://"):
+    # As the stores' own tools do: whoever names an endpoint without TLS means it.
+    endpoint = access.endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
+    if endpoint.startswith("http://"):
         options["client_options"]["allow_http"] = True
     return {**config, **options}
 
@@ -98,7 +102,9 @@ def translated(what: str) -> Iterator[None]:
 
 def _is_lasting(text: str) -> bool:
     """The store understood, and its answer is no: trying again cannot help."""
-    return any(f"status code: {status} " in text for status in ("400", "403", "401", "404", "405"))
+    if "builder error" in text:  # the request itself cannot be made, as with a malformed endpoint
+        return True
+    return any(f"status code: {status} " in text for status in ("400", "401", "403", "404", "405"))
 
 
 def _first(error: Exception) -> str:

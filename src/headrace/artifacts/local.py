@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 import stat
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -29,14 +27,13 @@ from headrace.artifacts.content import (
     walk,
 )
 from headrace.artifacts.port import Corrupt, Member, NotStorable, NotStored, Stored
+from headrace.artifacts.seen import Seen
 from headrace.failpoints import failpoint
 
 _PART = re.compile(r"[^/\0]+")
 _CHUNK = 256 * 1024
 #: Beside the artifacts of an attempt: the manifests of those that are directories.
 _MANIFESTS = ".headrace"
-#: How many artifacts are remembered as checked.
-_REMEMBERED = 4096
 
 
 class LocalStore:
@@ -51,9 +48,7 @@ class LocalStore:
         self.root = root.absolute()
         self._incoming = self.root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
-        #: What was seen of artifacts when their content was last read whole, by path.
-        self._seen: OrderedDict[Path, str] = OrderedDict()
-        self._seen_lock = threading.Lock()
+        self._seen = Seen()
 
     # taking in --------------------------------------------------------------------------------
 
@@ -73,7 +68,7 @@ class LocalStore:
         except Exception:
             _remove(incoming)
             raise
-        self._remember(target)
+        self._seen.remember(target)
         return self._stored(key, content)
 
     def begun(self, key: str) -> bool:
@@ -176,9 +171,9 @@ class LocalStore:
         path = self._of(uri)
         if not os.path.lexists(path):
             raise NotStored(f"the artifact's content is not there: {path} does not exist.")
-        if digest and not self._is_as_seen(path):
+        if digest and not self._seen.is_same(path):
             self._check(path, digest)
-            self._remember(path)
+            self._seen.remember(path)
         return path
 
     def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
@@ -192,19 +187,6 @@ class LocalStore:
             raise Corrupt(f"its content cannot be read: {error}") from error
         if found != digest:
             raise altered(digest, found)
-
-    def _remember(self, path: Path) -> None:
-        seen = _appearance(path)
-        with self._seen_lock:
-            self._seen[path] = seen
-            self._seen.move_to_end(path)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-
-    def _is_as_seen(self, path: Path) -> bool:
-        with self._seen_lock:
-            seen = self._seen.get(path)
-        return seen is not None and seen == _appearance(path)
 
     async def open_read(
         self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = "", digest: str = ""
@@ -312,20 +294,6 @@ async def _chunks(file: io.FileIO, offset: int, limit: int | None) -> AsyncItera
             return
         left = None if left is None else left - len(chunk)
         yield chunk
-
-
-def _appearance(path: Path) -> str:
-    """What can be seen of a file, or of all files of a directory, without reading them."""
-    stats = [("", path.lstat())]
-    if path.is_dir():
-        try:
-            stats += [(name, file.lstat()) for name, file in walk(path)]
-        except NotStorable:
-            return ""
-    found = hashlib.sha256()
-    for name, stat_ in stats:
-        found.update(os.fsencode(name) + f"\0{stat_.st_ino} {stat_.st_size} {stat_.st_mtime_ns}\0".encode())
-    return found.hexdigest()
 
 
 def _manifest_of(path: Path) -> Path:

@@ -33,6 +33,7 @@ from headrace.artifacts.content import (
 from headrace.artifacts.names import key_of
 from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import Corrupt, Member, NotStored, Stored, Unreachable
+from headrace.failpoints import failpoint
 
 #: Size of the parts that large objects are sent and read in: times `_PARTS_AT_ONCE`, the memory a transfer needs.
 _PART = 8 << 20
@@ -69,11 +70,13 @@ class RemoteStore:
     def take(self, key: str, path: Path) -> Stored:
         """See the port. What is at `path` stays there."""
         bucket, at = self._at(key)
+        failpoint("upload.before")
         if checked_kind(path) == "file":
             digest, size = self._send(bucket, at, path)
             content = Content(digest=digest, size_bytes=size, is_directory=False)
         else:
             content = self._send_directory(bucket, at, path)
+        failpoint("upload.after")
         return Stored(uri=key, digest=content.digest, size_bytes=content.size_bytes, is_directory=content.is_directory)
 
     def begun(self, key: str) -> bool:
@@ -90,6 +93,7 @@ class RemoteStore:
 
         with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
             content = described(threads.map(send, walk(path)))
+        failpoint("upload.files")
         self._put(bucket, _manifest_key(at), lambda: content.manifest)
         return content
 
@@ -366,15 +370,13 @@ class _Reading:
         """The content, from its beginning."""
         self.digest = hashlib.sha256()
         self.size = 0
-        file = os.fdopen(open_file(self._path), "rb")
-        if os.fstat(file.fileno()).st_size > _PART:
-            return self._parts(file)
-        with file:
-            data = file.read()
-        return self._seen(data)
+        if self._path.lstat().st_size > _PART:
+            return self._parts()
+        with os.fdopen(open_file(self._path), "rb") as file:
+            return self._seen(file.read())
 
-    def _parts(self, file: Any) -> Iterator[bytes]:
-        with file:
+    def _parts(self) -> Iterator[bytes]:
+        with os.fdopen(open_file(self._path), "rb") as file:
             while chunk := file.read(_PART):
                 yield self._seen(chunk)
 

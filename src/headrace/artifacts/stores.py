@@ -8,16 +8,20 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from pathlib import Path
 
+from headrace.artifacts.content import examine
 from headrace.artifacts.local import LocalStore
 from headrace.artifacts.places import ObjectStores
-from headrace.artifacts.port import ArtifactStore, Member, NotConfigured, Stored
+from headrace.artifacts.port import ArtifactStore, Member, NotConfigured, NotStorable, Stored
 from headrace.artifacts.remote import RemoteStore
+from headrace.artifacts.seen import Seen
+from headrace.failpoints import failpoint
 
 #: Bytes of fetched content kept for the next task that wants it.
 MAX_FETCHED_BYTES = 20 << 30
+_JUST_NOW_S = 3600
 
 
 class Stores:
@@ -27,13 +31,26 @@ class Stores:
     not ours, from what the store says of it), so it is fetched once for all tasks that want the same.
     """
 
-    def __init__(self, home: Path, objects: ObjectStores | None = None, *, patience_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        objects: ObjectStores | None = None,
+        *,
+        patience_s: float = 120.0,
+        max_fetched_bytes: int = MAX_FETCHED_BYTES,
+    ) -> None:
         self.local = LocalStore(home / "artifacts")
         self.objects = objects or ObjectStores()
         self.remote = RemoteStore(self.objects, patience_s=patience_s)
         self._fetched = home / "fetched"
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._seen = Seen()
+        self._max_fetched_bytes = max_fetched_bytes
+        #: Bytes fetched since `trim` last looked.
+        self._since_trim = 0
+        #: Names of places in `fetched` that running tasks read from.
+        self.in_use: Callable[[], Set[str]] = frozenset
 
     def _of(self, uri: str) -> ArtifactStore:
         if self.objects.place_of(uri) is None:
@@ -66,10 +83,32 @@ class Stores:
         place = self._fetched / hashlib.sha256(content.encode()).hexdigest()
         with self._one_at_a_time(place.name):
             found = _only_entry(place)
+            if found is not None and not self._is_whole(found, digest):
+                remove_tree(place)
+                found = None
             if found is None:
                 found = self._fetch_to(place, uri, digest)
+                self._seen.remember(found)
+                self._since_trim += _size(found)
             os.utime(place)
+        if self._since_trim > self._max_fetched_bytes // 10:
+            self._since_trim = 0
+            self.trim()
         return found
+
+    def _is_whole(self, found: Path, digest: str) -> bool:
+        """Whether what was fetched is still what it was; read anew when an earlier server has fetched it."""
+        if self._seen.is_same(found):
+            return True
+        if self._seen.knows(found) or not digest:
+            return False
+        try:
+            whole = examine(found).digest == digest
+        except (OSError, NotStorable):
+            return False
+        if whole:
+            self._seen.remember(found)
+        return whole
 
     def _fetch_to(self, place: Path, uri: str, digest: str) -> Path:
         """Beside its place and then moved there, so that it is whole wherever it is seen."""
@@ -79,7 +118,9 @@ class Stores:
             name = uri.rstrip("/").rpartition("/")[2].encode("utf-8", "surrogateescape")[:200]
             self.remote.fetch(uri, part / os.fsdecode(name or b"content"), digest=digest)
             part.chmod(0o755)
+            failpoint("fetch.before")
             part.rename(place)
+            failpoint("fetch.after")
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
@@ -95,21 +136,21 @@ class Stores:
         with self._lock:
             return self._locks.setdefault(name, threading.Lock())
 
-    def trim(self, in_use: Callable[[], frozenset[str]], max_bytes: int = MAX_FETCHED_BYTES) -> int:
-        """Remove what was fetched, the longest unused first, down to `max_bytes`; bytes removed. Blocks.
+    def trim(self) -> int:
+        """Remove what was fetched, the longest unused first, down to `max_fetched_bytes`; bytes removed. Blocks.
 
-        `in_use` names places that running tasks read from; it is asked after the places were listed, so that a task
-        that begins meanwhile is counted. What was handed out in the last hour stays.
+        What running tasks read from stays (`in_use`, asked after the places were listed), and what was handed out in
+        the last hour, so that a task that begins meanwhile has its own.
         """
         if not self._fetched.is_dir():
             return 0
         known = sorted((p for p in self._fetched.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
         sizes = {place: _size(place) for place in known}
-        left, removed, busy = sum(sizes.values()), 0, in_use()
+        left, removed, busy = sum(sizes.values()), 0, self.in_use()
         for place in known:
-            if left - removed <= max_bytes:
+            if left - removed <= self._max_fetched_bytes:
                 break
-            if place.name in busy or place.stat().st_mtime > time.time() - 3600:
+            if place.name in busy or place.stat().st_mtime > time.time() - _JUST_NOW_S:
                 continue
             with self._one_at_a_time(place.name):
                 remove_tree(place)
@@ -146,6 +187,8 @@ def _only_entry(place: Path) -> Path | None:
 
 
 def _size(place: Path) -> int:
+    if place.is_file():
+        return place.stat().st_size
     return sum(Path(at, file).lstat().st_size for at, _, files in os.walk(place) for file in files)
 
 

@@ -436,5 +436,7 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     kubernetes: dict[str, Json] = {}
     #: URI in an object store below which this attempt, and no other, puts its artifacts; "": in the server's directory.
     artifact_prefix: str = ""
+    #: Bytes that the run's workspace may hold; None: no limit is known.
+    workspace_bytes: int | None = None
     #: Facts of the run and task by placeholder name (`pipeline_job_name` for `{{$.pipeline_job_name}}`) -> text.
     facts: dict[str, str] = {}

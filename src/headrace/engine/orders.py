@@ -41,8 +41,24 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
         timeout_s=_timeout(kubernetes),
         kubernetes=kubernetes,
         artifact_prefix=_artifact_prefix(plan, state, attempt, task.task.name),
+        workspace_bytes=_workspace_bytes(plan),
         facts=known,
     )
+
+
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGTPE]?i?)")
+_POWERS = "kMGTPE"
+
+
+def _workspace_bytes(plan: Plan) -> int | None:
+    """`pipelineConfig.workspace.size`, a Kubernetes quantity; None where it says nothing that can be understood."""
+    workspace = plan.document.kubernetes.pipeline_config.get("workspace")
+    size = workspace.get("size") if isinstance(workspace, dict) else None
+    match = _QUANTITY.fullmatch(size.strip()) if isinstance(size, str) else None
+    if match is None or match[2] == "i":
+        return None
+    power = _POWERS.index(match[2][0]) + 1 if match[2] else 0
+    return int(float(match[1]) * (1024 if match[2].endswith("i") else 1000) ** power)
 
 
 _UNREADABLE = re.compile(r"[^\w.-]|^\.+$")
@@ -53,11 +69,21 @@ def _artifact_prefix(plan: Plan, state: RunState, attempt: AttemptId, task: str)
 
     Source: kubeflow/pipelines `backend/src/v2/driver`, whose last part is a random one. Ours follows from the attempt.
     """
-    if "://" not in state.pipeline_root or state.pipeline_root.startswith("file:"):
+    root = object_root(state.pipeline_root)
+    if not root:
         return ""
-    names = (_UNREADABLE.sub("_", name) or "_" for name in (plan.document.name, task))
-    pipeline, task = names
-    return f"{state.pipeline_root}/{pipeline}/{state.run_id}/{task}/{attempt.execution_id}-{attempt.number}"
+    run = f"{root}/{readable(plan.document.name)}/{state.run_id}"
+    return f"{run}/{readable(task)}/{attempt.execution_id}-{attempt.number}"
+
+
+def object_root(pipeline_root: str) -> str:
+    """The root if it is in an object store, else ""."""
+    return pipeline_root if "://" in pipeline_root and not pipeline_root.startswith("file:") else ""
+
+
+def readable(name: str) -> str:
+    """A name as a part of a key, for people only."""
+    return _UNREADABLE.sub("_", name) or "_"
 
 
 def output_spec(component: Component) -> OutputSpec:

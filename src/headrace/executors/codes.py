@@ -50,6 +50,11 @@ class Code(StrEnum):
         "An output parameter is larger than `max_parameter_bytes`; hand it on as an artifact.",
     )
 
+    WORKSPACE_FULL = (
+        "WORKSPACE_FULL",
+        "The run's workspace holds more than the pipeline's `WorkspaceConfig(size=…)` allows.",
+    )
+
     # inputs and outputs
     INPUT_MISSING = "INPUT_MISSING", "An input has no value, and the component no default for it."
     OUTPUT_MISSING = "OUTPUT_MISSING", "The component ended well but did not give one of its output parameters."

@@ -29,7 +29,7 @@ from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_container
 from headrace.executors.tools import run_tool
 from headrace.executors.work import Kept, Work
-from headrace.executors.workspace import MOUNT, make_workspace, uses_workspace, with_workspace
+from headrace.executors.workspace import MOUNT, as_mounted, make_workspace, uses_workspace, with_workspace
 from headrace.spec.bootstrap import PythonEntry
 
 _ENGINES = ("podman", "docker")
@@ -67,7 +67,7 @@ class ContainerMaker:
         if uses_workspace(order):
             mounts.add(str(make_workspace(place.workspace)), MOUNT, read_only=False)
             order = with_workspace(order, MOUNT)
-        handed = {uri: mounts.inside(path) for uri, path in place.handed.items()}
+        handed = {uri: mounts.inside(as_mounted(path, str(place.workspace))) for uri, path in place.handed.items()}
         document = executor_input(order, Path(_OUTPUTS), mounts.inside, handed)
         make_output_directories(order, place)
         _open_to_all(place.outputs)
@@ -181,7 +181,7 @@ class Mounts:
         for name, artifacts in order.inputs.artifacts.items():
             for position, artifact in enumerate(artifacts):
                 path = place.handed.get(artifact.uri) or local_path(artifact.uri)
-                if path is not None and os.path.exists(path):  # noqa: PTH110
+                if path is not None and not path.startswith(f"{place.workspace}/") and os.path.exists(path):  # noqa: PTH110
                     self._add_input(path, f"{_INSIDE}/inputs/{name}/{position}")
 
     def _add_input(self, path: str, inside: str) -> None:

@@ -9,9 +9,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from headrace.engine.model import Artifact, ArtifactType, Json, LaunchOrder
 from headrace.executors.places import Place
+from headrace.executors.workspace import IN_WORKSPACE
 
 #: The ExecutorOutput's name; KFP calls the directory that holds it the task's root.
 OUTPUT_FILE = "executor_output.json"
+_MOUNTS = {"gs": "gcs", "s3": "s3", "minio": "minio", "oci": "oci"}
 #: What an output's name may bring into a key as it is.
 _IN_KEYS = " !$&'()*+,;=:@~"
 
@@ -60,8 +62,20 @@ def make_output_directories(order: LaunchOrder, place: Place) -> None:
 
 def paths_by_uri(order: LaunchOrder, outputs: Path, handed: Mapping[str, str]) -> dict[str, str]:
     """What `.path` of an artifact stands for where that does not follow from its URI."""
+    handed = {**_mounted_inputs(order), **handed}
     made = {uri: str(outputs / name) for name in order.outputs.artifacts if (uri := output_uri(order, name))}
     return {**handed, **made}
+
+
+def _mounted_inputs(order: LaunchOrder) -> dict[str, str]:
+    """Where KFP would put content that is not on this machine: nothing is there, but commands name it."""
+    far = (one.uri for many in order.inputs.artifacts.values() for one in many if local_path(one.uri) is None)
+    return {
+        uri: f"/{_MOUNTS[scheme]}/{rest}"
+        for uri in far
+        for scheme, _, rest in [uri.partition("://")]
+        if scheme in _MOUNTS
+    }
 
 
 def own_prefix(order: LaunchOrder) -> str:
@@ -83,6 +97,9 @@ def _fields(artifact: Artifact, seen: Callable[[str], str], handed: Mapping[str,
         "uri": artifact.uri if path is None else seen(path),
         "metadata": artifact.metadata,
     }
+    if artifact.uri in handed and IN_WORKSPACE in artifact.metadata:
+        # KFP's classes would make a path of it; where it lies is said already.
+        fields["metadata"] = {key: value for key, value in artifact.metadata.items() if key != IN_WORKSPACE}
     return fields if path is not None or artifact.uri not in handed else {**fields, "custom_path": handed[artifact.uri]}
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -12,9 +14,11 @@ from headrace.engine.model import Artifact, LaunchOrder, Reason
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import local_path
 from headrace.executors.outputs import Porter, refusal_of
-from headrace.executors.places import Place
+from headrace.executors.places import Place, Places
 from headrace.executors.python import python_entry
 from headrace.executors.refusal import Refusal
+from headrace.executors.work import Launched
+from headrace.executors.workspace import place_in_workspace, used_bytes, uses_workspace
 
 _NAMES_CONTENT = re.compile(r"\{\{\$\}\}|\]\.path\}\}|\.inputs\.artifacts\[(?:'[^']*'|\"[^\"]*\")\]\}\}")
 
@@ -32,7 +36,7 @@ async def locate_inputs(order: LaunchOrder, porter: Porter, waiting: Callable[[R
     """By URI. What lies elsewhere is fetched first, if the task can want it; raises Refusal when that cannot be done.
 
     Content in a place that nobody has told this server how to reach does not stop the task, which may be content
-    with the URI: its path is a `problem`.
+    with the URI, or only names the path: there is a `problem`, and at its path nothing.
     """
     artifacts = {artifact.uri: artifact for many in order.inputs.artifacts.values() for artifact in many}
     if not artifacts:
@@ -43,13 +47,7 @@ async def locate_inputs(order: LaunchOrder, porter: Porter, waiting: Callable[[R
     elif far:
         waiting(_fetching(far))
     found = await asyncio.gather(*(asyncio.to_thread(_locate, artifact, porter) for artifact in artifacts.values()))
-    located = dict(zip(artifacts, found, strict=True))
-    if python_entry(order) is None:
-        # A command cannot be told later, as a Python component can.
-        for name, uri in _named_by_path(order):
-            if (one := located.get(uri)) is not None and one.problem is not None:
-                raise Refusal(one.problem.code, f"Input artifact {name!r}: {one.problem.message}", retryable=False)
-    return located
+    return dict(zip(artifacts, found, strict=True))
 
 
 def _locate(artifact: Artifact, porter: Porter) -> Located:
@@ -64,6 +62,44 @@ def _locate(artifact: Artifact, porter: Porter) -> Located:
         return Located(path=str(path))
     plain = local_path(artifact.uri)
     return Located(path=plain) if plain is not None else Located(problem=_elsewhere(artifact))
+
+
+def handed_places(home: Path) -> frozenset[str]:
+    """Names of the places in `<home>/fetched` that attempts under way read from."""
+    fetched = home / "fetched"
+    paths = (Path(path) for note, _ in Places(home).live(Launched) for path in note.kept.on_this_machine)
+    return frozenset(path.relative_to(fetched).parts[0] for path in paths if path.is_relative_to(fetched))
+
+
+def _bring(artifact: Artifact, target: Path, porter: Porter, order: LaunchOrder) -> Path:
+    """Have a copy in the workspace, where tasks may change it; the first to come makes it."""
+    if os.path.lexists(target):
+        return target
+    part = target.with_name(f".{target.name[:100]}.{order.attempt.execution_id}.{order.attempt.number}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        porter.fetch(artifact.uri, part, digest=artifact.digest)
+        part.rename(target)
+    except Exception as error:
+        if os.path.lexists(target):  # another task was quicker
+            return target
+        what = f"Input artifact {artifact.name!r} could not be brought into the workspace"
+        raise refusal_of(error, what, input=artifact.name) from error
+    return target
+
+
+def check_workspace(order: LaunchOrder, place: Place) -> None:
+    """Raises Refusal WORKSPACE_FULL when the run's workspace holds more than the pipeline allows. Blocks."""
+    limit = order.workspace_bytes
+    if limit is None or not place.workspace.is_dir() or not uses_workspace(order):
+        return
+    used = used_bytes(place.workspace)
+    if used > limit:
+        message = (
+            f"The workspace holds {used} bytes after this task; the pipeline allows {limit} "
+            "(dsl.WorkspaceConfig(size=...)). Remove what is not needed any more, or raise the size."
+        )
+        raise Refusal(Code.WORKSPACE_FULL, message, retryable=False, used=used, limit=limit)
 
 
 def check_inputs(order: LaunchOrder, porter: Porter) -> None:
@@ -115,14 +151,6 @@ def _can_want_content(order: LaunchOrder) -> bool:
     return python_entry(order) is not None or any(_NAMES_CONTENT.search(text) for text in _texts(order))
 
 
-def _named_by_path(order: LaunchOrder) -> Iterator[tuple[str, str]]:
-    """`(input, URI)` of each input whose path the command names."""
-    for name, many in order.inputs.artifacts.items():
-        asked = (f"artifacts['{name}'].path", f'artifacts["{name}"].path')
-        if many and any(word in text for word in asked for text in _texts(order)):
-            yield name, many[0].uri
-
-
 def _texts(order: LaunchOrder) -> list[str]:
     container = order.container
     return [] if container is None else [*container.command, *container.args, *container.env.values()]
@@ -131,5 +159,13 @@ def _texts(order: LaunchOrder) -> list[str]:
 async def hand_inputs(order: LaunchOrder, place: Place, porter: Porter, waiting: Callable[[Reason], None]) -> None:
     """Have the attempt's inputs on this machine and note in its place where they are. Raises Refusal."""
     located = await locate_inputs(order, porter, waiting)
+    for artifact in {one.uri: one for many in order.inputs.artifacts.values() for one in many}.values():
+        target = place_in_workspace(artifact, place.workspace)
+        if target is not None and located.get(artifact.uri, Located()).path:
+            located[artifact.uri] = Located(path=str(await asyncio.to_thread(_bring, artifact, target, porter, order)))
     place.handed = {uri: one.path for uri, one in located.items() if one.path}
     place.problems = {uri: one.problem for uri, one in located.items() if one.problem is not None}
+    if place.problems:
+        # A command that stumbles over what is not there should not leave its user guessing.
+        with place.log.open("a", encoding="utf-8") as log:
+            log.writelines(f"headrace: {one.code}: {one.message}\n" for one in place.problems.values())

@@ -15,6 +15,7 @@ from headrace.executors.executor_input import OUTPUT_FILE, local_path, output_ur
 from headrace.executors.places import Place
 from headrace.executors.port import ProducedArtifact
 from headrace.executors.refusal import Refusal
+from headrace.executors.workspace import as_mounted
 
 #: An ExecutorOutput larger than this is refused unread.
 MAX_OUTPUT_FILE_BYTES = 64 << 20
@@ -42,6 +43,9 @@ class Porter(Protocol):
 
     def begun(self, key: str) -> bool:
         """Whether what was at the path may be in the store by now."""
+
+    def fetch(self, uri: str, target: Path, *, digest: str = "") -> Path:
+        """Have the content at `target`, or say where it lies anyway."""
 
     def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
         """Where the content is on this machine, fetched if need be and checked; None for a URI of no store."""
@@ -138,6 +142,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
         if value is None:
             value = self._from_file(name, kind)
         check_type(name, kind, value)
+        value = as_mounted(value, str(self.place.workspace))
         size = len(msgspec.json.encode(value))
         if size > self.max_parameter_bytes:
             message = (

@@ -21,7 +21,7 @@ from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
 from headrace.executors.cgroups import Group, Limits
 from headrace.executors.codes import Code
-from headrace.executors.executor_input import OUTPUT_FILE
+from headrace.executors.executor_input import OUTPUT_FILE, own_prefix
 from headrace.executors.inputs import hand_inputs
 from headrace.executors.limits import Confinement
 from headrace.executors.outputs import Porter
@@ -146,6 +146,7 @@ class ProcessExecutor:
         if known is not None and known.life is not None and not known.over.is_set():
             known.life.cancel()
         kept = known.kept if known is not None else self._kept_of(attempt)
+        await self._drop_artifacts(attempt, known)
         self._places.unmark_live(attempt)
         place = self._places.of(attempt)
         group = _group(kept)
@@ -153,6 +154,22 @@ class ProcessExecutor:
             group.remove()
         if not place.free_at_once():
             await asyncio.to_thread(place.free)
+
+    async def _drop_artifacts(self, attempt: AttemptId, known: _Attempt | None) -> None:
+        """Remove what an attempt that did not succeed has put into a store: nobody will ever be told of it.
+
+        Only what its own result says counts: one that is gone, or was never recorded, may have been successful.
+        """
+        note = None if known else self._places.note_of(attempt, Launched)
+        order = known.order if known else note.order if note else None
+        # The end of an attempt that is only known by its files is written down where it was none of success.
+        report = known.last if known else self._places.of(attempt).read("result.json", AnyReport)  # type: ignore[arg-type]
+        if order is None or not order.outputs.artifacts or not isinstance(report, Failed | Lost | Stopped):
+            return
+        try:
+            await self._porter.delete(order.artifact_prefix or own_prefix(order))
+        except Exception:
+            _log.exception("what attempt %s has left in the artifact store could not be removed", attempt)
 
     async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         """See Executor."""
@@ -318,6 +335,7 @@ class ProcessExecutor:
             kept,
             out_of_memory_kills=out_of_memory_kills(),
             surroundings={**kept.surroundings, **_shared(order)},
+            on_this_machine=tuple(place.handed.values()),
             group=group.directories if group else (),
         )
         known.kept = kept

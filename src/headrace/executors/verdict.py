@@ -9,7 +9,7 @@ from pathlib import Path
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
 from headrace.executors.codes import Code
-from headrace.executors.inputs import check_inputs
+from headrace.executors.inputs import check_inputs, check_workspace
 from headrace.executors.outputs import Porter, Reader
 from headrace.executors.places import Place
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
@@ -61,6 +61,7 @@ def judge(
     )
     try:
         check_inputs(order, porter)
+        check_workspace(order, place)
         outputs = reader.read(must_answer=kept.must_answer)
     except Refusal as refusal:
         if refusal.passing:

@@ -49,6 +49,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     must_answer: bool
     #: Where the component found its input artifacts, by URI.
     handed: dict[str, str] = {}
+    #: Those of its inputs that were fetched: where they are for us.
+    on_this_machine: tuple[str, ...] = ()
     #: Name of the container, if it is one.
     container: str = ""
     #: What it runs in: see `Executor.surroundings`.

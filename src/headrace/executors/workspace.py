@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from headrace.engine.model import Json, LaunchOrder
+from headrace.engine.model import Artifact, Bundle, Json, LaunchOrder
 
 #: What authors write for its path, and where KFP mounts it; both stand for the same place.
 PLACEHOLDER = "{{$.workspace_path}}"
 MOUNT = "/kfp-workspace"
 
 
+#: Metadata of an artifact that is to lie in the workspace (`dsl.importer(download_to_workspace=True)`), as KFP has it.
+IN_WORKSPACE = "_kfp_workspace"
+_FOLDERS = {"gs": "gcs"}
+
+
 def uses_workspace(order: LaunchOrder) -> bool:
-    """Whether anything the task is given names the workspace."""
+    """Whether anything the task is given names the workspace, or lies there."""
     texts = [*order.container.command, *order.container.args, *order.container.env.values()] if order.container else []
-    return any(PLACEHOLDER in text for text in texts) or _names(order.inputs.parameters)
+    return (
+        any(PLACEHOLDER in text for text in texts)
+        or _names(order.inputs.parameters)
+        or any(artifact.metadata.get(IN_WORKSPACE) is True or _names(artifact.uri) for artifact in _artifacts(order))
+    )
+
+
+def _artifacts(order: LaunchOrder) -> Iterator[Artifact]:
+    for many in order.inputs.artifacts.values():
+        yield from many
+
+
+def place_in_workspace(artifact: Artifact, workspace: Path) -> Path | None:
+    """Where KFP's launcher puts an artifact that is downloaded to the workspace; None for those that are not."""
+    scheme, mark, rest = artifact.uri.partition("://")
+    parts = [part for part in rest.split("/") if part]
+    if artifact.metadata.get(IN_WORKSPACE) is not True or not mark or not parts or {".", ".."} & set(parts):
+        return None
+    return workspace.joinpath(".artifacts", _FOLDERS.get(scheme, scheme), *parts)
+
+
+def used_bytes(workspace: Path) -> int:
+    """What all files in it take; one that goes away meanwhile takes nothing."""
+    total = 0
+    for directory, _, files in os.walk(workspace):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(directory, name)).st_blocks * 512  # noqa: PTH118 - many files
+    return total
 
 
 def _names(value: Json) -> bool:
@@ -33,7 +69,13 @@ def _names(value: Json) -> bool:
 
 def with_workspace(order: LaunchOrder, path: str) -> LaunchOrder:
     """The order with the workspace at `path`, as the task sees it."""
-    inputs = msgspec.structs.replace(order.inputs, parameters=_at(order.inputs.parameters, path))
+    inputs = Bundle(
+        parameters=_at(order.inputs.parameters, path),
+        artifacts={
+            name: tuple(msgspec.structs.replace(one, uri=_at(one.uri, path)) for one in many)
+            for name, many in order.inputs.artifacts.items()
+        },
+    )
     return msgspec.structs.replace(order, inputs=inputs, facts={**order.facts, "workspace_path": path})
 
 
@@ -47,6 +89,19 @@ def _at(value: Json, path: str) -> Json:
             return [_at(item, path) for item in value]
         case dict():
             return {key: _at(item, path) for key, item in value.items()}
+        case _:
+            return value
+
+
+def as_mounted(value: Json, path: str) -> Json:
+    """A value that a task gives out, with the workspace at its common place: other tasks see it elsewhere."""
+    match value:
+        case str() if value == path or value.startswith(f"{path}/"):
+            return MOUNT + value[len(path) :]
+        case list():
+            return [as_mounted(item, path) for item in value]
+        case dict():
+            return {key: as_mounted(item, path) for key, item in value.items()}
         case _:
             return value
 

@@ -208,7 +208,7 @@ def _mirror(root: dict[str, str] | None, elsewhere: dict[str, Any]) -> Any:
     if root and root["uri"]:
         kinds.MIRRORS[root["uri"]] = root["path"]
     for uri, problem in elsewhere.items():
-        kinds.ELSEWHERE[uri] = Problem(problem["code"], problem["message"])
+        kinds.ELSEWHERE[uri] = (problem["code"], problem["message"])
     return kinds.Artifact
 
 

@@ -75,6 +75,11 @@ def _code_of(error: BaseException) -> tuple[str, str]:
         return "MODULE_NOT_FOUND", hint
     if isinstance(error, MemoryError):
         return "OUT_OF_MEMORY", ""
+    kinds = sys.modules.get("headrace.dsl.types.artifact_types")
+    if kinds is not None and isinstance(error, OSError) and isinstance(error.filename, str):
+        why: tuple[str, str] | None = kinds.why_elsewhere(error.filename)
+        if why is not None:
+            return why[0], f". {why[1]}"
     return "USER_EXCEPTION", ""
 
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import unquote
 
 from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
-from headrace.engine.model import AttemptId, Execution, Kind
+from headrace.engine.model import AttemptId, Execution, Kind, RunState
+from headrace.engine.orders import object_root, readable
 from headrace.service.context import Context
 from headrace.service.errors import Conflict, NotFound, ServiceError, Unavailable
 from headrace.store import artifacts as rows
@@ -70,7 +71,7 @@ def _no_content(record: ArtifactRecord, error: ArtifactError) -> ServiceError:
 async def delete_content(context: Context, gone: Sequence[ArtifactRecord]) -> None:
     """Remove the content of artifacts whose rows are gone. What fails is only logged: nobody can reach it any more."""
     for record in gone:
-        if (key := _key_of(context, record)) is None:
+        if (key := _key_of(record)) is None:
             continue
         try:
             await context.artifacts.delete(key)
@@ -78,15 +79,26 @@ async def delete_content(context: Context, gone: Sequence[ArtifactRecord]) -> No
             log.exception("the content of a deleted artifact could not be removed")
 
 
-def _key_of(context: Context, record: ArtifactRecord) -> str | None:
-    """The store's key of content that the record's own execution has put there; None for what it has imported."""
+def _key_of(record: ArtifactRecord) -> str | None:
+    """The store's key of content that the record's own execution has put there; None for what it has imported.
+
+    An execution's id is in every key of its own, and in nobody else's.
+    """
     uri = record.artifact.uri
-    if record.run_id is None or not context.artifacts.owns(uri):
-        return None
-    if f"/{record.run_id}/" in uri and f"/{record.execution_id}-" in uri and not uri.startswith("file:"):
-        return uri
-    inside = f"/{record.run_id}/{record.execution_id}/"
-    return inside[1:] + unquote(uri.partition(inside)[2]) if inside in uri else None
+    parts = uri.split("/")
+    if uri.startswith("file:"):
+        return unquote("/".join(parts[-4:])) if parts[-3:-2] == [record.execution_id] else None
+    return uri if "://" in uri and parts[-2].startswith(f"{record.execution_id}-") else None
+
+
+async def delete_leftovers(context: Context, state: RunState, pipeline_name: str) -> None:
+    """Remove what attempts of a deleted run have put into the store without anybody being told."""
+    try:
+        await context.artifacts.delete(state.run_id)
+        if root := object_root(state.pipeline_root):
+            await context.artifacts.delete(f"{root}/{readable(pipeline_name)}/{state.run_id}")
+    except Exception:
+        log.exception("what the deleted run %s has left in the artifact store could not be removed", state.run_id)
 
 
 async def find_execution(context: Context, execution_id: str) -> tuple[str, Execution]:

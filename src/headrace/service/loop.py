@@ -503,7 +503,7 @@ class RunLoop:
         try:
             order = launch_order(run.plan, state, attempt)
             if order.importer is not None:
-                self._aside(self._import(order))
+                self._aside(self._import(order, run.record.pipeline_name))
             else:
                 failpoint("launch.before")
                 await self._context.executor.launch(order)
@@ -537,10 +537,10 @@ class RunLoop:
     async def _look_up(self, wanted: list[tuple[ActiveRun, RunState, str]]) -> None:
         self._put_all(await self._cache.look_up(wanted))
 
-    async def _import(self, order: LaunchOrder) -> None:
+    async def _import(self, order: LaunchOrder, pipeline_name: str) -> None:
         attempt = order.attempt
         try:
-            events = await import_artifact(self._context, order)
+            events = await import_artifact(self._context, order, pipeline_name)
         except Exception as error:
             events = (self._failed(attempt, error),)
         for event in events:

@@ -10,6 +10,7 @@ import msgspec
 from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
+from headrace.executors.inputs import handed_places
 from headrace.executors.port import Executor
 from headrace.executors.select import make_executor
 from headrace.service.active import ActiveRun, internal_error
@@ -43,7 +44,8 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
     try:
         objects = ObjectStores.of_home(settings.home)
         check_settings(settings, objects)
-        artifacts = Stores(settings.home, objects)
+        artifacts = Stores(settings.home, objects, max_fetched_bytes=settings.max_fetched_bytes)
+        artifacts.in_use = lambda: handed_places(settings.home)
         seat = Seat(home.place(), settings.lease_s) if database.server is not None and drive else None
         return Context(
             settings=settings,

@@ -21,7 +21,7 @@ from headrace.engine.model import (
 from headrace.failpoints import failpoint
 from headrace.service import experiments, pipelines
 from headrace.service.active import ActiveRun, Happening, fold
-from headrace.service.content import delete_content
+from headrace.service.content import delete_content, delete_leftovers
 from headrace.service.context import Context, new_id
 from headrace.service.documents import check_document
 from headrace.service.errors import Conflict, Invalid, NotFound
@@ -34,7 +34,7 @@ from headrace.store import artifacts as artifact_rows
 from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.database import Connection
-from headrace.store.records import ArtifactRecord, ExperimentRecord, ListQuery, Page, RunRecord
+from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
@@ -301,7 +301,7 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     run = loop.drop(run_id)
     elsewhere = context.seat is not None and run is None and not record.state.final
     try:
-        gone = await context.write(_delete, run_id)
+        dropped, header = await context.write(_delete, run_id)
     except BaseException:
         if run is not None:
             await loop.resume(run)
@@ -309,11 +309,14 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     if not elsewhere:
         # The server that drives it finds it gone, and stops what it has going.
         await loop.forget(run_id, run)
-    await delete_content(context, gone)
+    await delete_content(context, dropped.gone)
+    if dropped.whole and header is not None:
+        await delete_leftovers(context, header, record.pipeline_name)
     context.changes.notify((run_id,), ended=(run_id,))
 
 
-def _delete(conn: Connection, run_id: str) -> list[ArtifactRecord]:
-    gone = artifact_rows.drop_artifacts_of(conn, run_id)
+def _delete(conn: Connection, run_id: str) -> tuple[artifact_rows.Dropped, RunState | None]:
+    header = rows.get_header(conn, run_id)
+    dropped = artifact_rows.drop_artifacts_of(conn, run_id)
     rows.delete_run(conn, run_id)
-    return gone
+    return dropped, header

@@ -38,12 +38,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = 15.0
     #: Where artifacts go unless a run or its document says: URI in an object store; "": into the data directory.
     artifact_root: str = ""
+    #: Directories of this machine below which importers may register files, beside the server's own artifacts.
+    import_roots: tuple[Path, ...] = (Path("/"),)
     #: Attempts running at once on this machine; further ones wait for a slot.
     max_parallel: int = max(2, os.cpu_count() or 2)
     #: Seconds between SIGTERM and SIGKILL when an attempt is stopped.
     stop_grace_s: float = 5.0
     #: `podman`, `docker`, or "" to look for one.
     container_engine: str = ""
+    #: Bytes of fetched input artifacts that are kept for the next task that wants them.
+    max_fetched_bytes: int = 20 << 30
     #: Bytes of log after which an attempt is ended as LOG_LIMIT.
     max_log_bytes: int = 1 << 30
     #: Largest parameter value a task may hand on, in bytes of JSON.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, and_, delete, or_, select
 
 from headrace.engine.model import Artifact, ArtifactType
 from headrace.store import codec
 from headrace.store.dialect import upsert
 from headrace.store.records import ArtifactRecord, Record
-from headrace.store.tables import artifacts, execution_artifacts
+from headrace.store.tables import artifacts, execution_artifacts, runs
 
 _a = artifacts.c
 _x = execution_artifacts.c
+_AT_ONCE = 500
 
 
 class ArtifactEdge(Record, frozen=True, kw_only=True):
@@ -91,12 +92,19 @@ def get_artifacts(conn: Connection, artifact_ids: Sequence[str]) -> dict[str, Ar
     return {record.artifact.artifact_id: record for record in found}
 
 
-def find_equal_artifact(conn: Connection, wanted: Artifact) -> Artifact | None:
-    """The newest artifact of the same type, place and metadata: what an importer without re-import takes."""
-    rows = select(artifacts).where(
-        _a.uri == wanted.uri,
-        _a.schema_title == wanted.type.schema_title,
-        _a.schema_version == wanted.type.schema_version,
+def find_equal_artifact(conn: Connection, wanted: Artifact, pipeline_name: str) -> Artifact | None:
+    """The newest artifact of the same type, place and metadata in runs of the pipeline: what an importer without
+    re-import takes. As in KFP, other pipelines' artifacts are not looked at.
+    """
+    rows = (
+        select(artifacts)
+        .join(runs, runs.c.run_id == _a.run_id)
+        .where(
+            runs.c.pipeline_name == pipeline_name,
+            _a.uri == wanted.uri,
+            _a.schema_title == wanted.type.schema_title,
+            _a.schema_version == wanted.type.schema_version,
+        )
     )
     for row in conn.execute(rows.order_by(_a.created_at.desc())).all():
         if (artifact := _record(row).artifact).metadata == wanted.metadata:
@@ -104,20 +112,51 @@ def find_equal_artifact(conn: Connection, wanted: Artifact) -> Artifact | None:
     return None
 
 
-def drop_artifacts_of(conn: Connection, run_id: str) -> list[ArtifactRecord]:
-    """Forget a run's artifacts that no other run reads or shows; answers them, so that their content can go too.
+class Dropped(Record, frozen=True, kw_only=True):
+    """What went with a run."""
 
-    Those still in use stay, without a run.
+    #: Those whose content nobody has any more.
+    gone: tuple[ArtifactRecord, ...]
+    #: Whether nothing that the run has made is in use any more.
+    whole: bool
+
+
+def drop_artifacts_of(conn: Connection, run_id: str) -> Dropped:
+    """Forget a run's artifacts that no other run reads or shows; answers those whose content nobody has any more.
+
+    Those still in use stay, without a run, until the last run that uses them goes. (Several artifacts may stand for
+    the same content: one that an importer found again, or that a task has handed on.)
     """
-    mine = [_record(row) for row in conn.execute(select(artifacts).where(_a.run_id == run_id)).all()]
-    used = select(_x.artifact_id).where(
-        _x.run_id != run_id, _x.artifact_id.in_(select(_a.artifact_id).where(_a.run_id == run_id))
-    )
-    kept = set(conn.execute(used).scalars().all())
+    seen = select(_x.artifact_id).where(_x.run_id == run_id)
+    left = or_(_a.run_id == run_id, and_(_a.run_id.is_(None), _a.artifact_id.in_(seen)))
+    mine = [_record(row) for row in conn.execute(select(artifacts).where(left)).all()]
+    ids = [record.artifact.artifact_id for record in mine]
+    kept: set[str] = set()
+    for some in batched(ids):
+        used = select(_x.artifact_id).where(_x.run_id != run_id, _x.artifact_id.in_(some))
+        kept.update(conn.execute(used).scalars().all())
     conn.execute(delete(execution_artifacts).where(_x.run_id == run_id))
-    conn.execute(artifacts.update().where(_a.run_id == run_id, _a.artifact_id.in_(kept)).values(run_id=None))
-    conn.execute(delete(artifacts).where(_a.run_id == run_id))
-    return [record for record in mine if record.artifact.artifact_id not in kept]
+    for some in batched([one for one in ids if one not in kept]):
+        conn.execute(delete(artifacts).where(_a.artifact_id.in_(some)))
+    conn.execute(artifacts.update().where(_a.run_id == run_id).values(run_id=None))
+    gone = [record for record in mine if record.artifact.artifact_id not in kept]
+    shared = _still_known(conn, [record.artifact.uri for record in gone])
+    return Dropped(
+        gone=tuple(record for record in gone if record.artifact.uri not in shared), whole=not kept and not shared
+    )
+
+
+def _still_known(conn: Connection, uris: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for some in batched(uris):
+        found.update(conn.execute(select(_a.uri).where(_a.uri.in_(some))).scalars().all())
+    return found
+
+
+def batched(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Few enough at once for any database's limit of variables in a statement."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def get_edges(conn: Connection, execution_id: str) -> tuple[ArtifactEdge, ...]:

@@ -356,6 +356,12 @@ def unfinished_runs(conn: Connection) -> list[str]:
     return list(conn.execute(select(_r.run_id).where(_r.state.not_in(final)).order_by(_r.created_at)).scalars().all())
 
 
+def get_header(conn: Connection, run_id: str) -> RunState | None:
+    """The run's state without its executions."""
+    head = conn.execute(select(_r.head).where(_r.run_id == run_id)).scalar()
+    return None if head is None else decode_header(head)
+
+
 def load_run(conn: Connection, run_id: str) -> StoredRun | None:
     """All the loop needs."""
     row = conn.execute(_ROWS.add_columns(_r.head).where(_r.run_id == run_id)).first()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,46 +12,61 @@ import obstore
 import pytest
 
 from headrace.artifacts.local import LocalStore
+from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import ArtifactStore
 from headrace.artifacts.remote import RemoteStore
-from object_servers import BUCKET, S3Server
+from object_servers import BUCKET, azurite
 
 
 class Bench:
     """A store, and where it keeps what."""
 
-    def __init__(self, store: ArtifactStore, prefix: str, files: Callable[[str], Path] | None) -> None:
+    def __init__(self, store: ArtifactStore, prefix: str, stores: ObjectStores | None) -> None:
         self.store = store
         #: Before each key: "" where keys are relative, else the root's URI.
         self.prefix = prefix
-        self.is_remote = files is None
+        self.stores = stores
+        self.is_remote = stores is not None
 
     def key(self, name: str, attempt: int = 1) -> str:
         return f"{self.prefix}run/execution/{attempt}/{name}"
 
 
-@pytest.fixture(params=["local", "s3"])
+#: The program `azurite-blob`, for who wants to have the suite run against Azure's emulator too.
+AZURITE = os.environ.get("HEADRACE_TEST_AZURITE", "")
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
+    with azurite(tmp_path_factory.mktemp("azure") / "data", AZURITE) as stores:
+        yield stores
+
+
+@pytest.fixture(params=["local", "s3", *(["azure"] if AZURITE else [])])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
     if request.param == "local":
         root = tmp_path / "store"
-        return Bench(LocalStore(root), "", root.joinpath)
-    server: S3Server = request.getfixturevalue("s3")
-    return Bench(RemoteStore(server.stores, patience_s=2.0, retries=1), f"s3://{BUCKET}/{uuid.uuid4()}/", None)
+        return Bench(LocalStore(root), "", None)
+    if request.param == "azure":
+        stores, scheme = request.getfixturevalue("azure"), "az"
+    else:
+        stores, scheme = request.getfixturevalue("s3").stores, "s3"
+    return Bench(RemoteStore(stores, patience_s=2.0, retries=1), f"{scheme}://{BUCKET}/{uuid.uuid4()}/", stores)
 
 
 class Damage:
     """Changes content behind the store's back."""
 
-    def __init__(self, server: S3Server | None) -> None:
-        self._server = server
+    def __init__(self, stores: ObjectStores | None) -> None:
+        self._stores = stores
 
     def damage(self, uri: str, member: str, how: str) -> None:
-        if self._server is None:
+        if self._stores is None:
             self._to_file(
                 Path(unquote(urlsplit(uri).path)) / member if member else Path(unquote(urlsplit(uri).path)), how
             )
             return
-        bucket, place = self._server.stores.open(uri, retries=0, request_timeout_s=10)
+        bucket, place = self._stores.open(uri, retries=0, request_timeout_s=10)
         key = f"{place.key}/{member}" if member else place.key
         if how == "gone":
             obstore.delete(bucket, [key])
@@ -74,5 +90,5 @@ def _damaged(data: bytes, how: str) -> bytes:
 
 
 @pytest.fixture
-def s3_or_files(request: pytest.FixtureRequest, bench: Bench) -> Damage:
-    return Damage(request.getfixturevalue("s3") if bench.is_remote else None)
+def s3_or_files(bench: Bench) -> Damage:
+    return Damage(bench.stores)

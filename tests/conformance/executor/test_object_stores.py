@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 
+import msgspec
+import obstore
 import pytest
 
 from conformance.executor.watching import Watch
@@ -123,7 +126,6 @@ async def test_what_was_fetched_once_is_there_for_the_next(home, watch, order, p
 
 @pytest.mark.parametrize("damage", ["gone", "altered"])
 async def test_content_that_is_not_what_it_was(watch, order, prefix, s3, damage):
-    import obstore
 
     end = await written(watch, order, prefix)
     bucket, place = s3.stores.open(f"{prefix}/out", retries=0, request_timeout_s=10)
@@ -180,7 +182,7 @@ async def test_outputs_in_other_places(watch, order, prefix, stores):
     titles = dict.fromkeys(("own", "below", "far", "same", "nothing"), "system.Dataset")
     later = prefix.replace("execution-1", "execution-2")
     given = {"given": taken(first)["out"]}
-    source = source.replace('"mine.txt"', 'os.path.abspath("mine.txt")').replace(
+    source = source.replace('"mine.txt"', 'os.path.dirname(own.path) + "/mine.txt"').replace(
         "        own.path", "        import os\n        own.path", 1
     )
     end = await outcome(watch, order(source, path="make", makes=titles, artifacts=given, artifact_prefix=later))
@@ -209,8 +211,8 @@ def elsewhere(uri: str) -> dict[str, tuple[Artifact, ...]]:
     ],
 )
 async def test_content_that_nobody_fetches(watch, order, uri, code, word):
-    """The URI is all that many components want of it; who asks for the path is told why there is none."""
-    told = "def tell(data: Input[Artifact]) -> str:\n    return data.uri\n"
+    """The URI is all that many components want of it, or the path's text; who opens it is told why it is not there."""
+    told = "def tell(data: Input[Artifact]) -> str:\n    print(data.path)\n    return data.uri\n"
     end = await outcome(watch, order(told, artifacts=elsewhere(uri), gives={"Output": "STRING"}))
     assert isinstance(end, Succeeded), end
     assert end.parameters == {"Output": uri}
@@ -219,3 +221,94 @@ async def test_content_that_nobody_fetches(watch, order, uri, code, word):
     assert isinstance(end, Failed), end
     assert end.error.code == code
     assert word in end.error.message
+
+
+@pytest.mark.parametrize("where", ["object store", "own directory"])
+async def test_nothing_is_left_of_an_attempt_that_failed(home, watch, order, prefix, stores, s3, where):
+    """Its first artifact was in the store already when the second turned out to be none."""
+    source = """
+    def make(good: Output[Dataset], link: Output[Dataset]):
+        with open(good.path, "w") as file:
+            file.write("content")
+        import os
+        os.symlink("/etc/passwd", link.path)
+    """
+    asked = order(
+        source,
+        makes={"good": "system.Dataset", "link": "system.Dataset"},
+        artifact_prefix=prefix if where == "object store" else "",
+    )
+    end = await outcome(watch, asked)
+    assert isinstance(end, Failed), end
+    assert (end.error.code, end.error.details["output"]) == ("ARTIFACT_INVALID", "link")
+
+    def left() -> list[str]:
+        if where == "own directory":
+            return [str(path) for path in (home / "artifacts").rglob("*") if path.is_file()]
+        bucket, place = s3.stores.open(prefix, retries=0, request_timeout_s=10)
+        return [one["path"] for many in obstore.list(bucket, place.key) for one in many]
+
+    assert len(left()) == 1
+    await watch.executor.settle(asked.attempt)
+    assert left() == []
+
+
+async def test_downloads_to_the_workspace_are_the_run_s_own(home, watch, order, prefix):
+    """Tasks may change what is there, and the next one sees it."""
+    source = """
+    def work(data: Input[Dataset]) -> str:
+        with open(data.path, "a") as file:
+            file.write("+")
+        with open("WORKSPACE/.artifacts/OUT") as file:
+            return file.read()
+    """
+    end = await written(watch, order, prefix)
+    (out,) = taken(end)["out"]
+    given = {"data": (msgspec.structs.replace(out, metadata={"_kfp_workspace": True}),)}
+    source = source.replace("OUT", f"s3/{prefix.removeprefix('s3://')}/out").replace(
+        '"WORKSPACE/', 'data.path.partition("/.artifacts/")[0] + "/'
+    )
+    for number, expected in ((1, "content+"), (2, "content++")):
+        asked = order(source, path="work", number=number, artifacts=given, gives={"Output": "STRING"})
+        got = await outcome(watch, asked)
+        assert isinstance(got, Succeeded), got
+        assert got.parameters == {"Output": expected}
+
+
+async def test_a_workspace_has_its_size(watch, order):
+    source = """
+    def fill(path: str) -> str:
+        with open(path + "/data", "wb") as file:
+            file.write(b"0" * 100_000)
+        return path
+    """
+    sized = {"parameters": {"path": "{{$.workspace_path}}"}, "gives": {"Output": "STRING"}}
+    fits = await outcome(watch, order(source, workspace_bytes=1_000_000, **sized))
+    assert isinstance(fits, Succeeded), fits
+    assert fits.parameters == {"Output": "/kfp-workspace"}
+    full = await outcome(watch, order(source, path="again", workspace_bytes=50_000, **sized))
+    assert isinstance(full, Failed), full
+    assert (full.error.code, full.error.details["limit"]) == ("WORKSPACE_FULL", 50_000)
+    assert "WorkspaceConfig(size" in full.error.message
+
+
+@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("deed", ['open(data.path, "a").write("!")', "__import__('os').remove(data.path)"])
+async def test_a_task_that_alters_its_input_in_the_own_store(watch, order, deed):
+    """It may not; root, whom nothing stops, is found out, and nobody is given what is left."""
+    make = "def make(out: Output[Dataset]):\n    with open(out.path, 'w') as file:\n        file.write('content')\n"
+    made = await outcome(watch, order(make, makes={"out": "system.Dataset"}))
+    assert isinstance(made, Succeeded), made
+    given = {"data": taken(made)["out"]}
+    spoil = f"def spoil(data: Input[Dataset]) -> str:\n    {deed}\n    return 'spoilt'\n"
+    end = await outcome(watch, order(spoil, path="spoil", artifacts=given, gives={"Output": "STRING"}))
+    assert isinstance(end, Failed), end
+    read = "def read(data: Input[Dataset]) -> str:\n    return open(data.path).read()\n"
+    later = await outcome(watch, order(read, path="read", artifacts=given, gives={"Output": "STRING"}))
+    if os.getuid() == 0:
+        assert end.error.code == "INPUT_ALTERED"
+        assert isinstance(later, Failed), later
+        assert later.error.code in ("ARTIFACT_CORRUPT", "ARTIFACT_LOST")
+    else:
+        assert "PermissionError" in end.error.message
+        assert later.parameters == {"Output": "content"}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from headrace.artifacts import local
 from headrace.artifacts.local import LocalStore
-from headrace.artifacts.port import NotStorable, NotStored
+from headrace.artifacts.port import Corrupt, NotStorable, NotStored
 
 pytestmark = pytest.mark.anyio
 
 KEY = "run/execution/1/model"
+#: Of bits, for each of three places.
+FLIPS = int(os.environ.get("HEADRACE_FLIPS") or 100)
 
 
 @pytest.fixture
@@ -156,3 +161,90 @@ async def test_deleting_a_run_deletes_what_was_cut_off(store, file, monkeypatch)
     assert store.begun(KEY)
     await store.delete("run")
     assert not store.begun(KEY)
+
+
+# --- nobody writes to what is in the store --------------------------------------------------------
+
+
+def attack(path: str) -> list[int]:
+    """Which of the deeds could be done."""
+    target = os.path.join(path, "b") if os.path.isdir(path) else path
+    deeds = [
+        lambda: open(target, "w"),
+        lambda: open(target, "a"),
+        lambda: os.truncate(target, 0),
+        lambda: os.unlink(target),
+        lambda: os.rename(path, path + "-moved"),
+        lambda: open(path + "-new", "w"),
+        lambda: open(os.path.join(path, "sub", "new"), "w"),
+        lambda: os.rename(os.path.join(path, "sub"), os.path.join(path, "bus")),
+    ]
+    done = []
+    for number, deed in enumerate(deeds):
+        try:
+            deed()
+            done.append(number)
+        except OSError:
+            pass
+    return done
+
+
+def as_user(user: int, deed, *args: object) -> str:
+    """What a child process of that user answers."""
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgid(user)
+            os.setuid(user)
+            os.write(into, repr(deed(*args)).encode())
+        finally:
+            os._exit(0)
+    os.close(into)
+    with os.fdopen(out, "rb") as told:
+        answer = told.read().decode()
+    os.waitpid(child, 0)
+    return answer
+
+
+@pytest.mark.parametrize("shape", ["file", "folder"])
+async def test_a_task_cannot_alter_an_artifact(shape, file, folder):
+    """As whoever owns the files: root is asked to be somebody else, since permissions do not bind it."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        store = LocalStore(Path(place) / "store")
+        stored = store.take(KEY, file if shape == "file" else folder)
+        path = store.fetch(stored.uri, Path(), digest=stored.digest)
+        user = os.getuid() or 65534
+        for one in [store.root, *store.root.rglob("*")]:
+            os.chown(one, user, -1)
+        assert as_user(user, attack, str(path)) == "[]"
+        assert await content(store, stored.uri, member="b" if shape == "folder" else "", digest=stored.digest)
+        await store.delete("run")
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("member", ["", "b", "sub/a ä"])
+async def test_every_bit_that_was_flipped_is_found(store, tmp_path, folder, member):
+    """10,000 of them: HEADRACE_FLIPS=3400."""
+    if member:
+        for inside in ("b", "sub/a ä"):
+            (folder / inside).write_bytes(os.urandom(64))
+        stored = store.take(KEY, folder)
+    else:
+        (tmp_path / "plain").write_bytes(os.urandom(64))
+        stored = store.take(KEY, tmp_path / "plain")
+    path = store.fetch(stored.uri, Path(), digest=stored.digest)
+    target = path / member if member else path
+    target.chmod(0o644)
+    whole = target.read_bytes()
+    dice = random.Random(member)
+    for _ in range(FLIPS):
+        bit = dice.randrange(len(whole) * 8)
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        target.write_bytes(flipped)
+        with pytest.raises(Corrupt):
+            store.fetch(stored.uri, Path(), digest=stored.digest)
+    target.write_bytes(whole)
+    assert store.fetch(stored.uri, Path(), digest=stored.digest) == path

@@ -21,22 +21,25 @@ _MODELCAR_DIR = "/models"
 
 #: Set by the runtime before user code runs: URI of a file or folder in an object store -> its place on this machine.
 MIRRORS: dict[str, str] = {}
-#: The same for content that is not on this machine: what to raise when its path is asked for.
-ELSEWHERE: dict[str, Exception] = {}
+#: The same for content that is not on this machine: why (code, sentence), for who tries to read it all the same.
+ELSEWHERE: dict[str, tuple[str, str]] = {}
 
 
 def _mounted(uri: str) -> str:
     for known, place in MIRRORS.items():
         if uri == known or uri.startswith(known + "/"):
             return place + uri[len(known) :]
-    if uri in ELSEWHERE:
-        raise ELSEWHERE[uri]
     for scheme, mount in _MOUNTS.items():
         if uri.startswith(scheme):
             return mount + uri[len(scheme) :]
     if uri.startswith(_OCI_URI):
         return _OCI_MOUNT + uri[len(_OCI_URI) :].replace("/", "_")
     return uri
+
+
+def why_elsewhere(path: str) -> tuple[str, str] | None:
+    """Why there is nothing at this path, if it is that of an artifact whose content is not on this machine."""
+    return next((why for uri, why in ELSEWHERE.items() if path.startswith(_mounted(uri))), None)
 
 
 def convert_local_path_to_remote_path(path: str) -> str:
