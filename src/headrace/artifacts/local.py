@@ -44,8 +44,10 @@ class LocalStore:
     root; `fetch` finds out what was altered all the same.)
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, seal_directories: bool = True) -> None:
+        """Without `seal_directories` only files lose it, so that a folder of one's own can be removed by hand."""
         self.root = root.absolute()
+        self._seal_directories = seal_directories
         self._incoming = self.root / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._seen = Seen()
@@ -119,7 +121,7 @@ class LocalStore:
             for name in files:
                 _forbid_writing(Path(directory, name))
             sync_directory(Path(directory))
-            if directory != str(incoming):
+            if directory != str(incoming) and self._seal_directories:
                 _forbid_writing(Path(directory))
 
     def _publish(self, incoming: Path, target: Path, content: Content) -> None:
@@ -132,11 +134,12 @@ class LocalStore:
             if content.is_directory:
                 _write_durably(_manifest_of(target), content.manifest)
             incoming.rename(target)
-            if content.is_directory:
+            if content.is_directory and self._seal_directories:
                 _forbid_writing(target)
             sync_directory(target.parent)
         finally:
-            target.parent.chmod(0o555)
+            if self._seal_directories:
+                target.parent.chmod(0o555)
 
     # names ------------------------------------------------------------------------------------
 
@@ -275,12 +278,13 @@ class LocalStore:
         path = self._at(prefix)
         # Below an attempt, whose directory may not be written to.
         sealed = path.parent if prefix.count("/") > 2 and path.parent.is_dir() else None
+        mode = 0o555 if self._seal_directories else 0o755
         if sealed is not None:
             sealed.chmod(0o755)
         _remove(path)
         if sealed is not None:
             _manifest_of(path).unlink(missing_ok=True)
-            sealed.chmod(0o555)
+            sealed.chmod(mode)
         if "/" not in prefix:
             _remove(self._incoming / prefix)
 

@@ -38,8 +38,9 @@ class Stores:
         *,
         patience_s: float = 120.0,
         max_fetched_bytes: int = MAX_FETCHED_BYTES,
+        seal_directories: bool = True,
     ) -> None:
-        self.local = LocalStore(home / "artifacts")
+        self.local = LocalStore(home / "artifacts", seal_directories=seal_directories)
         self.objects = objects or ObjectStores()
         self.remote = RemoteStore(self.objects, patience_s=patience_s)
         self._fetched = home / "fetched"

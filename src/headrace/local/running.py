@@ -126,7 +126,7 @@ class LocalRun:
         return self.config.home / f"{self.name.replace(' ', '-').lower()}-{stamp}-{uuid.uuid4().hex[:6]}"
 
     def _executor(self, settings: Settings) -> Executor:
-        porter = Stores(settings.home, ObjectStores.of_home(settings.home))
+        porter = Stores(settings.home, ObjectStores.of_home(settings.home), seal_directories=False)
         processes = make_executor(
             settings.home,
             porter=porter,

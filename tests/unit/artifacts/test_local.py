@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -222,6 +223,20 @@ async def test_a_task_cannot_alter_an_artifact(shape, file, folder):
         assert await content(store, stored.uri, member="b" if shape == "folder" else "", digest=stored.digest)
         await store.delete("run")
         assert not path.exists()
+
+
+async def test_a_folder_of_one_s_own_can_be_removed_by_hand(file, folder):
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        store = LocalStore(Path(place) / "store", seal_directories=False)
+        stored = [store.take("run/execution/1/x", file), store.take("run/execution/1/y", folder)]
+        user = os.getuid() or 65534
+        for one in [store.root, *store.root.rglob("*")]:
+            os.chown(one, user, -1)
+        path = store.fetch(stored[0].uri, Path(), digest=stored[0].digest)
+        assert as_user(user, os.access, str(path), os.W_OK) == "False"
+        assert as_user(user, shutil.rmtree, str(store.root / "run")) == "None"
+        assert not (store.root / "run").exists()
 
 
 @pytest.mark.parametrize("member", ["", "b", "sub/a ä"])

@@ -69,6 +69,13 @@ async def test_the_server_s_own_files_are_refused(service: Service, tmp_path: Pa
     assert (await imported(service, importing(form.format(home / "artifacts" / "run" / "x")))).uri
 
 
+async def test_downloads_to_the_workspace_are_marked_as_kfp_does(service: Service):
+    plain = await imported(service, importing("s3://bucket/data", metadata={"a": 1}))
+    marked = await imported(service, importing("s3://bucket/data", metadata={"a": 1}, downloadToWorkspace=True))
+    assert (plain.metadata, marked.metadata) == ({"a": 1}, {"a": 1, "_kfp_workspace": True})
+    assert plain.artifact_id != marked.artifact_id
+
+
 async def test_an_importer_without_a_uri(service: Service):
     assert (await imported(service, importing(" "))).code == "IMPORT_REFUSED"
 
