@@ -7,7 +7,6 @@ cut off has left is never seen. Directories of others, which have no manifest, a
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -15,6 +14,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,6 +34,7 @@ from headrace.artifacts.names import key_of
 from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import Corrupt, Member, NotStored, Stored, Unreachable
 from headrace.failpoints import failpoint
+from headrace.threads import in_background
 
 #: Size of the parts that large objects are sent and read in: times `_PARTS_AT_ONCE`, the memory a transfer needs.
 _PART = 8 << 20
@@ -280,7 +281,7 @@ class RemoteStore:
         self, uri: str, *, offset: int = 0, limit: int | None = None, member: str = "", digest: str = ""
     ) -> AsyncIterator[bytes]:
         """See the port."""
-        bucket, at, size, expected = await asyncio.to_thread(self._readable, uri, member, digest)
+        bucket, at, size, expected = await in_background(lambda: self._readable(uri, member, digest))
         end = size if limit is None else min(size, offset + limit)
         chunks = self._chunks(bucket, at, offset, end, size)
         whole = bool(expected) and offset == 0 and end == size
@@ -311,11 +312,11 @@ class RemoteStore:
 
     async def _chunks(self, bucket: Any, at: str, start: int, end: int, size: int) -> AsyncIterator[bytes]:
         for begin in range(start, end, _PART):
-            yield await asyncio.to_thread(self._part, bucket, at, begin, min(begin + _PART, end), size)
+            yield await in_background(partial(self._part, bucket, at, begin, min(begin + _PART, end), size))
 
     async def members(self, uri: str) -> tuple[Member, ...]:
         """See the port."""
-        return await asyncio.to_thread(self._members, uri)
+        return await in_background(lambda: self._members(uri))
 
     def _members(self, uri: str) -> tuple[Member, ...]:
         bucket, at = self._at(uri)
@@ -327,7 +328,7 @@ class RemoteStore:
 
     async def exists(self, uri: str, *, digest: str = "", size_bytes: int | None = None) -> bool:
         """See the port."""
-        return await asyncio.to_thread(self._exists, uri, digest, size_bytes)
+        return await in_background(lambda: self._exists(uri, digest, size_bytes))
 
     def _exists(self, uri: str, digest: str, size_bytes: int | None) -> bool:
         bucket, at = self._at(uri)
@@ -345,7 +346,7 @@ class RemoteStore:
 
     async def delete(self, prefix: str) -> None:
         """See the port."""
-        await asyncio.to_thread(self._delete, prefix)
+        await in_background(lambda: self._delete(prefix))
 
     def _delete(self, prefix: str) -> None:
         import obstore

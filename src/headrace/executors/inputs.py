@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from headrace.executors.python import python_entry
 from headrace.executors.refusal import Refusal
 from headrace.executors.work import Launched
 from headrace.executors.workspace import place_in_workspace, used_bytes, uses_workspace
+from headrace.threads import in_background
 
 _NAMES_CONTENT = re.compile(r"\{\{\$\}\}|\]\.path\}\}|\.inputs\.artifacts\[(?:'[^']*'|\"[^\"]*\")\]\}\}")
 
@@ -41,13 +43,17 @@ async def locate_inputs(order: LaunchOrder, porter: Porter, waiting: Callable[[R
     artifacts = {artifact.uri: artifact for many in order.inputs.artifacts.values() for artifact in many}
     if not artifacts:
         return {}
-    far = [artifact for artifact in artifacts.values() if artifact.uri and local_path(artifact.uri) is None]
+    near: list[Artifact] = []
+    far: list[Artifact] = []
+    for artifact in artifacts.values():
+        (near if local_path(artifact.uri) is not None else far).append(artifact)
     if far and not _can_want_content(order):
-        artifacts = {uri: artifact for uri, artifact in artifacts.items() if artifact not in far}
+        far = []
     elif far:
         waiting(_fetching(far))
-    found = await asyncio.gather(*(asyncio.to_thread(_locate, artifact, porter) for artifact in artifacts.values()))
-    return dict(zip(artifacts, found, strict=True))
+    located = await asyncio.to_thread(lambda: {artifact.uri: _locate(artifact, porter) for artifact in near})
+    found = await asyncio.gather(*(in_background(partial(_locate, artifact, porter)) for artifact in far))
+    return located | {artifact.uri: one for artifact, one in zip(far, found, strict=True)}
 
 
 def _locate(artifact: Artifact, porter: Porter) -> Located:
@@ -162,7 +168,8 @@ async def hand_inputs(order: LaunchOrder, place: Place, porter: Porter, waiting:
     for artifact in {one.uri: one for many in order.inputs.artifacts.values() for one in many}.values():
         target = place_in_workspace(artifact, place.workspace)
         if target is not None and located.get(artifact.uri, Located()).path:
-            located[artifact.uri] = Located(path=str(await asyncio.to_thread(_bring, artifact, target, porter, order)))
+            brought = await in_background(partial(_bring, artifact, target, porter, order))
+            located[artifact.uri] = Located(path=str(brought))
     place.handed = {uri: one.path for uri, one in located.items() if one.path}
     place.problems = {uri: one.problem for uri, one in located.items() if one.problem is not None}
     if place.problems:

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Set
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,7 @@ from headrace.executors.warm import SWITCHED_OFF, Born, WarmStarts, imports_told
 from headrace.executors.work import Kept, Launched, Maker, Work
 from headrace.executors.workspace import uses_workspace
 from headrace.failpoints import failpoint
+from headrace.threads import in_background
 
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
@@ -417,7 +419,9 @@ class ProcessExecutor:
             self.warm.learn(known.work, list(imports_told(known.place)))
         if _is_quick(known):
             return self._judge(known, claim, kept)
-        return await asyncio.to_thread(self._judge, known, claim, kept)
+        judging = partial(self._judge, known, claim, kept)
+        # Sending to an object store may take minutes, which others should not wait for.
+        return await (in_background(judging) if known.order.artifact_prefix else asyncio.to_thread(judging))
 
     def _judge(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
         maker, group, place = self._makers[kept.maker], _group(kept), known.place
@@ -552,11 +556,13 @@ def _let_go(known: _Attempt, claim: Claim) -> None:
 
 def _is_quick(known: _Attempt) -> bool:
     """Whether reading its outputs takes no longer than handing that to a thread: no artifacts, and few bytes."""
+    if known.order.outputs.artifacts or known.order.inputs.artifacts or known.order.workspace_bytes is not None:
+        return False
     try:
         size = os.stat(known.place.outputs / OUTPUT_FILE).st_size  # noqa: PTH116
     except OSError:
         size = 0
-    return not known.order.outputs.artifacts and size <= _QUICK_BYTES
+    return size <= _QUICK_BYTES
 
 
 def _claim_of(pid: int) -> Claim:
