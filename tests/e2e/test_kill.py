@@ -30,7 +30,8 @@ def claims(home: Path, run_id: str) -> dict[tuple[str, int], bytes]:
     found = {}
     for key, folder in attempt_folders(home, run_id).items():
         try:
-            found[key] = (folder / "claim").read_bytes()
+            # Who it is; how it ended is added later.
+            found[key] = b"".join((folder / "claim").read_bytes().splitlines(keepends=True)[:2])
         except FileNotFoundError:
             continue
     return {key: claim for key, claim in found.items() if claim}
