@@ -24,6 +24,8 @@ FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 #: How long a fact may take before a test gives up. Generous: the machine may be busy with other tests.
 PATIENCE_S = 120.0
 T = TypeVar("T")
+#: What a test sets for all commands and servers that it starts.
+VARIABLES: dict[str, str] = {}
 
 
 class Answer(NamedTuple):
@@ -84,7 +86,7 @@ def headrace_started(
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a user with this home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE_", "PYTEST_"))}
-    return {**kept, "HEADRACE_HOME": str(home), "NO_COLOR": "1", **(more or {})}
+    return {**kept, **VARIABLES, "HEADRACE_HOME": str(home), "NO_COLOR": "1", **(more or {})}
 
 
 class Server:

@@ -10,14 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import EXAMPLES, Server, attempt_folders, attempts, headrace, rows, story, until
+from harness import EXAMPLES, VARIABLES, Server, attempt_folders, attempts, headrace, rows, story, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-KILLS = int(os.environ.get("HEADRACE_KILLS") or 20)
+KILLS = int(os.environ.get("HEADRACE_KILLS") or 10)
 SEED = int(os.environ.get("HEADRACE_KILL_SEED") or random.SystemRandom().randrange(1 << 32))
 DEMO = EXAMPLES / "breast_cancer.yaml"
 #: load, split, three of train, choose, evaluate, publish, summarise
 TASKS = 9
+
+
+@pytest.fixture(autouse=True, params=["warm", "cold"])
+def starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How tasks are started; nothing that is seen here may depend on it."""
+    monkeypatch.setitem(VARIABLES, "HEADRACE_WARM_STARTS", "on" if request.param == "warm" else "off")
 
 
 def succeeded(home: Path, run_id: str) -> dict[str, tuple[int, float | None]]:

@@ -17,6 +17,7 @@ import pytest
 from harness import (
     EXAMPLES,
     FINAL,
+    VARIABLES,
     attempt_folders,
     attempts,
     environment,
@@ -62,6 +63,12 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.fixture(autouse=True, params=["warm", "cold"])
+def starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How tasks are started; nothing that is seen here may depend on it."""
+    monkeypatch.setitem(VARIABLES, "HEADRACE_WARM_STARTS", "on" if request.param == "warm" else "off")
 
 
 def test_a_run_with_a_server_of_its_own_tells_what_came_of_it(home: Path):

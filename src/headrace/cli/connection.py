@@ -17,7 +17,7 @@ from headrace.cli.errors import FAILED, USAGE, CliError
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
-from headrace.service.settings import Settings, database_url, default_home
+from headrace.service.settings import Settings, database_url, default_home, warm_starts
 from headrace.store.errors import BadUrl
 from headrace.wire.server_file import ServerInfo, read_info
 
@@ -34,6 +34,7 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             home=home or default_home(),
             database=database_url(database),
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
+            warm_starts=warm_starts(),
         )
     except BadUrl as error:
         where = "--database-url" if database else "HEADRACE_DATABASE_URL"

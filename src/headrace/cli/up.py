@@ -78,8 +78,9 @@ def command(
         settings_for(home, max_parallel, database=database_url),
         caching=not no_cache,
         cache_max_age_s=cache_max_age,
-        warm_starts=not no_warm_starts,
     )
+    if no_warm_starts:
+        settings = msgspec.structs.replace(settings, warm_starts=False)
     there = read_info(settings.home)
     if there is not None and there.url and (settings.database is None or _port_of(there) == (port or DEFAULT_PORT)):
         return _already(there, settings.home, port)

@@ -27,6 +27,11 @@ def database_url(told: str = "") -> DatabaseUrl | None:
     return DatabaseUrl.parse(found, password_file=Path(file) if file else None)
 
 
+def warm_starts() -> bool:
+    """Unless `$HEADRACE_WARM_STARTS` says `off`."""
+    return os.environ.get("HEADRACE_WARM_STARTS", "").lower() not in ("off", "0", "false", "no")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one server."""
 
