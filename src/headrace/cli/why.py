@@ -78,7 +78,7 @@ def task_text(found: Explanation, names: Names, log_tail: str, paint: Paint) -> 
     lines += _failure(found.failure, log_tail, paint) if found.failure else ()
     lines += _retry(found, paint)
     if found.cache is not None and not (found.cache.use == "OFF" and found.state in _NOT_RUN):
-        lines += _cache(found.cache, names, found.run_id, paint)
+        lines += _cache(found.cache, found.state, names, found.run_id, paint)
     lines += _fix(found.fix, names, found.run_id, label, paint)
     return "\n".join(lines)
 
@@ -176,7 +176,7 @@ def _retry(found: Explanation, paint: Paint) -> Iterator[str]:
     yield from _field("retry", ", ".join(parts), paint)
 
 
-def _cache(use: CacheUse, names: Names, here: str, paint: Paint) -> Iterator[str]:
+def _cache(use: CacheUse, state: str, names: Names, here: str, paint: Paint) -> Iterator[str]:
     if use.use == "HIT":
         if use.source is not None:
             yield from _field("from", names.of(use.source, here=here), paint)
@@ -184,7 +184,8 @@ def _cache(use: CacheUse, names: Names, here: str, paint: Paint) -> Iterator[str
         yield from _field("cache", _reason(use.reason.message, use.reason.code, paint), paint)
         if use.source is not None and use.source.path:
             yield from _field("nearest", names.of(use.source, here=here), paint)
-    shown = list(use.parts.items())
+    # Of what failed the key is of no interest: nothing was kept under it.
+    shown = list(use.parts.items()) if state != "FAILED" else []
     for number, (name, text) in enumerate(shown[:_PARTS_SHOWN]):
         yield from _field("its key" if number == 0 else "", f"{name} = {shorten(text, 80)}", paint)
 
