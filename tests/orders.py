@@ -40,6 +40,7 @@ def python_order(
         command=("sh", "-c", _INSTALL.format(calls=calls), "sh", "-ec", _RUN, HEAD + source),
         args=("--executor_input", "{{$}}", "--function_to_execute", function[1]),
         env=changes.pop("env", {}),
+        resources=changes.pop("resources", {}),
     )
     return an_order(spec, **changes)
 

@@ -129,7 +129,7 @@ EXPECTED: dict[str, Expected] = {
     "pipeline_with_parallelfor_parallelism": succeeded("list-dict-maker-0 list-dict-maker-1 list-dict-maker-1-2 list-dict-maker-2 list-dict-maker-3 for-loop-1[*1]/print-text for-loop-4[*2]/print-text-3 for-loop-4[*2]/print-text-4 for-loop-8[*3]/print-int for-loop-1[*1]/for-loop-2[*1]/print-text-2 for-loop-4[*2]/for-loop-6[*2]/print-text-5 for-loop-4[*2]/for-loop-6[*2]/print-text-6 for-loop-9[*3]/print-int-2 for-loop-10[*3]/print-int-3 for-loop-13[*3]/print-int-6 for-loop-12[*3]/print-int-5 for-loop-11[*3]/print-int-4", args={"loop_parameter": [1]}),
     "pipeline_with_parallelfor_pipeline_param": succeeded("make-prefix for-loop-1[*1]/print-with-prefix for-loop-4[*2]/for-loop-5[*1]/print-with-prefix-3 for-loop-2[*1]/print-with-prefix-2", args={"loop_parameter": [1], "prefix": "heads"}),
     "pipeline_with_secret_as_volume": failed("comp!", "USER_EXCEPTION", needs="Kubernetes secrets"),
-    "pipeline_with_string_machine_fields_pipeline_input": succeeded("sum-numbers"),
+    "pipeline_with_string_machine_fields_pipeline_input": failed("sum-numbers!", "DOES_NOT_FIT", needs="a Tesla P4"),
     "pipeline_with_task_final_status": failed("exit-op exit-handler-1/fail-op! exit-handler-1/print-op", "EXIT_CODE"),
     "pipeline_with_task_final_status_yaml": succeeded("exit-op exit-handler-1/print-op", container=True),
     "pipeline_with_various_io_types": refused("INVALID_ARGUMENTS", needs="an artifact as an argument"),

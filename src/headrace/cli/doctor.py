@@ -199,6 +199,24 @@ def check_ui() -> Finding:
     return Finding(subject="web UI", verdict="warn", note=note, fix=fix)
 
 
+def check_limits(home: Path) -> Finding:
+    """Whether the kernel holds tasks to their limits, or we do by looking."""
+    if importlib.util.find_spec("psutil") is None or not Path("/proc/self/cgroup").exists():
+        return Finding(subject="limits", verdict="warn", note="no control groups; limits of tasks need Linux")
+    from headrace.executors.limits import Confinement
+
+    confinement = Confinement.here(home.absolute())
+    confinement.close()
+    if not confinement.why_not:
+        return Finding(subject="limits", verdict="ok", note=confinement.means)
+    return Finding(
+        subject="limits",
+        verdict="warn",
+        note=confinement.means,
+        fix="systemd-run --user --scope -p Delegate=yes headrace up",
+    )
+
+
 def findings(home: Path) -> list[Finding]:
     """Everything there is to say."""
     looks: list[Callable[[], Finding]] = [
@@ -210,6 +228,7 @@ def findings(home: Path) -> list[Finding]:
         check_warm_starts,
         lambda: check_home(home),
         lambda: check_disk(home),
+        lambda: check_limits(home),
         lambda: check_port(home),
         check_ui,
     ]

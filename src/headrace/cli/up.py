@@ -37,6 +37,34 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | No
     return span
 
 
+def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    """`512Mi`, `12Gi`, `8e9` in bytes."""
+    if text is None:
+        return None
+    from headrace.executors.refusal import Refusal
+    from headrace.executors.resources import quantity
+
+    try:
+        found = int(quantity(text))
+    except Refusal as refusal:
+        raise click.BadParameter(str(refusal)) from None
+    if found < 1 << 20:
+        raise click.BadParameter(f"{text!r} is less than 1Mi.")
+    return found
+
+
+def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> dict[str, tuple[str, ...]] | None:
+    """`nvidia.com/gpu=0,1` as type -> devices."""
+    found = {}
+    for word in words:
+        kind, equals, names = word.partition("=")
+        devices = tuple(name for name in names.split(",") if name)
+        if not kind or not equals or len(set(devices)) != len(devices):
+            raise click.BadParameter(f"{word!r} is no TYPE=DEVICE,... with distinct devices: nvidia.com/gpu=0,1.")
+        found[kind] = devices
+    return found or None
+
+
 @click.command(short_help="Start the server and the web UI, until Ctrl-C.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; this machine's only.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. [default: 8888]")
@@ -47,6 +75,15 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | No
     "--database-url", metavar="URL", default="", help="PostgreSQL to use, without a password. [default: SQLite]"
 )
 @click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
+@click.option("--machine-cpus", type=click.FloatRange(min=0.001), help="Cores that tasks may ask for together.")
+@click.option("--machine-memory", metavar="SIZE", callback=_size, help="Memory that tasks may use together: 12Gi.")
+@click.option(
+    "--accelerators",
+    metavar="TYPE=DEVICE,...",
+    multiple=True,
+    callback=_devices,
+    help="Accelerators that tasks may ask for: nvidia.com/gpu=0,1.",
+)
 @click.option("--no-cache", is_flag=True, help="Run every task of every run, whatever ran before.")
 @click.option("--no-warm-starts", is_flag=True, help="Start every task in a Python of its own, from nothing.")
 @click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
@@ -58,6 +95,9 @@ def command(
     insecure_no_auth: bool,
     database_url: str,
     max_parallel: int | None,
+    machine_cpus: float | None,
+    machine_memory: int | None,
+    accelerators: dict[str, tuple[str, ...]] | None,
     no_cache: bool,
     no_warm_starts: bool,
     cache_max_age: float | None,
@@ -78,6 +118,9 @@ def command(
         settings_for(home, max_parallel, database=database_url),
         caching=not no_cache,
         cache_max_age_s=cache_max_age,
+        machine_cpus=machine_cpus,
+        machine_memory_bytes=machine_memory,
+        accelerators=accelerators,
     )
     if no_warm_starts:
         settings = msgspec.structs.replace(settings, warm_starts=False)

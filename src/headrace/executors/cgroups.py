@@ -69,6 +69,11 @@ class Group:
         """How many of its processes were killed for want of memory, its own limit's or a wider one's."""
         return self._counted("memory.events", "oom_kill") + self._counted("memory.oom_control", "oom_kill")
 
+    def tells_memory(self) -> bool:
+        """Whether it can say who was killed for want of memory."""
+        names = ("memory.events", "memory.oom_control")
+        return any(os.path.exists(f"{directory}/{name}") for directory in self.directories for name in names)  # noqa: PTH110
+
     def reached_memory_limit(self) -> bool:
         """Whether its own limit was what it came to."""
         # Version 1 also counts failures, but not those that met the limit with swap first.
@@ -94,17 +99,17 @@ class Group:
 class Tree:
     """The part of the kernel's groups that belongs to one home; made when it is first needed."""
 
-    def __init__(self, version: int, bases: Mapping[str, str], total_memory_bytes: int | None = None) -> None:
+    def __init__(self, version: int, bases: Mapping[str, str]) -> None:
         self.version = version
         #: Our directory for each controller that we have.
         self.bases = dict(bases)
-        self.total_memory_bytes = total_memory_bytes
+        #: What all groups may use together.
+        self.total_memory_bytes: int | None = None
 
     def of(self, tag: str, limits: Limits) -> Group:
         """The group of whatever has this tag; not made yet. On version 1 with as few directories as will do."""
         name = hashlib.sha256(tag.encode()).hexdigest()[:20]
-        asked = {"pids"}
-        asked |= {"memory"} if limits.memory_bytes is not None else set()
+        asked = {"pids", "memory"}  # memory also without a limit: it tells who was killed for want of it
         asked |= {"cpu"} if limits.cpus is not None else set()
         found = [self.bases[one] for one in CONTROLLERS if one in asked and one in self.bases]
         return Group(tuple(f"{base}/{name}" for base in dict.fromkeys(found)))
@@ -125,10 +130,7 @@ class Tree:
 
     def joins(self, group: Group) -> tuple[str, ...]:
         """Files into which a process writes 0 to enter the group, before it runs anything of the user's."""
-        directories, shared = group.directories, self.bases.get("memory")
-        if shared and self.total_memory_bytes and not any(path.startswith(f"{shared}/") for path in directories):
-            directories = (*directories, shared)
-        return tuple(f"{directory}/cgroup.procs" for directory in directories)
+        return tuple(f"{directory}/cgroup.procs" for directory in group.directories)
 
     def open(self) -> None:
         """Make our directories, with the limit of all groups together. Raises OSError."""
@@ -170,8 +172,11 @@ class _Mount(msgspec.Struct, frozen=True, kw_only=True):
     own: str
 
 
-def find(name: str, proc: Path = Path("/proc")) -> Tree:
-    """A tree called `name` where this process may make one. Makes it, empty, to be sure. Raises CgroupsUnusable."""
+def find(name: str, proc: Path = Path("/proc"), *, total_memory_bytes: int | None = None) -> Tree:
+    """A tree called `name` where this process may make one. Makes it, empty, to be sure. Raises CgroupsUnusable.
+
+    `total_memory_bytes` is what all its groups may use together.
+    """
     mounts = list(_mounts(proc))
     if not mounts:
         raise CgroupsUnusable("This system has no control groups mounted.")
@@ -179,6 +184,7 @@ def find(name: str, proc: Path = Path("/proc")) -> Tree:
     for candidate in (_version_2, _version_1):
         try:
             tree = candidate(name, mounts)
+            tree.total_memory_bytes = total_memory_bytes
             tree.open()
             return tree
         except CgroupsUnusable as error:

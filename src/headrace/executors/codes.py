@@ -19,6 +19,18 @@ class Code(StrEnum):
 
     # what an attempt waits for
     WAITING_FOR_SLOT = "WAITING_FOR_SLOT", "As many attempts as `max_parallel` allows are running; this one is queued."
+    WAITING_FOR_CPU = (
+        "WAITING_FOR_CPU",
+        "It asks for more cores than are free; it begins when enough have been given back.",
+    )
+    WAITING_FOR_MEMORY = (
+        "WAITING_FOR_MEMORY",
+        "It asks for more memory than is free; it begins when enough has been given back.",
+    )
+    WAITING_FOR_ACCELERATOR = (
+        "WAITING_FOR_ACCELERATOR",
+        "It asks for more accelerators of its type than are free; it begins when enough have been given back.",
+    )
     BUILDING_ENVIRONMENT = (
         "BUILDING_ENVIRONMENT",
         "The packages the component asks for are being installed, once for all who ask for the same.",
@@ -39,12 +51,28 @@ class Code(StrEnum):
         "The interpreter ended with status 0 before the component returned, for instance by os._exit.",
     )
     KILLED_BY_SIGNAL = "KILLED_BY_SIGNAL", "The component's process was ended by a signal that Headrace did not send."
-    OUT_OF_MEMORY = "OUT_OF_MEMORY", "The component used more memory than there was."
+    OUT_OF_MEMORY = (
+        "OUT_OF_MEMORY",
+        "The component used more memory than its limit, or than there was; the message names the limit.",
+    )
     COMMAND_NOT_FOUND = "COMMAND_NOT_FOUND", "The command does not exist in the image, or cannot be executed."
 
     # limits
     TIMEOUT = "TIMEOUT", "The attempt ran longer than its timeout allows and was ended."
     LOG_LIMIT = "LOG_LIMIT", "The attempt wrote more log than `max_log_bytes` allows and was ended."
+    PROCESS_LIMIT = (
+        "PROCESS_LIMIT",
+        "The attempt wanted more processes and threads at once than `max_processes` allows and was ended.",
+    )
+    DISK_LIMIT = (
+        "DISK_LIMIT",
+        "The attempt's directory grew beyond `max_work_bytes` or `max_work_files`, and it was ended.",
+    )
+    DISK_FULL = "DISK_FULL", "The disk that the attempt wrote to was full, or nearly (`min_free_bytes`)."
+    DOES_NOT_FIT = (
+        "DOES_NOT_FIT",
+        "The task asks for more cores, memory or accelerators than this machine has for attempts.",
+    )
     PARAMETER_TOO_LARGE = (
         "PARAMETER_TOO_LARGE",
         "An output parameter is larger than `max_parameter_bytes`; hand it on as an artifact.",

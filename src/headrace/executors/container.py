@@ -20,13 +20,17 @@ import msgspec
 
 import headrace
 from headrace.engine.model import ContainerSpec, Json, LaunchOrder, Reason
+from headrace.executors import processes
+from headrace.executors.cgroups import Limits
 from headrace.executors.code import SOURCE_FILE, CodeFolders
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import executor_input, local_path, make_output_directories, paths_by_uri
+from headrace.executors.limits import Allowance, out_of_memory
 from headrace.executors.places import Place
 from headrace.executors.python import PYTHON_VARIABLES, python_entry, request_of
 from headrace.executors.refusal import Refusal
 from headrace.executors.rendering import render_container
+from headrace.executors.resources import resources_of
 from headrace.executors.tools import run_tool
 from headrace.executors.work import Kept, Work
 from headrace.executors.workspace import MOUNT, as_mounted, make_workspace, uses_workspace, with_workspace
@@ -36,6 +40,8 @@ _ENGINES = ("podman", "docker")
 _INSIDE = "/headrace"
 _OUTPUTS = f"{_INSIDE}/outputs"
 _KEPT_LINES = 12
+_REMOVALS = 20
+_BETWEEN_REMOVALS_S = 0.1
 #: A tag may be moved at any time; many tasks that ask at once get one answer.
 _DIGEST_HOLDS_S = 0.5
 _REQUEST_FILE = "request.json"
@@ -51,8 +57,9 @@ _INSTALL_AND_RUN = (
 class ContainerMaker:
     """Makes work of orders that need their image."""
 
-    def __init__(self, engine: str, code: CodeFolders) -> None:
+    def __init__(self, engine: str, code: CodeFolders, allowance: Allowance) -> None:
         self._engine = engine
+        self._allowance = allowance
         self._code = code
         self._known: dict[str, tuple[float, str]] = {}
         self._pulling: dict[str, asyncio.Lock] = {}
@@ -80,7 +87,8 @@ class ContainerMaker:
         digest = await self._have_image(engine, spec.image, waiting)
         name = container_name(place)
         env_file, inherited = _write_variables(spec.env, place)
-        argv = (engine, "run", "--name", name, *_OPTIONS, *_limits(spec.resources), *mounts.arguments(), *env_file)
+        held = self._allowance.limits(resources_of(spec.resources))
+        argv = (engine, "run", "--name", name, *_OPTIONS, *_limits(held.limits), *mounts.arguments(), *env_file)
         argv = (*argv, *_entrypoint(spec), spec.image, *spec.command[1:], *spec.args)
         work = Work(argv=argv, env={**_engine_environment(), **inherited})
         return work, Kept(
@@ -102,10 +110,29 @@ class ContainerMaker:
     async def remove(self, kept: Kept) -> None:
         """See Maker."""
         engine = shutil.which(self._engine) if self._engine else _first_engine()
-        if engine is not None:
+        if engine is None:
+            return
+        # An engine whose client was killed while it made the container may not know of it yet, or not let go of it.
+        for _ in range(_REMOVALS):
             # podman's `rm --force` asks politely for ten seconds first; the grace has been given already.
             await _tell(engine, "kill", kept.container)
             await _tell(engine, "rm", "--force", kept.container)
+            known, _ = await _tell(engine, "container", "inspect", "--format", "{{.Id}}", kept.container)
+            left = await asyncio.to_thread(_monitors_of, kept.container)
+            if known != 0 and not left:
+                return
+            await asyncio.sleep(_BETWEEN_REMOVALS_S)
+        # Nobody but podman's monitor knows it any more: it and what is below it.
+        await asyncio.to_thread(processes.end, lambda: processes.descendants(_monitors_of(kept.container)), None)
+
+    async def autopsy(self, kept: Kept, status: int | None) -> Reason | None:
+        """See Maker. A container with a limit of memory stays until it was asked what it died of."""
+        engine = shutil.which(self._engine) if self._engine else _first_engine()
+        if engine is None or kept.held.limits.memory_bytes is None:
+            return None
+        _, told = await _tell(engine, "container", "inspect", "--format", "{{.State.OOMKilled}}", kept.container)
+        await _tell(engine, "rm", "--force", kept.container)
+        return out_of_memory(kept.held, None) if status and told.strip() == "true" else None
 
     def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
         """See Maker. The engine's own statuses are 125 (it failed), 126 and 127 (the command cannot be run)."""
@@ -215,7 +242,7 @@ def _far(handed: Mapping[str, str]) -> dict[str, str]:
 
 
 #: No second copy of the log, no pull behind our back, bind mounts also where SELinux rules.
-_OPTIONS = ("--rm", "--log-driver=none", "--pull=never", "--security-opt", "label=disable")
+_OPTIONS = ("--log-driver=none", "--pull=never", "--security-opt", "label=disable")
 
 
 def _csv(*fields: str) -> str:
@@ -301,29 +328,30 @@ def _write_variables(env: Mapping[str, str], place: Place) -> tuple[tuple[str, .
     return ("--env-file", str(file), *inherit), rest
 
 
-def _limits(resources: Mapping[str, str]) -> list[str]:
-    limits = []
-    if cpu := resources.get("cpu_limit"):
-        limits.append(f"--cpus={quantity(cpu):g}")
-    if memory := resources.get("memory_limit"):
-        limits.append(f"--memory={int(quantity(memory))}")
-    return limits
+def _limits(limits: Limits) -> list[str]:
+    words = []
+    if limits.processes is not None:
+        words.append(f"--pids-limit={limits.processes}")
+    if limits.cpus is not None:
+        words.append(f"--cpus={limits.cpus:g}")
+    if limits.memory_bytes is None:
+        return ["--rm", *words]
+    # Without swap, and kept for a moment after its end: only then does the engine say whether memory was the cause.
+    return [f"--memory={limits.memory_bytes}", f"--memory-swap={limits.memory_bytes}", *words]
 
 
-_SUFFIXES = {
-    "": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
-}  # fmt: skip
-
-
-def quantity(text: str) -> float:
-    """A Kubernetes quantity: `500m`, `2`, `1.5Gi`, `1e3`."""
-    match = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)([A-Za-z]*)", text.strip())
-    if match is None or match[2] not in _SUFFIXES or match[1].count(".") > 1 or match[1] == ".":
-        raise Refusal(
-            Code.ORDER_INVALID, f"{text!r} is no quantity; write for instance 500m, 2 or 1.5Gi.", retryable=False
-        )
-    return float(match[1]) * _SUFFIXES[match[2]]
+def _monitors_of(name: str) -> set[int]:
+    """podman's monitors of a container, which are its processes' parents; docker has its own in its service."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"conmon") and name.encode() in words:
+            found.add(int(pid))
+    return found
 
 
 def _engine_environment() -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +16,7 @@ from headrace.executors.codes import Code
 from headrace.executors.executor_input import OUTPUT_FILE, local_path, output_uri, own_prefix
 from headrace.executors.places import Place
 from headrace.executors.port import ProducedArtifact
-from headrace.executors.refusal import Refusal
+from headrace.executors.refusal import Refusal, system_refusal
 from headrace.executors.workspace import as_mounted
 
 #: An ExecutorOutput larger than this is refused unread.
@@ -57,7 +59,7 @@ class Porter(Protocol):
 def refusal_of(error: Exception, what: str, **details: Json) -> Refusal:
     """What a store raised, as the attempt's end. Its errors say what kind they are by `code` and `passing`."""
     if isinstance(error, OSError):
-        return Refusal(Code.LAUNCH_FAILED, f"{what} could not be stored or read: {error}.", **details)
+        return system_refusal(error, f"{what} could not be stored or read", **details)
     code, passing = getattr(error, "code", Code.ARTIFACT_INVALID), getattr(error, "passing", False)
     return Refusal(
         code, f"{what}: {error}", retryable=code == Code.ARTIFACT_INVALID or passing, passing=passing, **details
@@ -122,9 +124,11 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     def _output_file(self, must_answer: bool) -> _Output:
         path = self.place.outputs / OUTPUT_FILE
         try:
-            if path.stat().st_size > MAX_OUTPUT_FILE_BYTES:
+            if path.lstat().st_size > MAX_OUTPUT_FILE_BYTES:
                 raise Refusal(Code.PARAMETER_TOO_LARGE, f"{OUTPUT_FILE} is larger than {MAX_OUTPUT_FILE_BYTES} bytes.")
             text = _read_inside(path)
+        except NotAFile as error:
+            raise Refusal(Code.OUTPUT_INVALID, f"{OUTPUT_FILE} is {error}.") from None
         except FileNotFoundError:
             if must_answer:
                 message = "The interpreter ended with exit status 0 before the component returned, as os._exit() does."
@@ -155,9 +159,12 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     def _from_file(self, name: str, kind: str) -> Json:
         path = self.place.outputs / "parameters" / name
         try:
-            if path.stat().st_size > self.max_parameter_bytes + 2:
-                raise self._too_large_file(name, path.stat().st_size)
+            if path.lstat().st_size > self.max_parameter_bytes + 2:
+                raise self._too_large_file(name, path.lstat().st_size)
             data = _read_inside(path)
+        except NotAFile as error:
+            message = f"Output parameter {name!r} must be {kind}, but what was written to its path is {error}."
+            raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind) from None
         except FileNotFoundError:
             message = f"The component did not give its output parameter {name!r}: it returned None, or wrote no file."
             raise Refusal(Code.OUTPUT_MISSING, message, output=name, expected=kind) from None
@@ -249,11 +256,25 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
             raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path))
 
 
+class NotAFile(Exception):
+    """There is something else in a file's place; the text says what."""
+
+
 def _read_inside(path: Path) -> bytes:
-    """A regular file's bytes; a link or a pipe in its place is refused rather than followed."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(MAX_OUTPUT_FILE_BYTES)
+    """A regular file's bytes; a link or a pipe in its place is refused (NotAFile), neither followed nor waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise NotAFile("a link" if error.errno == errno.ELOOP else f"nothing that can be read: {error}") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotAFile("no file")
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read(MAX_OUTPUT_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def parse_parameter(name: str, kind: str, data: bytes) -> Json:

@@ -20,17 +20,20 @@ import msgspec
 
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
 from headrace.executors import processes
-from headrace.executors.cgroups import Group, Limits
+from headrace.executors.admission import Admission
+from headrace.executors.cgroups import Group
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import OUTPUT_FILE, own_prefix
 from headrace.executors.inputs import hand_inputs
-from headrace.executors.limits import Confinement
+from headrace.executors.limits import Allowance, Confinement, bounded
+from headrace.executors.machine import Machine
 from headrace.executors.outputs import Porter
+from headrace.executors.patrol import Patrol, Watched
 from headrace.executors.places import Place, Places
 from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded, Waiting
 from headrace.executors.processes import PARTIAL, REVOKED, Claim, Family
-from headrace.executors.refusal import Refusal
-from headrace.executors.slots import Slots
+from headrace.executors.refusal import Refusal, system_refusal
+from headrace.executors.resources import Grant, Resources, resources_of
 from headrace.executors.supervisor import exit_status, spawn, take_claim
 from headrace.executors.verdict import STOPPED, judge, log_end, lost, out_of_memory_kills, sweep
 from headrace.executors.warm import SWITCHED_OFF, Born, WarmStarts, imports_told
@@ -39,6 +42,7 @@ from headrace.executors.workspace import uses_workspace
 from headrace.failpoints import failpoint
 from headrace.threads import in_background
 
+_PLAIN = Allowance()
 _FINAL = (Succeeded, Failed, Lost, Stopped)
 _PATROL_S = 1.0
 _FOLLOW_S = 0.2
@@ -95,20 +99,24 @@ class ProcessExecutor:
         may_start: Callable[[], bool] = lambda: True,
         warm_starts: bool = True,
         warm_patience_s: float = 0.0,
+        machine: Machine | None = None,
+        allowance: Allowance = _PLAIN,
     ) -> None:
         """`shared`: other servers may be at work in `home` too, and only what is asked of us is ours.
 
-        Nothing is started while `may_start` says no.
+        Nothing is started while `may_start` says no. `machine` is what attempts may use together; None: nothing but
+        `max_parallel` decides what begins.
         """
         self._places = Places(home.absolute(), workspaces, shared=shared)
         self._makers = makers
         self._choose = choose
         self._porter = porter
-        self._slots = Slots(max_parallel)
+        self._admission = Admission(max_parallel, machine)
         self.warm = WarmStarts(home.absolute(), "" if warm_starts else SWITCHED_OFF, warm_patience_s)
-        self._confinement = Confinement.here(home.absolute())
+        self._confinement = Confinement.here(home.absolute(), machine.memory_bytes if machine else None)
+        self._allowance = allowance
+        self._looks = Patrol(home.absolute(), allowance, max_log_bytes)
         self._stop_grace_s = stop_grace_s
-        self._max_log_bytes = max_log_bytes
         self._max_parameter_bytes = max_parameter_bytes
         self._attempts: dict[AttemptId, _Attempt] = {}
         self._shared = shared
@@ -180,7 +188,7 @@ class ProcessExecutor:
         if within is not None:
             orphans = [order for order in orphans if order.attempt.run_id in within]
         await asyncio.gather(*(self._discard(order) for order in {order.attempt: order for order in orphans}.values()))
-        if within is None:
+        if within is None and not self._shared:
             await asyncio.to_thread(self._confinement.clear, {self._places.of(attempt).tag for attempt in attempts})
 
     async def live(self) -> Set[AttemptId]:
@@ -289,7 +297,7 @@ class ProcessExecutor:
                     known.place.write("result.json", report)
                 failpoint("result.after")
         except OSError as error:
-            report = self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt's result cannot be kept: {error}"))
+            report = self._failed(known, system_refusal(error, "The attempt's result cannot be kept"))
         self._say(known, report)
         known.over.set()
 
@@ -299,7 +307,7 @@ class ProcessExecutor:
         except Refusal as refusal:
             return self._failed(known, refusal)
         except OSError as error:
-            return self._failed(known, Refusal(Code.LAUNCH_FAILED, f"The attempt could not be started: {error}"))
+            return self._failed(known, system_refusal(error, "The attempt could not be started"))
         except Exception as error:
             _log.exception("attempt %s", known.id)
             message = f"Headrace could not run the attempt: {type(error).__name__}: {error}"
@@ -318,7 +326,7 @@ class ProcessExecutor:
         kept = known.kept = self._kept_of(known.id)
         if kept is None:
             return lost(known.id, time.time(), "What is known of the attempt cannot be read any more.")
-        self._slots.overdraw()
+        self._admission.overdraw(kept.grant)
         return await self._watch(known, claim, kept)
 
     def _kept_of(self, attempt: AttemptId) -> Kept | None:
@@ -328,25 +336,33 @@ class ProcessExecutor:
     async def _launch(self, known: _Attempt) -> AnyReport:
         order, place = known.order, known.place
         place.make()
+        resources = resources_of(order.container.resources if order.container else {})
+        self._admission.check(resources)
         name = self._choose(order)
         await hand_inputs(order, place, self._porter, lambda reason: self._wait(known, reason))
         work, kept = await self._makers[name].make(order, place, lambda reason: self._wait(known, reason))
-        limits = Limits()
-        group = None if kept.container else self._confinement.of(place.tag, limits)
+        held = self._allowance.limits(resources)
+        group = None if kept.container else self._confinement.of(place.tag, held.limits)
         kept = msgspec.structs.replace(
             kept,
             out_of_memory_kills=out_of_memory_kills(),
             surroundings={**kept.surroundings, **_shared(order)},
             on_this_machine=tuple(place.handed.values()),
             group=group.directories if group else (),
+            held=held,
+            grant=Grant(resources=resources),
         )
         known.kept = kept
         self._places.mark_live(known.id, Launched(order=order, kept=kept))
-        await self._take_slot(known)
+        grant = await self._admit(known, resources)
         try:
             while not self._may_start():  # noqa: ASYNC110 - time passes, or the run is another server's
                 await asyncio.sleep(_LEASE_LOOK_S)
-            joins = self._confinement.make(group, limits)
+            if grant.devices:
+                kept = known.kept = msgspec.structs.replace(kept, grant=grant)
+                self._places.mark_live(known.id, Launched(order=order, kept=kept))
+            work = _fitted(work, kept, grant)
+            joins = self._confinement.make(group, held.limits)
             failpoint("spawn.before")
             known.work, known.born = work, await self.warm.start(work, place, joins)
             pid = known.born.pid if known.born else spawn(place, work.argv, work.env, joins, work.request)
@@ -354,16 +370,17 @@ class ProcessExecutor:
         except BaseException:
             if group is not None:
                 group.remove()
-            self._slots.give()
+            self._admission.give(grant)
             raise
         claim = _claim_of(pid)
         return await self._watch(known, claim, kept, ours=True)
 
-    async def _take_slot(self, known: _Attempt) -> None:
-        if not self._slots.take_now():
-            ahead = self._slots.queued
-            self._wait(known, _queued(ahead, self._slots.limit))
-            await self._slots.take()
+    async def _admit(self, known: _Attempt, resources: Resources) -> Grant:
+        grant = self._admission.take_now(resources)
+        if grant is None:
+            self._wait(known, self._admission.why(resources))
+            grant = await self._admission.take(resources)
+        return grant
 
     def _wait(self, known: _Attempt, reason: Reason) -> None:
         self._say(known, Waiting(attempt=known.id, at=time.time(), reason=reason))
@@ -383,7 +400,7 @@ class ProcessExecutor:
                     self._stop(known)
                 await (known.born.ended() if known.born else processes.ended(claim.pid))
         finally:
-            self._slots.give()
+            self._admission.give(kept.grant)
             if timer is not None:
                 timer.cancel()
         taken = await processes.settled_claim(known.place.claim, known.place.tag)
@@ -398,7 +415,7 @@ class ProcessExecutor:
         if taken != claim:
             # An earlier server's supervisor was quicker than ours, which has stepped back.
             _let_go(known, claim)
-            self._slots.overdraw()
+            self._admission.overdraw(kept.grant)
             return await self._watch(known, taken, kept)
         await processes.exit_written(known.place.claim, claim)
         known.ended.set()
@@ -417,30 +434,31 @@ class ProcessExecutor:
             await maker.remove(kept)
         if known.work is not None and known.work.warm:
             self.warm.learn(known.work, list(imports_told(known.place)))
-        if _is_quick(known):
-            return self._judge(known, claim, kept)
-        judging = partial(self._judge, known, claim, kept)
+        if _is_quick(known) and not kept.container:
+            return self._judge(known, claim, kept, None)
+        judging = partial(self._judge, known, claim, kept, await maker.autopsy(kept, exit_status(known.place)))
         # Sending to an object store may take minutes, which others should not wait for.
         return await (in_background(judging) if known.order.artifact_prefix else asyncio.to_thread(judging))
 
-    def _judge(self, known: _Attempt, claim: Claim, kept: Kept) -> AnyReport:
-        maker, group, place = self._makers[kept.maker], _group(kept), known.place
+    def _judge(self, known: _Attempt, claim: Claim, kept: Kept, seen: Reason | None) -> AnyReport:
+        group, place = _group(kept), known.place
         try:
             if not self._shared:
-                return self._judged(known, claim, kept, maker)
+                return self._judged(known, claim, kept, seen)
             # A server that had lost its lease without knowing may judge it too; outputs are taken in once.
             with place.alone():
                 found: AnyReport | None = place.read("result.json", AnyReport)  # type: ignore[arg-type]
                 if found is None:
-                    found = self._judged(known, claim, kept, maker)
+                    found = self._judged(known, claim, kept, seen)
                     place.write("result.json", found)
                 return found
         finally:
             if group is not None:
                 group.remove()
 
-    def _judged(self, known: _Attempt, claim: Claim, kept: Kept, maker: Maker) -> AnyReport:
-        return judge(known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes)
+    def _judged(self, known: _Attempt, claim: Claim, kept: Kept, seen: Reason | None) -> AnyReport:
+        maker = self._makers[kept.maker]
+        return judge(known.order, known.place, claim, kept, maker, self._porter, self._max_parameter_bytes, seen)
 
     # ending an attempt ------------------------------------------------------------------------
 
@@ -459,21 +477,24 @@ class ProcessExecutor:
         reason = Reason(code=Code.TIMEOUT, message=_timeout_message(limit), details={"timeout_s": limit})
         return asyncio.get_running_loop().call_later(left, self._end, known, reason)
 
-    def _end(self, known: _Attempt, reason: Reason) -> None:
+    def _end(self, known: _Attempt, reason: Reason, *, grace_s: float | None = None) -> None:
         """Begin to end it. Why is written down first, so that a later server knows too."""
         if known.grace_until is not None or known.claim is None or not processes.alive(known.claim):
             return
         known.place.write("ending.json", reason)
-        known.grace_until = time.monotonic() + self._stop_grace_s
-        known.killer = asyncio.create_task(self._kill(known))
+        grace_s = self._stop_grace_s if grace_s is None else grace_s
+        known.grace_until = time.monotonic() + grace_s
+        known.killer = asyncio.create_task(self._kill(known, grace_s))
 
-    async def _kill(self, known: _Attempt) -> None:
+    async def _kill(self, known: _Attempt, grace_s: float) -> None:
         assert known.family is not None
         family = known.family
         processes.send(await asyncio.to_thread(family.members), signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(known.ended.wait(), self._stop_grace_s)
+            await asyncio.wait_for(known.ended.wait(), grace_s)
         while not known.ended.is_set():
+            if family.group is not None:
+                family.group.end()
             processes.send(await asyncio.to_thread(family.members), signal.SIGKILL)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(known.ended.wait(), 0.1)
@@ -505,22 +526,32 @@ class ProcessExecutor:
 
     def _keep_patrol(self) -> None:
         if self._patrol is None or self._patrol.done():
-            self._patrol = asyncio.create_task(self._watch_logs())
+            self._patrol = asyncio.create_task(self._watch_limits())
 
-    async def _watch_logs(self) -> None:
-        """One look a second at all logs, as long as anything runs."""
+    async def _watch_limits(self) -> None:
+        """One look a second at all there is, as long as anything runs. Who exceeds a limit gets no grace."""
         while running := [known for known in self._attempts.values() if known.claim and not known.ended.is_set()]:
-            for known in running:
-                self._check_log(known)
+            watched = {
+                known.id: Watched(place=known.place, kept=known.kept, family=known.family)
+                for known in running
+                if known.kept and known.family
+            }
+            try:
+                for attempt, reason in await asyncio.to_thread(self._looks.look, watched):
+                    if attempt in self._attempts:
+                        self._end(self._attempts[attempt], reason, grace_s=0.0)
+            except OSError:
+                _log.exception("limits could not be looked at")
             await asyncio.sleep(_PATROL_S)
 
-    def _check_log(self, known: _Attempt) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            size = known.place.log.stat().st_size
-            if size > self._max_log_bytes:
-                limit = self._max_log_bytes
-                message = f"The attempt wrote more than {limit} bytes of log (setting max_log_bytes) and was ended."
-                self._end(known, Reason(code=Code.LOG_LIMIT, message=message, details={"limit": limit}))
+
+def _fitted(work: Work, kept: Kept, grant: Grant) -> Work:
+    """The work with what the attempt was granted, and bounds where no group gives it any."""
+    if grant.devices and not kept.container:
+        work = msgspec.structs.replace(work, env={**work.env, "CUDA_VISIBLE_DEVICES": ",".join(grant.devices)})
+    if not kept.container and not kept.group and kept.held.limits.memory_bytes is not None:
+        return msgspec.structs.replace(work, argv=bounded(work.argv, kept.held.limits.memory_bytes), warm=False)
+    return work
 
 
 def _shared(order: LaunchOrder) -> dict[str, str]:
@@ -568,15 +599,6 @@ def _is_quick(known: _Attempt) -> bool:
 def _claim_of(pid: int) -> Claim:
     stat = processes.stat_of(pid)
     return Claim(pid=pid, started=stat.started if stat else 0, boot=processes.boot_id())
-
-
-def _queued(ahead: int, limit: int) -> Reason:
-    before = f"{ahead} before it" if ahead else "next"
-    return Reason(
-        code=Code.WAITING_FOR_SLOT,
-        message=f"{limit} attempts are running, as many as may (setting max_parallel); this one waits, {before}.",
-        details={"position": ahead + 1, "limit": limit},
-    )
 
 
 def _timeout_message(limit: float) -> str:

@@ -313,6 +313,13 @@ def _with_descendants(found: set[int], parents: dict[int, int]) -> set[int]:
     return grown if grown == found else _with_descendants(grown, parents)
 
 
+def descendants(pids: set[int]) -> dict[int, int]:
+    """These processes and all below them, with the ticks at which they began; never ourselves."""
+    stats = [stat for name in os.listdir("/proc") if name.isdigit() and (stat := stat_of(int(name)))]  # noqa: PTH208
+    found = _with_descendants(pids, {stat.pid: stat.parent for stat in stats})
+    return {stat.pid: stat.started for stat in stats if stat.pid in found and not stat.gone and stat.pid != os.getpid()}
+
+
 def send(targets: Mapping[int, int], number: signal.Signals) -> None:
     """Signal processes, given by id and the ticks at which they began; those that are gone do not mind.
 

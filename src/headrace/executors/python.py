@@ -87,6 +87,10 @@ class PythonMaker:
     async def remove(self, kept: Kept) -> None:
         """Its processes are all there is."""
 
+    async def autopsy(self, kept: Kept, status: int | None) -> Reason | None:
+        """Its processes are all there is."""
+        return None
+
     def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
         """The runtime tells all it knows in the outcome file."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from headrace.engine.model import Reason
@@ -19,3 +20,12 @@ class Refusal(Exception):
         self.passing = passing
         self.reason = Reason(code=str(code), message=message, details=details)
         self.retryable = retryable
+
+
+def system_refusal(error: OSError, what: str, **details: Any) -> Refusal:
+    """What an error of the system comes to; a full disk is told apart, since only a person can mend it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal(
+            Code.DISK_FULL, f"{what}, because the disk is full: {error}. Free some space, then try again.", **details
+        )
+    return Refusal(Code.LAUNCH_FAILED, f"{what}: {error}.", **details)

@@ -9,6 +9,8 @@ from headrace.engine.model import LaunchOrder
 from headrace.executors.code import CodeFolders
 from headrace.executors.container import ContainerMaker
 from headrace.executors.environments import Environments
+from headrace.executors.limits import Allowance
+from headrace.executors.machine import Machine
 from headrace.executors.outputs import Porter
 from headrace.executors.process import ProcessExecutor
 from headrace.executors.python import PythonMaker, python_entry
@@ -31,17 +33,20 @@ def make_executor(
     may_start: Callable[[], bool] = lambda: True,
     warm_starts: bool = True,
     warm_patience_s: float = 0.0,
+    machine: Machine | None = None,
+    allowance: Allowance | None = None,
 ) -> ProcessExecutor:
     """The executor of one machine, over the data directory `home`; `porter` takes in output artifacts.
 
     With `containers_only`, Python components too run in their image. `environments` is the home whose environments
     and unpacked code are shared, when not `home` itself.
     """
+    allowance = allowance or Allowance()
     kept = (environments or home).absolute()
     code = CodeFolders(kept)
     makers: Mapping[str, Maker] = {
         "python": PythonMaker(Environments(kept), code),
-        "container": ContainerMaker(container_engine, code),
+        "container": ContainerMaker(container_engine, code, allowance),
     }
     return ProcessExecutor(
         home,
@@ -57,6 +62,8 @@ def make_executor(
         may_start=may_start,
         warm_starts=warm_starts,
         warm_patience_s=warm_patience_s,
+        machine=machine,
+        allowance=allowance,
     )
 
 

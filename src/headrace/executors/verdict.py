@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import time
 from pathlib import Path
 
 from headrace.engine.model import AttemptId, LaunchOrder, Reason
-from headrace.executors import processes
+from headrace.executors import limits, processes
+from headrace.executors.cgroups import Group
 from headrace.executors.codes import Code
 from headrace.executors.inputs import check_inputs, check_workspace
 from headrace.executors.outputs import Porter, Reader
@@ -22,6 +25,8 @@ from headrace.executors.work import Kept, Maker
 STOPPED = "STOPPED"
 #: Bytes of the log's end that a maker may look at.
 _LOG_END_BYTES = 4096
+#: With less room than this an exit status could not be written down.
+_NO_ROOM = 64 * 1024
 
 
 def sweep(family: Family) -> None:
@@ -30,12 +35,21 @@ def sweep(family: Family) -> None:
 
 
 def judge(
-    order: LaunchOrder, place: Place, claim: Claim, kept: Kept, maker: Maker, porter: Porter, max_parameter_bytes: int
+    order: LaunchOrder,
+    place: Place,
+    claim: Claim,
+    kept: Kept,
+    maker: Maker,
+    porter: Porter,
+    max_parameter_bytes: int,
+    seen: Reason | None = None,
 ) -> AnyReport:
-    """The attempt's last report."""
+    """The attempt's last report; `seen` is why it failed, if somebody outside has seen that."""
     at = ended_at(place)
     ending = place.read("ending.json", Reason)
     if ending is not None:
+        if ending.code == Code.LOG_LIMIT:
+            _cut(place.log, ending)
         return Stopped(attempt=order.attempt, at=at) if ending.code == STOPPED else _failed(order.attempt, at, ending)
     if claim.boot not in ("", processes.boot_id()):
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
@@ -44,9 +58,15 @@ def judge(
         message = f"The attempt could not enter its control group, so it was not begun. {log_end(place.log)}"
         return _failed(order.attempt, at, Reason(code=Code.LAUNCH_FAILED, message=message))
     told = place.read("outputs/outcome.json", Reason)
+    group = Group(kept.group) if kept.group else None
+    if status != 0 and (reason := seen or limits.outgrown(kept.held, group, told)) is not None:
+        return _failed(order.attempt, at, reason)
     if status != 0 and told is not None:
         return _failed(order.attempt, at, told)
     if status is None:
+        if shutil.disk_usage(place.path).free < _NO_ROOM:
+            message = f"The disk of {place.path} is full, so nobody knows how the attempt ended. Free some space."
+            return _failed(order.attempt, at, Reason(code=Code.DISK_FULL, message=message))
         return lost(order.attempt, at, "The attempt's supervisor was killed; how the attempt ended is not known.")
     if status != 0:
         reason = maker.explain(kept, status, log_end(place.log)) or explain_status(status, kept)
@@ -76,6 +96,14 @@ def judge(
     )
 
 
+def _cut(log: Path, ending: Reason) -> None:
+    """Off what was written beyond the limit before anybody looked."""
+    limit = ending.details.get("limit")
+    with contextlib.suppress(OSError):
+        if isinstance(limit, int) and log.stat().st_size > limit:
+            os.truncate(log, limit)
+
+
 def _failed(attempt: AttemptId, at: float, reason: Reason) -> Failed:
     return Failed(attempt=attempt, at=at, error=reason)
 
@@ -92,7 +120,11 @@ def explain_status(status: int, kept: Kept) -> Reason:
         return Reason(
             code=Code.EXIT_CODE, message=f"The process ended with exit status {status}.", details={"exit_code": status}
         )
-    if name == "SIGKILL" and out_of_memory_kills() > kept.out_of_memory_kills:
+    exact = bool(kept.group) and Group(kept.group).tells_memory()
+    if name == "SIGKILL" and not exact and out_of_memory_kills() > kept.out_of_memory_kills:
+        if kept.container and kept.held.limits.memory_bytes is not None:
+            # Not every engine says so itself: with control groups of version 1, podman does not.
+            return limits.out_of_memory(kept.held, None)
         message = "The process was killed by the system because memory ran out."
         return Reason(code=Code.OUT_OF_MEMORY, message=message, details={"signal": name})
     message = f"The process was ended by signal {name} ({status - 128})."

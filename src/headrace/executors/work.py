@@ -11,7 +11,9 @@ from typing import Protocol
 import msgspec
 
 from headrace.engine.model import LaunchOrder, Reason
+from headrace.executors.limits import Held
 from headrace.executors.places import Place
+from headrace.executors.resources import Grant
 
 #: What a task gets of our own environment: how to find programs and the network, how to speak, what the hardware is.
 #: Nothing of ours (HEADRACE_*), no package index settings (they hold credentials), nobody's keys.
@@ -57,6 +59,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     surroundings: dict[str, str] = {}
     #: Directories of its control group (see `cgroups`); none for a container, whose engine confines it.
     group: tuple[str, ...] = ()
+    held: Held = Held()
+    #: What it holds of the machine.
+    grant: Grant = Grant()
     #: How often this machine had killed for want of memory before it was started.
     out_of_memory_kills: int = 0
 
@@ -79,6 +84,9 @@ class Maker(Protocol):
 
     async def remove(self, kept: Kept) -> None:
         """End and remove what lives outside the attempt's own processes; what is gone is no error."""
+
+    async def autopsy(self, kept: Kept, status: int | None) -> Reason | None:
+        """What those outside of the attempt's own processes know of how it ended, and let go of them."""
 
     def explain(self, kept: Kept, status: int, log_end: str) -> Reason | None:
         """A better word for an exit status, where this maker knows one."""

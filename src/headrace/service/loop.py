@@ -49,6 +49,7 @@ from headrace.service.context import Context
 from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.importing import import_artifact
 from headrace.service.outcomes import directories, to_event
+from headrace.service.trouble import Trouble
 from headrace.store import errors as store
 from headrace.store import leases
 from headrace.store import runs as rows
@@ -95,6 +96,7 @@ class RunLoop:
         self._side: set[asyncio.Task[None]] = set()
         #: Runs that cannot be recorded any more; what their attempts came to is for the next start to read.
         self._given_up: set[str] = set()
+        self._trouble = Trouble()
         #: Attempts of deleted runs that are still being stopped; the run is forgotten with the last of them.
         self._leaving: dict[str, set[AttemptId]] = {}
         #: Takes events of runs that another server drives to it, if there are others.
@@ -405,6 +407,7 @@ class RunLoop:
                 failpoint("commit.before")
                 await self._context.database.write(rows.commit_changes, changes, self._context.owner)
                 failpoint("commit.after")
+                self._trouble.over()
                 return True
             except store.Stale as stale:
                 if unsure and await self._context.read(rows.are_recorded, changes):
@@ -413,7 +416,8 @@ class RunLoop:
                 return False
             except _PASSING as error:
                 unsure = unsure or isinstance(error, store.Unknown)
-                log.warning("the record cannot be written, trying again in %.2f s: %s", delay, error)
+                meaning = self._context.translated(error)
+                self._trouble.tell(meaning.code, meaning.message)
                 # Nobody is kept waiting; what they asked for is done as soon as it can be.
                 self._answer([*batch, *self._inbox], error)
                 await asyncio.sleep(delay)

@@ -11,6 +11,8 @@ from headrace.artifacts.places import ObjectStores
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
 from headrace.executors.inputs import handed_places
+from headrace.executors.limits import Allowance
+from headrace.executors.machine import Machine
 from headrace.executors.port import Executor
 from headrace.executors.select import make_executor
 from headrace.service.active import ActiveRun, internal_error
@@ -78,6 +80,22 @@ def _executor(settings: Settings, artifacts: Stores, seat: Seat | None) -> Execu
         warm_starts=settings.warm_starts,
         shared=seat is not None,
         may_start=seat.live if seat is not None else lambda: True,
+        machine=machine_of(settings),
+        allowance=Allowance(
+            task_memory_bytes=settings.task_memory_bytes,
+            task_cpus=settings.task_cpus,
+            max_processes=settings.max_processes,
+            max_work_bytes=settings.max_work_bytes,
+            max_work_files=settings.max_work_files,
+            min_free_bytes=settings.min_free_bytes,
+        ),
+    )
+
+
+def machine_of(settings: Settings) -> Machine:
+    """What attempts may use together on this machine."""
+    return Machine.here(
+        cpus=settings.machine_cpus, memory_bytes=settings.machine_memory_bytes, accelerators=settings.accelerators
     )
 
 

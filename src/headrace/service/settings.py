@@ -59,6 +59,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_parameter_bytes: int = 1 << 20
     #: Whether Python components are forked from parents that have imported what they need.
     warm_starts: bool = True
+    #: Cores, memory and accelerators that tasks may ask for together; None: what this machine has, less a reserve of
+    #: memory. Accelerators are a type and the devices' names, as CUDA_VISIBLE_DEVICES has them.
+    machine_cpus: float | None = None
+    machine_memory_bytes: int | None = None
+    accelerators: dict[str, tuple[str, ...]] | None = None
+    #: Memory and cores of one attempt whose task says no limit; None: as much as there is.
+    task_memory_bytes: int | None = None
+    task_cpus: float | None = None
+    #: Processes and threads of one attempt at once.
+    max_processes: int = 4096
+    #: What one attempt's own directory may hold; None: what the disk holds.
+    max_work_bytes: int | None = None
+    max_work_files: int = 1_000_000
+    #: With less free on the disk, the attempt that holds most of it is ended.
+    min_free_bytes: int = 64 << 20
     #: Whether the cache is used at all.
     caching: bool = True
     #: Seconds after which an entry of the cache is not used any more; None: never.

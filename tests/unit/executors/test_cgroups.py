@@ -102,12 +102,20 @@ def test_limits_of_version_2(tmp_path):
 
 
 def test_version_1_has_as_few_directories_as_will_do(tmp_path):
-    tree = Tree(1, {name: str(tmp_path / name) for name in ("pids", "memory", "cpu")}, total_memory_bytes=1 << 30)
+    tree = Tree(1, {name: str(tmp_path / name) for name in ("pids", "memory", "cpu")})
     bare, limited = tree.of("tag", Limits(processes=5)), tree.of("tag", Limits(memory_bytes=1, cpus=1.5))
-    assert [Path(path).parent.name for path in bare.directories] == ["pids"]
+    assert [Path(path).parent.name for path in bare.directories] == ["pids", "memory"]
     assert [Path(path).parent.name for path in limited.directories] == ["pids", "memory", "cpu"]
-    assert tree.joins(bare) == (f"{bare.directories[0]}/cgroup.procs", f"{tmp_path}/memory/cgroup.procs")
     assert len(tree.joins(limited)) == 3
+
+
+def test_all_groups_together_have_a_limit(tmp_path):
+    base = version_2(tmp_path / "headrace-x")
+    (base / "memory.max").write_text("max")
+    tree = Tree(2, dict.fromkeys(("pids", "memory", "cpu"), str(base)))
+    tree.total_memory_bytes = 1 << 30
+    tree.open()
+    assert (base / "memory.max").read_text() == str(1 << 30)
 
 
 # --- the real thing ------------------------------------------------------------------------------

@@ -1,19 +1,16 @@
-"""The executor's small parts: quantities, exit statuses, parameter files, uv's messages, slots, codes."""
+"""The executor's small parts: quantities, exit statuses, parameter files, uv's messages, codes."""
 
 from __future__ import annotations
-
-import asyncio
 
 import pytest
 
 from headrace.engine.model import AttemptId
 from headrace.executors.codes import Code
-from headrace.executors.container import quantity
 from headrace.executors.environments import Environments, Packages, failure, hide_credentials
 from headrace.executors.outputs import check_type, parse_parameter
 from headrace.executors.places import Places
 from headrace.executors.refusal import Refusal
-from headrace.executors.slots import Slots
+from headrace.executors.resources import quantity, resources_of, size
 from headrace.executors.supervisor import signal_name
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +27,44 @@ def test_quantity(text, value):
 def test_no_quantity(text):
     with pytest.raises(Refusal, match="is no quantity"):
         quantity(text)
+
+
+@pytest.mark.parametrize("text", ["9e999", "1e300", "99999999999Ei"])
+def test_more_than_any_machine_has(text):
+    with pytest.raises(Refusal, match="more than any machine has"):
+        quantity(text)
+
+
+def test_what_a_task_asks_for():
+    asked = resources_of({"cpu_limit": "2000m", "memory_request": "500Mi", "memory_limit": "1Gi"})
+    assert (asked.cpus, asked.cpu_limit, asked.memory_bytes, asked.memory_limit_bytes) == (2, 2, 500 << 20, 1 << 30)
+    nothing = resources_of({"cpu_request": "0", "cpu_limit": "0", "memory_limit": "0"})
+    assert (nothing.cpus, nothing.cpu_limit, nothing.memory_bytes, nothing.memory_limit_bytes) == (0, None, 0, None)
+    assert resources_of({"cpu_request": "0", "cpu_limit": "2"}).cpus == 0
+    cards = resources_of({"accelerator_count": "2", "accelerator_type": "NVIDIA_TESLA_P4"})
+    assert (cards.accelerator, cards.accelerators) == ("NVIDIA_TESLA_P4", 2)
+    assert resources_of({"accelerator_count": "1"}).accelerator == "nvidia.com/gpu"
+    assert resources_of({"accelerator_type": "tpu", "accelerator_count": "0"}).accelerator == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ({"cpu_request": "4", "cpu_limit": "2"}, "requests 4 of cpu, more than its limit of 2"),
+        ({"memory_request": "2Gi", "memory_limit": "1G"}, "requests 2Gi of memory"),
+        ({"accelerator_count": "0.5"}, "'0.5' is no number of accelerators"),
+        ({"memory_limit": "much"}, "'much' is no quantity"),
+    ],
+)
+def test_what_no_task_can_ask_for(texts, words):
+    with pytest.raises(Refusal, match=words) as caught:
+        resources_of(texts)
+    assert (caught.value.reason.code, caught.value.retryable) == ("ORDER_INVALID", False)
+
+
+@pytest.mark.parametrize(("amount", "text"), [(12, "12 bytes"), (1536, "1.5Ki"), (3 << 30, "3Gi"), (0, "0 bytes")])
+def test_size(amount, text):
+    assert size(amount) == text
 
 
 @pytest.mark.parametrize(
@@ -115,39 +150,6 @@ def test_a_run_id_leads_nowhere_else(run_id, tmp_path):
         places.of(AttemptId(run_id=run_id, path="task", number=1))
     with pytest.raises(ValueError, match="not a"):
         places.remove(run_id)
-
-
-async def test_slots_are_given_in_turn():
-    slots = Slots(1)
-    assert slots.take_now()
-    turns: list[int] = []
-
-    async def wait(number: int) -> None:
-        await slots.take()
-        turns.append(number)
-
-    first, second, third = (asyncio.create_task(wait(number)) for number in range(3))
-    await asyncio.sleep(0)
-    second.cancel()
-    await asyncio.gather(second, return_exceptions=True)
-    slots.give()
-    await first
-    assert not slots.take_now()
-    slots.give()
-    await third
-    assert (turns, slots.taken, slots.queued) == ([0, 2], 1, 0)
-
-
-async def test_a_turn_given_to_who_is_just_leaving_is_passed_on():
-    slots = Slots(1)
-    slots.overdraw()
-    leaving, staying = asyncio.create_task(slots.take()), asyncio.create_task(slots.take())
-    await asyncio.sleep(0)
-    slots.give()
-    leaving.cancel()
-    await asyncio.gather(leaving, return_exceptions=True)
-    await staying
-    assert slots.taken == 1
 
 
 def test_every_code_says_what_it_means():
