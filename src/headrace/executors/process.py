@@ -542,6 +542,9 @@ class ProcessExecutor:
                         self._end(self._attempts[attempt], reason, grace_s=0.0)
             except OSError:
                 _log.exception("limits could not be looked at")
+            for known in running:
+                if known.born is not None:
+                    known.born.look()
             await asyncio.sleep(_PATROL_S)
 
 

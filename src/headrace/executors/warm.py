@@ -70,6 +70,7 @@ class Born:
         self._parent = parent
         self.pid = pid
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._was_gone = False
 
     def tell_ended(self) -> None:
         """It has, or nobody can tell any more."""
@@ -81,6 +82,14 @@ class Born:
         await self._ended
         if self._parent.is_gone:
             await processes.ended(self.pid)
+
+    def look(self) -> None:
+        """Now and then: a parent that does not say that its child has ended was stopped by one of them, or is stuck."""
+        stat = processes.stat_of(self.pid)
+        is_gone = not self._ended.done() and (stat is None or stat.gone)
+        if is_gone and self._was_gone:
+            self._parent.kill()
+        self._was_gone = is_gone
 
     def reap(self) -> None:
         """Its number may be given to others now."""
@@ -274,7 +283,10 @@ class _Parent:
             async with asyncio.timeout(_ANSWER_S):
                 await self._send(b"S", head[:-1] + b',"request":' + request + b"}")
                 pid = await answer
-        except (TimeoutError, OSError):
+        except TimeoutError:
+            self.kill()
+            return None
+        except OSError:
             self.close()
             return None
         finally:
@@ -295,6 +307,12 @@ class _Parent:
         self.is_usable = False
         if not self._born and not self._asked:
             self.abandon()
+
+    def kill(self) -> None:
+        """End it. Its children live on, and write down themselves how they end, unless a signal ends them."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        self.abandon()
 
     def abandon(self) -> None:
         """Let go of it at once. Its children live on, and it lives as long as they do."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.executor.test_lives import GIVES, WAITS, let_go, log_of, log_says
-from conformance.executor.zoo import ANIMALS, PROCESS_ANIMALS
+from conformance.executor.zoo import ANIMALS, COLD_ANIMALS, PROCESS_ANIMALS, WARM_ANIMALS
 from harness import groups_of, processes_of
 from headrace.executors.limits import Allowance, Confinement
 from headrace.executors.port import Failed, Lost, Succeeded
@@ -34,7 +34,7 @@ async def prove(animal, kind, home, open_watch, order):
     else:
         assert isinstance(end, Succeeded), end
     assert [pid for pid in processes_of(home) if belongs(pid, asked)] == []
-    if kind == "process":  # in a container, numbers are other ones
+    if kind != "container":  # in a container, numbers are other ones
         strays = re.findall(rb"stray (\d+)", (await log_of(watch.executor, asked.attempt))[:1000])
         assert [pid for pid in map(int, strays) if (stat := stat_of(pid)) and not stat.gone] == []
     let_go(home, neighbour.attempt)
@@ -42,6 +42,19 @@ async def prove(animal, kind, home, open_watch, order):
     assert isinstance(end, Succeeded), end
     assert end.parameters == {"signal_file": "seen", "Output": "done"}
     assert (groups_of(home), processes_of(home)) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("name", COLD_ANIMALS)
+async def test_animal_started_cold(name, kind, home, open_watch, order):
+    await prove(COLD_ANIMALS[name], kind, home, open_watch, order)
+
+
+@pytest.mark.cold_too
+@pytest.mark.parametrize("kind", ["warm"], indirect=True)
+@pytest.mark.parametrize("name", WARM_ANIMALS)
+async def test_animal_started_warm(name, kind, home, open_watch, order):
+    await prove(WARM_ANIMALS[name], kind, home, open_watch, order)
 
 
 @pytest.mark.parametrize("kind", ["process"], indirect=True)
@@ -103,7 +116,7 @@ async def test_animal(name, kind, home, open_watch, order):
     await prove(ANIMALS[name], kind, home, open_watch, order)
 
 
-@pytest.mark.parametrize("kind", ["process"], indirect=True)
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 @pytest.mark.parametrize("name", PROCESS_ANIMALS)
 async def test_animal_among_processes(name, kind, home, open_watch, order):
     await prove(PROCESS_ANIMALS[name], kind, home, open_watch, order)

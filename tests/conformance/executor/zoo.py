@@ -182,15 +182,6 @@ PROCESS_ANIMALS: dict[str, Animal] = {
         code="PROCESS_LIMIT",
         words=("60", "setting max_processes"),
     ),
-    "kills its supervisor": Animal(
-        source="""
-        def f():
-            import os, signal, time
-            os.kill(os.getppid(), signal.SIGKILL)
-            time.sleep(600)
-        """,
-        code="ATTEMPT_LOST",
-    ),
     "stops itself and its supervisor": Animal(
         source="""
         def f():
@@ -222,6 +213,41 @@ PROCESS_ANIMALS: dict[str, Animal] = {
                     open(f'{place}/outputs/outcome.json', 'w').write('{"code": "FORGED", "message": "by another"}')
                     open(f'{place}/outputs/executor_output.json', 'w').write('{"parameterValues": {"Output": "forged"}}')
         """,
+        code="",
+    ),
+}
+
+#: A cold start has a supervisor of its own; of a warm one, others are children too.
+COLD_ANIMALS: dict[str, Animal] = {
+    "kills its supervisor": Animal(
+        source="""
+        def f():
+            import os, signal, time
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
+        """,
+        code="ATTEMPT_LOST",
+    ),
+}
+WARM_ANIMALS: dict[str, Animal] = {
+    "kills its parent": Animal(
+        source="""
+        def f() -> int:
+            import os, signal
+            os.kill(os.getppid(), signal.SIGKILL)
+            return 1
+        """,
+        gives={"Output": "NUMBER_INTEGER"},
+        code="",
+    ),
+    "stops its parent": Animal(
+        source="""
+        def f() -> int:
+            import os, signal
+            os.kill(os.getppid(), signal.SIGSTOP)
+            return 1
+        """,
+        gives={"Output": "NUMBER_INTEGER"},
         code="",
     ),
 }
