@@ -25,6 +25,8 @@ CONTROLLERS = ("pids", "memory", "cpu")
 #: Where a server that was given a subtree of its own puts itself: only leaves may hold processes (version 2).
 _SERVER_LEAF = "headrace-server"
 _PERIOD_US = 100_000
+#: The kernel counts in pages, and takes less than one for none at all.
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _REMOVALS = 50
 
 
@@ -280,7 +282,7 @@ def _limit(directory: str, limits: Limits) -> None:
         _write(f"{directory}/pids.max", str(limits.processes))
     if limits.memory_bytes is not None:
         # Without swap: a limit that pages to disk would make the machine slow instead of the attempt small.
-        text = str(limits.memory_bytes)
+        text = str(max(_PAGE, limits.memory_bytes))
         if _write(f"{directory}/memory.max", text):
             _write(f"{directory}/memory.swap.max", "0")
         elif _write(f"{directory}/memory.limit_in_bytes", text):

@@ -170,15 +170,17 @@ def test_it_grows_no_further_than_its_limit(tree):
     assert group.remove()
 
 
-def test_more_memory_than_its_limit(tree):
+@pytest.mark.parametrize("limit", [1, 32 << 20])
+def test_more_memory_than_its_limit(limit, tree):
     if "memory" not in tree.bases:
         pytest.skip("no memory controller")
-    limits = Limits(memory_bytes=32 << 20)
+    limits = Limits(memory_bytes=limit)
     group = tree.of("tag", limits)
     tree.make(group, limits)
     hungry = entered(group, tree.joins(group), "exec python3 -c 'x = bytearray(200 << 20)'")
     assert hungry.wait() == -9
     assert hungry.stdout is not None
     hungry.stdout.close()
-    assert (group.out_of_memory_kills(), group.reached_memory_limit()) == (1, True)
+    assert group.out_of_memory_kills() >= 1
+    assert group.reached_memory_limit()
     assert group.remove()
