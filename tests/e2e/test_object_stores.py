@@ -12,7 +12,8 @@ from typing import Any
 import obstore
 import pytest
 
-from harness import Server, attempts
+from faulty_proxy import faulty_proxy
+from harness import Server, attempts, until
 from headrace.compiler import Compiler
 from headrace.spec.reading import read_pipeline
 from object_servers import BUCKET, SECRET, S3Server
@@ -155,3 +156,32 @@ def test_killed_around_a_transfer(home: Path, s3: S3Server, root: str, document,
         assert all(key.startswith(f"{prefix}/stored/{run_id}/") for key in made)
     finally:
         server.end()
+
+
+def test_an_outage_holds_up_what_needs_the_store_and_nothing_else(home: Path, s3: S3Server, root: str, document):
+    put(s3, f"{root}-outside/data.csv", b"from outside")
+    server = Server(home)
+    with faulty_proxy(s3.endpoint, rate=0.0) as proxy:
+        env = {**s3.variables, "AWS_ENDPOINT_URL": proxy.endpoint, "HEADRACE_ARTIFACT_ROOT": root}
+        try:
+            server.start(env=env)
+            proxy.rate = 1.0
+            held = [start(server, document, outside=f"{root}-outside/data.csv") for _ in range(3)]
+            until(lambda: sum(proxy.seen.values()) > 20, "the store is asked again and again")
+            # Another pipeline, so that it does not wait for the same tasks to succeed elsewhere.
+            other = start(
+                server,
+                {**document, "pipelineInfo": {"name": "another"}},
+                root=str(home / "artifacts"),
+                outside="https://example.org/unread",
+            )
+            done = server.finished(other)
+            assert execution(done, "read")["state"] == "SUCCEEDED"
+            assert execution(done, "size")["reason"]["code"] == "ARTIFACT_ELSEWHERE"
+            assert [server.get(f"/api/runs/{run_id}")["run"]["state"] for run_id in held] == ["RUNNING"] * 3
+            proxy.rate = 0.0
+            for run_id in held:
+                assert server.finished(run_id)["run"]["state"] == "SUCCEEDED"
+                assert {one.number for one in attempts(home, run_id)} == {1}
+        finally:
+            server.end()

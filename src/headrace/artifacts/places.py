@@ -186,11 +186,21 @@ def _how_to_configure(uri: str, place: ObjectPlace | None) -> str:
 def _read(path: Path, text: bytes) -> dict[str, Access]:
     try:
         found = read_one(text)
-        accesses = msgspec.convert(found, dict[str, Access])
-    except (DocumentError, msgspec.ValidationError) as error:
+    except DocumentError as error:
         raise NotConfigured(f"{path} cannot be used: {error}") from error
-    for uri in accesses:
-        if uri.partition("://")[0] not in SCHEMES or "://" not in uri:
-            schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise NotConfigured(f"{path}: {uri!r} is no beginning of an object store's URI; write one of {schemes}.")
-    return accesses
+    if not isinstance(found, dict):
+        raise NotConfigured(f"{path} cannot be used: it is no object whose keys are beginnings of URIs.")
+    return {str(uri): _entry(path, str(uri), entry) for uri, entry in found.items()}
+
+
+def _entry(path: Path, uri: str, entry: object) -> Access:
+    if uri.partition("://")[0] not in SCHEMES or "://" not in uri:
+        schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise NotConfigured(f"{path}: {uri!r} is no beginning of an object store's URI; write one of {schemes}.")
+    try:
+        return msgspec.convert({} if entry is None else entry, Access)
+    except msgspec.ValidationError as error:
+        fields = ", ".join(name for name in Access.__struct_fields__ if not name.endswith(("_env", "_file")))
+        raise NotConfigured(
+            f"{path}, at {uri!r}: {error}. The fields are {fields}, and those of credentials with _env or _file."
+        ) from error

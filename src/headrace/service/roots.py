@@ -17,9 +17,9 @@ def root_of(settings: Settings, objects: ObjectStores, *, run: str, document: st
     server has not been told how to reach is passed over.
     """
     own = str(settings.home / "artifacts")
-    if run and run.rstrip("/") != own:
-        return _usable(objects, run)
-    if not run and document and objects.knows(document):
+    if run:
+        return own if run.rstrip("/") == own else _usable(objects, run)
+    if document and objects.knows(document):
         return document.rstrip("/")
     return settings.artifact_root.rstrip("/") or own
 

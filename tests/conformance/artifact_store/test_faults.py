@@ -185,11 +185,11 @@ def test_the_file_of_the_data_directory(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("- 1", "object"),
+        ("- 1", "no object"),
         ("s3://: {endpont: x}", "endpont"),
         ("s4://: {}", "s4"),
         ("s3: {}", "beginning of an object store's URI"),
-        ("s3://: {region: 5}", "str"),
+        ("s3://: {region: 5}", "s3://.*str.*path_style"),
         ("&a [*a]", "alias"),
         ("s3://: {secret_access_key: abc}", "chmod 600"),
     ],

@@ -10,6 +10,7 @@ import msgspec
 import obstore
 import pytest
 
+from conformance.executor.conftest import PYTHON_IMAGE
 from conformance.executor.watching import Watch
 from harness import processes_of
 from headrace.artifacts.places import Access, ObjectStores
@@ -17,6 +18,7 @@ from headrace.artifacts.stores import Stores
 from headrace.engine.model import Artifact, ArtifactType
 from headrace.executors.port import Failed, Lost, Succeeded, Waiting
 from object_servers import BUCKET, SECRET
+from orders import shell_order
 
 pytestmark = pytest.mark.anyio
 
@@ -312,3 +314,30 @@ async def test_a_task_that_alters_its_input_in_the_own_store(watch, order, deed)
     else:
         assert "PermissionError" in end.error.message
         assert later.parameters == {"Output": "content"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param("container", marks=[pytest.mark.container, pytest.mark.slow])], indirect=True
+)
+async def test_a_command_is_given_paths_and_uris(watch, order, prefix, stores):
+    first = await written(watch, order, prefix)
+    later = prefix.replace("execution-1", "execution-2")
+    script = 'cat "$0" > "$1"; echo "$2 $3" >> "$1"; test -f "$GIVEN"'
+    asked = shell_order(
+        script,
+        "{{$.inputs.artifacts['given'].path}}",
+        "{{$.outputs.artifacts['made'].path}}",
+        "{{$.inputs.artifacts['given'].uri}}",
+        "{{$.outputs.artifacts['made'].uri}}",
+        image=PYTHON_IMAGE,
+        path="command",
+        env={"GIVEN": "{{$.inputs.artifacts['given'].path}}"},
+        artifacts={"given": taken(first)["out"]},
+        makes={"made": "system.Dataset"},
+        artifact_prefix=later,
+    )
+    end = await outcome(watch, asked)
+    assert isinstance(end, Succeeded), end
+    (made,) = end.artifacts["made"]
+    content = b"".join([chunk async for chunk in stores.open_read(made.uri, digest=made.digest)])
+    assert content.decode() == f"content{prefix}/out {later}/made\n"
