@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from headrace.cli.errors import FAILED, USAGE, CliError
+from headrace.cli.errors import FAILED, IO_ERROR, USAGE, CliError
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
@@ -132,11 +132,16 @@ def translated() -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        raise CliError(
-            error.message, code=error.code, exit_code=USAGE if error.status in (400, 404, 409) else FAILED
-        ) from None
+        bad_input = error.status in (400, 404, 409)
+        raise CliError(error.message, code=error.code, exit_code=_status(error.code, bad_input)) from None
     except ServerUnreachable as error:
         raise CliError(str(error), code=error.code, exit_code=FAILED) from None
     except ServiceError as error:
         bad_input = isinstance(error, Invalid | NotFound | Conflict)
-        raise CliError(error.message, code=error.code, exit_code=USAGE if bad_input else FAILED) from None
+        raise CliError(error.message, code=error.code, exit_code=_status(error.code, bad_input)) from None
+
+
+def _status(code: str, bad_input: bool) -> int:
+    if code == "DISK_FAILED":
+        return IO_ERROR
+    return USAGE if bad_input else FAILED

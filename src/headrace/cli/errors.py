@@ -8,6 +8,8 @@ from headrace.cli.terminal import Paint
 OK = 0
 FAILED = 1
 USAGE = 2
+#: As sysexits.h has it: the disk failed.
+IO_ERROR = 74
 INTERRUPTED = 130
 
 

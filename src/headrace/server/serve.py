@@ -25,7 +25,7 @@ from headrace.server.app import create_app
 from headrace.server.auth import Gate, derive_key, load_token
 from headrace.server.facts import Facts, installed_version
 from headrace.server.signing import Signer
-from headrace.service.errors import Invalid, Unavailable
+from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.service import Service
 from headrace.service.settings import Settings
 from headrace.wire.server_file import ServerInfo as ServerInfo
@@ -198,11 +198,26 @@ async def running(
             await _until_listening(server, task)
             info = _info(facts)
             with _announced(settings.home, info):
-                yield Running(info=info, facts=facts, service=service, stop=server.stop), task
+                watch = asyncio.create_task(_watch(service, server))
+                try:
+                    yield Running(info=info, facts=facts, service=service, stop=server.stop), task
+                finally:
+                    watch.cancel()
                 server.stop()
                 await task
+                with contextlib.suppress(asyncio.CancelledError):
+                    await watch
         finally:
             await service.close()
+
+
+async def _watch(service: Service, server: _Uvicorn) -> None:
+    """End the server when nothing can be kept any more; raises why."""
+    try:
+        await service.broken()
+    except ServiceError:
+        server.stop()
+        raise
 
 
 async def serve(

@@ -45,7 +45,7 @@ from headrace.service.active import (
     still_wanted,
 )
 from headrace.service.caching import Cache
-from headrace.service.context import Context
+from headrace.service.context import Context, disk_failed
 from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.importing import import_artifact
 from headrace.service.outcomes import directories, to_event
@@ -414,6 +414,11 @@ class RunLoop:
                     return True
                 self._leave_stale(stale)
                 return False
+            except store.DiskFailed as error:
+                log.critical("%s", disk_failed(error, self._context.settings))
+                self._answer([*batch, *self._inbox], error)
+                # The process ends. Nothing more is recorded, so nothing more is done either.
+                await asyncio.Event().wait()
             except _PASSING as error:
                 unsure = unsure or isinstance(error, store.Unknown)
                 meaning = self._context.translated(error)

@@ -80,6 +80,13 @@ class Service:
             raise
         return cls(context, loop, sharing)
 
+    async def broken(self) -> None:
+        """Wait until nothing can be kept any more, which may be never. Raises Unavailable DISK_FAILED."""
+        database = self._context.database
+        await database.failed.wait()
+        assert database.failure is not None
+        raise self._context.translated(database.failure)
+
     async def close(self) -> None:
         """Let go: attempts go on running and are adopted by the next `open`."""
         await _close(self._context, self._loop, self._sharing)

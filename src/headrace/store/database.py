@@ -8,7 +8,9 @@ half-read one would hold the reader at an old state), and does nothing but use i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import ctypes
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
@@ -18,7 +20,7 @@ from sqlalchemy import Engine
 
 from headrace.store import migrations
 from headrace.store.dialect import DRIVER_ERRORS, open_sqlite, peek_version, translate
-from headrace.store.errors import Broken
+from headrace.store.errors import Broken, DiskFailed
 
 if TYPE_CHECKING:
     from headrace.store.postgresql import Postgresql
@@ -28,11 +30,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class _Disk:
+    """What is known of the disk below the lanes of one file: once it has failed, nobody touches it again."""
+
+    def __init__(self) -> None:
+        self.failure: DiskFailed | None = None
+
+
 class _Lane:
     """One thread with one connection."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, name: str, disk: _Disk) -> None:
         self._engine = engine
+        self._disk = disk
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._conn: Connection | None = None
 
@@ -40,19 +50,34 @@ class _Lane:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
 
     def _transaction(self, work: Callable[[Connection], T]) -> T:
+        if self._disk.failure is not None:
+            raise self._disk.failure
         try:
             if self._conn is None:
                 self._conn = self._engine.connect()
-            with self._conn.begin():
-                return work(self._conn)
+            # By hand: after a failure of the disk not even a rollback may follow.
+            transaction = self._conn.begin()
+            try:
+                result = work(self._conn)
+                transaction.commit()
+            except BaseException as error:
+                if not self._has_failed(error):
+                    transaction.rollback()
+                raise
+            return result
         except DRIVER_ERRORS as error:
             meaning = translate(error)
+            if isinstance(meaning, DiskFailed):
+                self._disk.failure = meaning
+                raise meaning from error
             if isinstance(meaning, Broken):
                 self._reconnect()
             raise meaning from error
 
+    def _has_failed(self, error: BaseException) -> bool:
+        return isinstance(error, DRIVER_ERRORS) and isinstance(translate(error), DiskFailed)
+
     def _reconnect(self) -> None:
-        # After a failed fsync nothing cached can be trusted: begin anew from what is on disk.
         conn, self._conn = self._conn, None
         if conn is not None:
             conn.invalidate()
@@ -63,9 +88,18 @@ class _Lane:
         self._thread.shutdown()
 
     def _close(self) -> None:
+        if self._disk.failure is not None:
+            self._abandon()
+            return
         if self._conn is not None:
             self._conn.close()
         self._engine.dispose()
+
+    def _abandon(self) -> None:
+        """Never closed, not even at the interpreter's end: closing would write what is cached into the file."""
+        if self._conn is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._conn.connection.dbapi_connection))
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._conn))
 
 
 class _Backend(Protocol):
@@ -80,8 +114,9 @@ class _Sqlite:
     """A file, or a database in memory that belongs to its one connection."""
 
     def __init__(self, path: Path | None) -> None:
-        self._writer = _Lane(open_sqlite(path, writer=True), "headrace-write")
-        self._reader = _Lane(open_sqlite(path, writer=False), "headrace-read") if path else self._writer
+        disk = _Disk()
+        self._writer = _Lane(open_sqlite(path, writer=True), "headrace-write", disk)
+        self._reader = _Lane(open_sqlite(path, writer=False), "headrace-read", disk) if path else self._writer
 
     @classmethod
     async def open(cls, path: Path | None) -> _Sqlite:
@@ -114,6 +149,9 @@ class Database:
         self._backend = backend
         #: The server it is on, which others use too; None for SQLite, which is ours alone.
         self.server = server
+        #: Set once the disk has failed, and how: from then on every operation raises that.
+        self.failed = asyncio.Event()
+        self.failure: DiskFailed | None = None
 
     @classmethod
     async def open(cls, where: Path | DatabaseUrl | None) -> Database:
@@ -131,11 +169,22 @@ class Database:
 
     async def write(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `op` in a transaction of its own; it is durable when this returns."""
-        return await self._backend.write(lambda conn: op(conn, *args, **kwargs))
+        with self._watched():
+            return await self._backend.write(lambda conn: op(conn, *args, **kwargs))
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `op` on one consistent state of the database."""
-        return await self._backend.read(lambda conn: op(conn, *args, **kwargs))
+        with self._watched():
+            return await self._backend.read(lambda conn: op(conn, *args, **kwargs))
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except DiskFailed as error:
+            self.failure = error
+            self.failed.set()
+            raise
 
     async def close(self) -> None:
         """Finish what is under way, then let go of the file."""

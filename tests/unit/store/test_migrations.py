@@ -1,32 +1,37 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from headrace.store import dialect, migrations, tables
+from headrace.store import dialect, migrations, runs, tables
+from headrace.store.database import Database
 from headrace.store.errors import Newer
+from headrace.store.urls import DatabaseUrl
 
 
-def shape(conn: Connection) -> dict[str, Any]:
+def shape(conn: Connection, schema: str | None = None) -> dict[str, Any]:
     """Everything that makes two schemas differ."""
     seen = inspect(conn)
     return {
         name: {
             "columns": [
                 (c["name"], str(c["type"]), c["nullable"], c["default"], c["primary_key"])
-                for c in seen.get_columns(name)
+                for c in seen.get_columns(name, schema)
             ],
-            "indexes": sorted((i["name"], tuple(i["column_names"]), i["unique"]) for i in seen.get_indexes(name)),
+            "indexes": sorted(
+                (i["name"], tuple(i["column_names"]), i["unique"]) for i in seen.get_indexes(name, schema)
+            ),
             "foreign": sorted(
                 (tuple(f["constrained_columns"]), f["referred_table"], f["options"].get("ondelete"))
-                for f in seen.get_foreign_keys(name)
+                for f in seen.get_foreign_keys(name, schema)
             ),
-            "unique": sorted((u["name"], tuple(u["column_names"])) for u in seen.get_unique_constraints(name)),
-            "key": seen.get_pk_constraint(name)["constrained_columns"],
+            "unique": sorted((u["name"], tuple(u["column_names"])) for u in seen.get_unique_constraints(name, schema)),
+            "key": seen.get_pk_constraint(name, schema)["constrained_columns"],
         }
-        for name in seen.get_table_names()
+        for name in seen.get_table_names(schema)
     }
 
 
@@ -38,6 +43,43 @@ def test_all_migrations_end_where_the_tables_say():
         tables.metadata.create_all(made)
         from_scratch = shape(made)
     assert by_migrations == from_scratch
+
+
+def test_they_end_where_the_tables_say_on_postgresql_too(database_url: str):
+    def compare(conn: Connection) -> None:
+        by_migrations = shape(conn, "public")
+        conn.execute(text("CREATE SCHEMA scratch"))
+        conn.execute(text("SET search_path = scratch"))
+        tables.metadata.create_all(conn)
+        assert shape(conn, "scratch") == by_migrations
+
+    async def run() -> None:
+        database = await Database.open(DatabaseUrl.parse(database_url))
+        try:
+            await database.write(compare)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+def test_what_an_older_database_holds_is_kept():
+    first = migrations.MIGRATIONS[:1]
+    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
+        migrations.upgrade(conn, first)
+        conn.execute(text("INSERT INTO documents VALUES ('d', '[{}, null]')"))
+        conn.execute(
+            text(
+                "INSERT INTO runs (run_id, display_name, experiment_id, pipeline_name, state, archived, parameters, "
+                "created_at, scheduled_at, state_history, task_counts, version, event_count, document, head) VALUES "
+                "('r', 'old', 'e', 'p', 'SUCCEEDED', 0, '{}', 1, 1, '[]', '{}', 3, 2, 'd', '{}')"
+            )
+        )
+        assert migrations.upgrade(conn) == 1
+        record = runs.get_run(conn, "r")
+        assert record is not None
+        assert (record.display_name, record.version) == ("old", 3)
+        assert conn.execute(text("SELECT lease_owner, place FROM runs")).all() == [(None, None)]
 
 
 def test_upgrading_twice_changes_nothing():
