@@ -18,7 +18,7 @@ def shape(conn: Connection, schema: str | None = None) -> dict[str, Any]:
     return {
         name: {
             "columns": [
-                (c["name"], str(c["type"]), c["nullable"], c["default"], c["primary_key"])
+                (c["name"], str(c["type"]), c["nullable"], c["default"], c.get("primary_key"))
                 for c in seen.get_columns(name, schema)
             ],
             "indexes": sorted(
