@@ -255,3 +255,33 @@ def test_two_servers_over_one_directory(server, home: Path):
     assert f"{server.url}/auth?code=" in answer.out
     refused("up", "--no-open", "--port", "1", home=home, code="HOME_IN_USE", status=1)
     assert until(server.answers, "the first one still answers")
+
+
+# --- PostgreSQL --------------------------------------------------------------------------------
+
+
+def test_addresses_of_databases_that_cannot_be_used(home: Path):
+    secret = "postgresql://me:sesame@127.0.0.1:1/x"
+    said = [
+        refused("up", "--no-open", "--database-url", secret, home=home, code="DATABASE_URL_SECRET", status=2),
+        refused("up", "--no-open", "--database-url", "mysql://x", home=home, code="DATABASE_URL_INVALID", status=2),
+    ]
+    for value, code, status in (
+        ("me:sesame@somewhere", "DATABASE_URL_INVALID", 2),
+        (secret, "DATABASE_UNREACHABLE", 1),
+    ):
+        env = {"HEADRACE_DATABASE_URL": value}
+        said.append(refused("up", "--no-open", "--port", "0", home=home, env=env, code=code, status=status))
+    assert not any("sesame" in one for one in said)
+
+
+def test_a_wrong_password_for_the_database(home: Path, postgres, tmp_path: Path):
+    file = tmp_path / "password"
+    file.write_text("sesame")
+    env = {
+        "HEADRACE_DATABASE_URL": postgres.url("postgres", password=False),
+        "HEADRACE_DATABASE_PASSWORD_FILE": str(file),
+    }
+    said = refused("up", "--no-open", "--port", "0", home=home, env=env, code="DATABASE_REFUSED", status=1)
+    assert "password authentication failed" in said
+    assert "sesame" not in said

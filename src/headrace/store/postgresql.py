@@ -24,7 +24,18 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headrace.store import migrations
-from headrace.store.errors import Away, Broken, Busy, Duplicate, Full, NotDurable, ReadOnly, StoreError, Unknown
+from headrace.store.errors import (
+    Away,
+    BadQuery,
+    Broken,
+    Busy,
+    Duplicate,
+    Full,
+    NotDurable,
+    ReadOnly,
+    StoreError,
+    Unknown,
+)
 from headrace.store.urls import DatabaseUrl
 
 if TYPE_CHECKING:
@@ -310,6 +321,7 @@ _BUSY = (
     "25P03",  # idle_in_transaction_session_timeout
 )
 _READ_ONLY = "25006"
+_BAD_TEXT = ("22021", "22P05")
 _AWAY = ("08", "57P01", "57P02", "57P03", "57P05")
 
 
@@ -336,6 +348,8 @@ def meaning_of(error: BaseException) -> StoreError:
         return Full(told) if state == "53100" else Busy(told)
     if isinstance(error, IntegrityError):
         return Duplicate(told)
+    if state in _BAD_TEXT:
+        return BadQuery("TEXT_INVALID", "A text holds a zero character, which PostgreSQL cannot keep; leave it out.")
     if state or isinstance(_cause_of(error), ValueError):
         return Broken(told)
     # It is not the server that speaks, nor the driver that cannot say what we want: there is no server.

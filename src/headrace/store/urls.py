@@ -28,7 +28,7 @@ class DatabaseUrl:
         """Raises BadUrl, whose words never hold a password."""
         try:
             parts = urlsplit(told)
-            parts.port  # noqa: B018 - raises for what is no port
+            _check_ports(parts.netloc.rpartition("@")[2])
         except ValueError as error:
             # Its text would show what it could not read.
             raise BadUrl(f"The database's address cannot be read; write it like {_EXAMPLE}.") from error.__cause__
@@ -58,6 +58,14 @@ class DatabaseUrl:
 
     def __hash__(self) -> int:
         return hash((self.dsn, self.password))
+
+
+def _check_ports(hosts: str) -> None:
+    """`host:port,[address]:port,…`. Raises ValueError."""
+    for host in hosts.split(","):
+        _, colon, port = host.rpartition("]")[2].partition(":")
+        if colon and not (port.isdecimal() and 0 < int(port) < 65536):
+            raise ValueError("not a port")
 
 
 def _read(path: Path) -> str:

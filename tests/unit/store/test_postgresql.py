@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from headrace.store import migrations
 from headrace.store.database import Database
-from headrace.store.errors import Away, BadUrl, Broken, Busy, Duplicate, Newer, NotDurable, ReadOnly, Unknown
+from headrace.store.errors import Away, BadQuery, BadUrl, Broken, Busy, Duplicate, Newer, NotDurable, ReadOnly, Unknown
 from headrace.store.postgresql import Postgresql
 from headrace.store.urls import DatabaseUrl
 from postgres import PASSWORD, Postgres, binaries
@@ -140,8 +140,9 @@ async def test_what_cannot_be_said_is_broken_and_not_tried_again(database: Datab
         next(tries)
         put(conn, "a\0b")
 
-    with pytest.raises(Broken):
+    with pytest.raises(BadQuery) as caught:
         await database.write(nul)
+    assert caught.value.code == "TEXT_INVALID"
     with pytest.raises(Broken):
         await database.write(lambda conn: conn.execute(text("SELECT * FROM nothing")))
     assert next(tries) == 1
@@ -235,6 +236,16 @@ async def test_a_password_may_come_in_the_address_in_its_query_from_a_file_or_fr
         await (await Database.open(url)).close()
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     await (await Database.open(DatabaseUrl.parse(bare))).close()
+
+
+async def test_an_address_may_name_several_hosts_or_the_directory_of_a_socket(postgres: Postgres, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    for told in (
+        f"postgresql://headrace@127.0.0.1:1,127.0.0.1:{postgres.port}/postgres",
+        f"postgresql://headrace@/postgres?host={postgres.root}&port={postgres.port}",
+        f"postgresql:///postgres?user=headrace&host={postgres.root}&port={postgres.port}",
+    ):
+        await (await Database.open(DatabaseUrl.parse(told))).close()
 
 
 @pytest.mark.parametrize(
