@@ -46,6 +46,9 @@ class EmptyService(Service):
     async def close(self) -> None:
         pass
 
+    async def broken(self) -> None:
+        await asyncio.Event().wait()
+
     async def get_artifact(self, artifact_id: str) -> ArtifactRecord:
         if artifact_id not in FILES:
             raise NotFound("There is no such artifact.", code="ARTIFACT_NOT_FOUND")

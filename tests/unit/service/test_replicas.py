@@ -228,6 +228,27 @@ async def test_watchers_see_what_another_server_does(servers: Servers):
     assert seen[-1] == "CANCELED"
 
 
+async def test_a_log_is_followed_from_another_server(servers: Servers):
+    one, two = await servers.open(), await servers.open()
+    world = servers.worlds["home"]
+    world.behaviour = hang
+    run_id = await made(one, documents.one_task())
+    await until(lambda: _running(two, run_id), "it runs")
+    (attempt,) = world.orders
+    read: list[bytes] = []
+
+    async def follow() -> None:
+        async for chunk in two.read_log(attempt.execution_id, 1, follow=True):
+            read.append(chunk)
+
+    following = asyncio.create_task(follow())
+    await until(lambda: b"hello" in b"".join(read), "its beginning is read")
+    world.logs[attempt] += b"and more"
+    one._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    await asyncio.wait_for(following, 30)
+    assert b"".join(read) == world.logs[attempt]
+
+
 async def test_without_notifications_all_is_found_by_looking(servers: Servers, postgres: Postgres):
     one, two = await servers.open(), await servers.open()
     for service in (one, two):
