@@ -86,6 +86,10 @@ async def ended(service: Service, run_id: str) -> State:
     return await state(service, run_id)
 
 
+async def _is(service: Service, run_id: str, word: State) -> bool:
+    return await state(service, run_id) is word
+
+
 async def _final(service: Service, run_id: str) -> bool:
     return (await state(service, run_id)).final
 
@@ -172,7 +176,7 @@ async def test_requests_reach_the_server_that_drives_the_run(servers: Servers):
     servers.worlds["home"].behaviour = hang
     run_id = await made(one)
     await two.pause_run(run_id)
-    assert await state(two, run_id) is State.PAUSED
+    await until(lambda: _is(two, run_id, State.PAUSED), "it is paused")
     with pytest.raises(Conflict) as caught:
         await one.retry_run(run_id)
     assert caught.value.code == "RUN_NOT_RETRYABLE"
