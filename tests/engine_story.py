@@ -26,8 +26,10 @@ from headrace.engine.model import (
     CancelRequested,
     Command,
     Execution,
+    ExecutionMarked,
     LaunchOrder,
     LookUpCache,
+    Origin,
     PauseRequested,
     Reason,
     ResumeRequested,
@@ -55,6 +57,9 @@ class Story:
             self.plan, run_id="r", display_name="my run", arguments=arguments, at=0.0, caching=caching
         )
         self.now = 0.0
+        #: Of a run made from another: what that left to it, and what it wished at its start.
+        self.loan: engine.Loan | None = None
+        self.begun: list[str] = []
 
     # --- facts -------------------------------------------------------------------------------
 
@@ -107,6 +112,26 @@ class Story:
     def is_retried(self) -> list[str]:
         return self.happens(RetryRequested(at=self.now))
 
+    def is_marked(self, path: str, word: str = "SUCCEEDED", /, *, model: Artifact | None = None, **parameters: Json):
+        artifacts = {"model": (model,)} if model else {}
+        outputs = Bundle(parameters=parameters, artifacts=artifacts)
+        event = ExecutionMarked(
+            at=self.now, path=path, state=State(word), outputs=outputs, by="ann", note="looked at it"
+        )
+        return self.happens(event)
+
+    def again(
+        self, *wanted: str, document: Document | None = None, caching: bool | None = None, **arguments: Json
+    ) -> Story:
+        """A run made from this one, begun."""
+        story = Story(document or self.plan.document, caching=caching, **arguments)
+        if document is None:
+            story.plan = self.plan
+        story.loan = engine.lend(story.plan, self.plan, self.state, wanted)
+        origin = Origin(run_id="r", again=story.loan.again)
+        story.begun = story.happens(RunStarted(at=0.0, origin=origin, reuse=story.loan.reuse))
+        return story
+
     def is_woken(self, at: float) -> list[str]:
         self.now = at
         return self.happens(Tick(at=at))
@@ -147,7 +172,8 @@ class Story:
         """The state is what its stored form says."""
         rows = msgspec.json.encode(list(self.state.executions.values()))
         executions = msgspec.json.decode(rows, type=list[Execution])
-        back = engine.restore(self.plan, engine.decode_header(engine.encode_header(self.state)), executions)
+        header = engine.decode_header(engine.encode_header(self.state))
+        back = engine.restore(self.plan, header, executions, reuse=self.loan.reuse if self.loan else None)
         assert back == self.state
         self.state = back
 

@@ -112,6 +112,49 @@ def test_a_run_is_terminated_and_retried(page: Page, site: Site, tmp_path: Path)
     expect(header).to_contain_text("Succeeded")
 
 
+def test_a_run_is_held_back_and_goes_on(page: Page, site: Site, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    run_id = site.run("gated", "Held back", gate=str(gate))
+    page.goto(f"{site.url}/runs/{run_id}")
+    page.get_by_role("button", name="Pause").click()
+    header = page.get_by_role("region", name="Run", exact=True)
+    expect(header).to_contain_text("Paused")
+    page.get_by_role("button", name="Resume").click()
+    expect(header).to_contain_text("Running")
+    gate.touch()
+    expect(header).to_contain_text("Succeeded")
+
+
+def test_a_run_is_made_again_from_a_task(page: Page, site: Site, finished: str, picture: Picture) -> None:
+    page.goto(f"{site.url}/runs/{finished}?task=exit-handler-1/evaluate")
+    page.get_by_role("button", name="Run again from here").click()
+    form = page.get_by_role("form", name="Run again from here")
+    form.get_by_label("threshold").fill("none")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(form.get_by_role("alert")).to_contain_text("none is not JSON")
+    form.get_by_label("threshold").fill("0.9")
+    form.get_by_role("button", name="Run", exact=True).click()
+    header = page.get_by_role("region", name="Run", exact=True)
+    expect(header).to_contain_text(f"exit-handler-1/evaluate in {finished[:8]}")
+    expect(header).to_contain_text("Succeeded")
+    page.get_by_role("tab", name="Tasks").click()
+    expect(page.get_by_role("button", name=re.compile("^load"))).to_contain_text("taken over")
+    expect(page.get_by_role("button", name=re.compile("^evaluate"))).not_to_contain_text("taken over")
+    picture(page, "again")
+
+
+def test_somebody_decides_what_a_task_came_to(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
+    run_id = site.run("gated", "Decided", gate=str(tmp_path / "gate"))
+    page.goto(f"{site.url}/runs/{run_id}?task=watch")
+    page.get_by_role("button", name="Decide its outcome").click()
+    form = page.get_by_role("form", name="Decide its outcome")
+    form.get_by_label("Why").fill("seen enough")
+    picture(page, "decide")
+    form.get_by_role("button", name="Decide", exact=True).click()
+    expect(page.get_by_role("complementary")).to_contain_text("seen enough")
+    expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Succeeded")
+
+
 def test_the_graph_answers_to_pointer_and_keys(page: Page, site: Site, finished: str, picture: Picture) -> None:
     page.goto(f"{site.url}/runs/{finished}")
     graph = page.get_by_role("img", name=re.compile("^Graph of 7 tasks"))

@@ -45,6 +45,10 @@ class Faults:
     #: Clocks differ by up to so many seconds, and jump by as much with this probability a step.
     skew_s: float = 0.0
     jump: float = 0.0
+    #: Of a step, that somebody decides what a task came to; of a failed run, too.
+    mark: float = 0.0
+    #: Seconds that the run may take; None: no limit.
+    limit_s: float | None = None
     #: Of an event, to be handled with those that come in the same moment.
     batch: float = 0.3
 
@@ -53,7 +57,7 @@ class Faults:
         """Whether nothing goes wrong but tasks."""
         troubles = (self.repeat, self.lose, self.vanish, self.false_loss, self.die_before, self.die_after, self.unknown)
         people = (self.stall, self.restart_fleet, self.cancel, self.pause, self.retry, self.jump, self.skew_s)
-        return not any((*troubles, *people))
+        return not any((*troubles, *people, self.mark, self.limit_s))
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:
@@ -70,4 +74,5 @@ class Faults:
             die_before=some(0.1), die_after=some(0.15), unknown=some(0.1), stall=some(0.1), restart_fleet=some(0.03),
             cancel=some(0.05), pause=some(0.05), retry=rng.choice((0.0, 0.7)), cache_s=rng.choice((0, 0, 60)),
             skew_s=rng.choice((0, 0, 30, 600)), jump=some(0.05), batch=rng.random(),
+            mark=some(0.1), limit_s=rng.choice((None, None, None, rng.random() * 100)),
         )  # fmt: skip

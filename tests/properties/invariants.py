@@ -78,7 +78,11 @@ class Watch:
         tasks = [execution.state for execution in new.values() if obvious.is_task(execution)]
         assert change.task_counts == dict(Counter(tasks)), "states are counted wrong"
         assert change.state_history[-1][1] is after.state
-        settled = [new[p] for p in new if p in differ and new[p].state.final and not (p in old and old[p].state.final)]
+        settled = [
+            new[p] for p in new
+            if p in differ and new[p].state.final
+            and not (p in old and old[p].state.final and old[p].outputs == new[p].outputs)
+        ]  # fmt: skip
         settled = [execution for execution in settled if obvious.is_task(execution)]
         made = [a.artifact_id for e in settled for many in e.outputs.artifacts.values() for a in many]
         assert sorted(a.artifact.artifact_id for a in change.artifacts) == sorted(made), "artifacts do not come along"
@@ -88,6 +92,7 @@ class Watch:
         for e in settled:
             task = self.oracle.task(e)
             plain = e.kind is Kind.TASK and e.state is State.SUCCEEDED and not e.cached_from
+            plain = plain and e.reused_from is None and e.marked is None
             if plain and task.cache and after.caching is not False:
                 kept[execution_id("r", e.path)] = e
         assert {entry.execution_id for entry in change.cache_entries} == set(kept), "cache entries do not come along"
@@ -157,7 +162,10 @@ class Watch:
         if old is None:
             assert new.created_at == event.at
         elif old.state.final:
-            again = isinstance(event, RetryRequested) or self._ancestor_began_again(new, before, after)
+            again = isinstance(event, RetryRequested | ExecutionMarked) or self._ancestor_began_again(
+                new, before, after
+            )
+            assert old.state is not State.SUCCEEDED or not isinstance(event, ExecutionMarked), "a mark undid a success"
             assert again, f"{new.path} left its final state {old.state}, or its outputs changed"
         if new.state.final and not (old is not None and old.state.final):
             assert new.ended_at == event.at, f"{new.path} does not say when it ended"
@@ -169,7 +177,8 @@ class Watch:
         if new.kind not in _GROUPS:
             self._check_attempts(old, new)
         elif new.begun and new.state is State.FAILED and not (old is not None and old.state.final):
-            self._check_cause(after, new)
+            if new.reason is None or new.reason.code != "RUN_TIMEOUT":
+                self._check_cause(after, new)
 
     def _check_attempts(self, old: Execution | None, new: Execution) -> None:
         numbers = [attempt.number for attempt in new.attempts]
@@ -231,7 +240,9 @@ class Watch:
             if e.iteration is None:
                 exempt = self.oracle.task(e).strategy == "ALL_UPSTREAM_TASKS_COMPLETED"
                 for upstream in self._upstream(state, e):
-                    assert upstream.state.final, f"{e.path} goes on before {upstream.path} is final"
+                    # A mark lets upstream go on again while an exit task that has seen its end is under way.
+                    ended = upstream.state.final or (exempt and self.world.marks > 0)
+                    assert ended, f"{e.path} goes on before {upstream.path} is final"
                     assert exempt or upstream.state is State.SUCCEEDED, f"{e.path} goes on after {upstream.path}"
         if e.kind in _GROUPS and e.state in LIVE:
             children = self._children(state, e)
@@ -308,7 +319,7 @@ class Watch:
         assert engine.wake_at(state) is None
         assert not state.paused
         if state.cancel_requested:
-            assert state.state is State.CANCELED
+            assert state.state is (State.FAILED if state.timed_out else State.CANCELED)
         if state.state is State.FAILED:
             assert state.error == executions[""].reason
         self._check_starts(state)
@@ -336,12 +347,16 @@ class Watch:
         parent = executions[e.parent]
         if self.oracle.task(e).strategy != "ALL_UPSTREAM_TASKS_COMPLETED" or not parent.begun:
             return
+        if e.marked is not None:
+            return
         word = e.reason.code if e.reason else ""
         assert e.state is not State.CANCELED or not self.oracle.cancels(e), f"exit task {e.path} was cancelled"
         assert e.state is not State.SKIPPED or word == "CONDITION_FALSE", f"exit task {e.path} was skipped: {word}"
         if e.kind is Kind.TASK and e.state is State.SUCCEEDED:
             done = [a for a in e.attempts[e.earlier_attempts :] if a.state is State.SUCCEEDED]
-            assert len(done) == (0 if e.cached_from else 1), f"exit task {e.path} ran {len(done)} times"
+            assert len(done) == (0 if e.cached_from or e.reused_from else 1), (
+                f"exit task {e.path} ran {len(done)} times"
+            )
 
     def _check_late(self, state: RunState) -> None:
         """What comes after the end changes nothing."""

@@ -85,6 +85,107 @@ class Oracle:
             e = self.all[e.parent]
         return False
 
+    def asks_cache(self) -> bool:
+        named = self.state.origin is not None and bool(self.state.origin.again)
+        return self.state.caching is True or (self.state.caching is None and not named)
+
+    # --- what an earlier run left ----------------------------------------------------------------
+
+    def reused(self, e: Execution) -> Reusable | None:
+        """What this task may take over: it is in the loan, and so is all that it and its groups waited for."""
+        left = self.state.reuse.get(e.path)
+        if left is None or left.state is not State.SUCCEEDED:
+            return None
+        while e.parent is not None:
+            if e.iteration is not None:
+                name = self.task(e).iterator.item_input
+                then = self.state.reuse[e.path].inputs if e.path in self.state.reuse else None
+                if then is None or then.parameters.get(name) != e.inputs.parameters.get(name):
+                    return None
+                if then.artifacts.get(name) != e.inputs.artifacts.get(name):
+                    return None
+            elif not all(self.unchanged(u) for u in self.upstream(e)):
+                return None
+            e = self.all[e.parent]
+        return left
+
+    def outdated(self, e: Execution, left: Reusable) -> Reason | None:
+        """Whether an input that comes from outside its DAG, or the component, is another than then."""
+        sources = self.task(e).inputs.parameters
+        names = [name for name, source in sources.items() if source.component_input is not None]
+        same = all(left.inputs.parameters.get(name) == e.inputs.parameters.get(name) for name in names)
+        return None if same and not left.changed else Reason(code="REUSED_OUTDATED", message="")
+
+    def unchanged(self, e: Execution) -> bool:
+        left = self.state.reuse.get(e.path)
+        if e.state is State.SKIPPED:
+            return left is not None and left.state is State.SKIPPED
+        return e.reused_from is not None
+
+    # --- what somebody decides -------------------------------------------------------------------
+
+    def mark(self, event: ExecutionMarked) -> None:
+        e, state = self.all.get(event.path), self.state
+        if e is None or e.kind not in (Kind.TASK, Kind.IMPORTER) or e.state in (State.SUCCEEDED, event.state):
+            return
+        if state.cancel_requested or state.state in (State.SUCCEEDED, State.CANCELED):
+            return
+        above = e
+        while above.parent is not None:
+            number, above = above.iteration, self.all[above.parent]
+            if not above.begun or above.state is State.SUCCEEDED:
+                return
+            if number is not None and number >= above.iteration_count:
+                return
+        mark = Mark(state=event.state, at=event.at, outputs=event.outputs)
+        if e.state.final:
+            self.decide(e, mark)
+            self.reopen(self.all[e.path])
+        elif e.attempts and not e.attempts[-1].state.final:
+            self.put(e, state=State.CANCELING, marked=mark)
+        else:
+            self.decide(e, mark)
+
+    def decide(self, e: Execution, mark: Mark) -> None:
+        self.put(
+            e, state=mark.state, outputs=mark.outputs, marked=mark, reason=Reason(code="MARKED", message=""),
+            retry_at=None, looking_up=False, cached_from=None,
+        )  # fmt: skip
+
+    def reopen(self, e: Execution) -> None:
+        """What was over because of it is not any more, up to the first group that never was over."""
+        chain = [e]
+        while chain[-1].parent is not None and self.all[chain[-1].parent].state.final:
+            chain.append(self.all[chain[-1].parent])
+        top = chain[-1]
+        if top.parent is not None and top is not e and top.iteration is not None:
+            limit = self.task(top).iterator.parallelism
+            busy = sum(c.begun and not c.state.final for c in self.children(self.all[top.parent]))
+            if limit and busy >= limit:
+                self.fresh(top.path)
+                return
+        for one in chain:
+            if one is not e:
+                self.put(self.all[one.path], state=State.RUNNING, reason=None, outputs=Bundle())
+            if one.parent is None:
+                self.run(State.RUNNING)
+            elif one.iteration is None:
+                self.free(one)
+
+    def free(self, e: Execution) -> None:
+        freed = {e.path}
+        while True:
+            held = [
+                c for c in self.children(self.all[e.parent])
+                if c.path not in freed and any(u.path in freed for u in self.upstream(c))
+                and c.state.final and not c.begun and c.marked is None
+            ]  # fmt: skip
+            if not held:
+                return
+            for c in held:
+                self.reset(c.path)
+                freed.add(c.path)
+
     def cancels(self, e: Execution) -> bool:
         return self.state.cancel_requested and not self.exempt(e)
 
@@ -118,6 +219,8 @@ class Oracle:
             root = self.all[""]
             if not root.begun and not state.state.final:
                 self.put(root, state=State.RUNNING, begun=True)
+                self.state = state = replace(state, origin=event.origin, reuse=event.reuse)
+                self.limit()
                 self.run(State.PAUSED if state.paused else State.RUNNING)
         elif isinstance(event, CacheHit | CacheMissed | CacheWaiting):
             e = self.all.get(event.path)
@@ -130,11 +233,9 @@ class Oracle:
                 note = CacheNote(fingerprint=event.fingerprint, reason=event.reason)
                 self.put(e, looking_up=isinstance(event, CacheWaiting), cache=note)
         elif isinstance(event, CancelRequested):
-            if not state.state.final and not state.cancel_requested:
-                self.state = replace(state, cancel_requested=True, paused=False, state=State.CANCELING)
-                for e in list(self.all.values()):
-                    if not self.all[e.path].state.final and not self.exempt(e):
-                        self.cancel(e)
+            self.cancel_run(timed_out=False)
+        elif isinstance(event, ExecutionMarked):
+            self.mark(event)
         elif isinstance(event, PauseRequested):
             if state.state in (State.PENDING, State.RUNNING):
                 self.state = replace(state, paused=True)
@@ -145,12 +246,15 @@ class Oracle:
                 self.run(State.RUNNING if self.all[""].begun else State.PENDING)
                 self.clock()
         elif isinstance(event, Tick):
-            if not state.paused:
+            if state.deadline_at is not None and event.at >= state.deadline_at:
+                self.cancel_run(timed_out=True)
+            if not self.state.paused:
                 self.clock()
         elif isinstance(event, RetryRequested):
             if state.state in (State.FAILED, State.CANCELED):
-                self.state = replace(state, cancel_requested=False, paused=False)
+                self.state = replace(state, cancel_requested=False, paused=False, timed_out=False)
                 self.run(State.RUNNING)
+                self.limit()
                 root = self.all[""]
                 began = root.begun
                 self.put(root, state=State.RUNNING, begun=True, reason=None)
@@ -158,6 +262,24 @@ class Oracle:
                     self.redo_dag(self.all[""])
         else:
             self.report(event)
+
+    def limit(self) -> None:
+        limit = self.document.kubernetes.pipeline_config.get("activeDeadlineSeconds")
+        self.state = replace(self.state, deadline_at=self.at + limit if limit else None)
+
+    def cancel_run(self, *, timed_out: bool) -> None:
+        if self.state.state.final or self.state.cancel_requested:
+            return
+        self.state = replace(
+            self.state, cancel_requested=True, paused=False, state=State.CANCELING, timed_out=timed_out
+        )
+        for e in list(self.all.values()):
+            if not self.all[e.path].state.final and not self.exempt(e):
+                self.cancel(e)
+
+    @property
+    def why(self) -> str:
+        return "RUN_TIMEOUT" if self.state.timed_out else "RUN_CANCELED"
 
     def run(self, word: State) -> None:
         self.state = replace(self.state, state=word)
@@ -172,7 +294,7 @@ class Oracle:
         if live or (e.kind in (Kind.DAG, Kind.LOOP, Kind.ROOT) and e.state is State.RUNNING):
             self.put(e, state=State.CANCELING)
         else:
-            self.end(e, State.CANCELED, "RUN_CANCELED")
+            self.end(e, State.CANCELED, self.why)
             if e.kind is Kind.ROOT:
                 self.run(State.CANCELED)
 
@@ -187,14 +309,18 @@ class Oracle:
         def record(word: State, /, **fields: Any) -> None:
             self.put(e, attempts=(*e.attempts[:-1], replace(last, state=word)), **fields)
 
-        if isinstance(event, AttemptStarted):
+        if e.marked is not None and not isinstance(event, AttemptWaiting | AttemptStarted):
+            words = {AttemptSucceeded: State.SUCCEEDED, AttemptFailed: State.FAILED}
+            record(words.get(type(event), State.CANCELED))
+            self.decide(self.all[e.path], e.marked)
+        elif isinstance(event, AttemptStarted):
             if last.state is State.PENDING:
                 record(State.RUNNING, state=State.CANCELING if e.state is State.CANCELING else State.RUNNING)
         elif isinstance(event, AttemptSucceeded):
             record(State.SUCCEEDED, state=State.SUCCEEDED, outputs=event.outputs, reason=None)
         elif isinstance(event, AttemptFailed):
             if e.state is State.CANCELING:
-                record(State.FAILED, state=State.CANCELED, reason=Reason(code="RUN_CANCELED", message=""))
+                record(State.FAILED, state=State.CANCELED, reason=Reason(code=self.why, message=""))
                 return
             policy = self.task(e).retry
             failed_before = len(e.attempts) - 1 - e.earlier_attempts - e.lost_count
@@ -204,7 +330,7 @@ class Oracle:
                 record(State.FAILED, state=State.PENDING, retry_at=self.delayed(policy, failed_before))
         elif isinstance(event, AttemptLost | AttemptStopped):
             if e.state is State.CANCELING:
-                record(State.CANCELED, state=State.CANCELED, reason=Reason(code="RUN_CANCELED", message=""))
+                record(State.CANCELED, state=State.CANCELED, reason=Reason(code=self.why, message=""))
             elif e.lost_count == MAX_LOST:
                 reason = Reason(code="EXECUTOR_LOST", message="")
                 record(State.FAILED, state=State.FAILED, lost_count=e.lost_count + 1, reason=reason)
@@ -236,7 +362,7 @@ class Oracle:
             if live or e.looking_up or e.retry_at is not None or self.state.paused:
                 return
             if self.cancels(e):
-                self.end(e, State.CANCELED, "RUN_CANCELED")
+                self.end(e, State.CANCELED, self.why)
             elif e.kind is Kind.DAG:
                 self.put(e, state=State.RUNNING, retries=e.retries + 1, reason=None)
                 self.redo_dag(e)
@@ -253,7 +379,7 @@ class Oracle:
         always = task.strategy == "ALL_UPSTREAM_TASKS_COMPLETED"
         bad = [u for u in upstream if u.state is not State.SUCCEEDED]
         if self.cancels(e):
-            self.end(e, State.CANCELED, "RUN_CANCELED")
+            self.end(e, State.CANCELED, self.why)
         elif bad and not always:
             mild = all(u.state is State.SKIPPED and u.reason.code != "UPSTREAM_FAILED" for u in bad)
             self.end(e, State.SKIPPED, "UPSTREAM_SKIPPED" if mild else "UPSTREAM_FAILED")
@@ -291,7 +417,12 @@ class Oracle:
             self.redo_dag(self.all[e.path])
         elif self.document.executors[self.component(e).executor].unsupported:
             raise Wrong("EXECUTOR_UNSUPPORTED")
-        elif task.cache and e.kind is Kind.TASK and self.state.caching is not False:
+        elif (left := self.reused(e)) is not None:
+            self.put(
+                e, begun=True, state=State.SUCCEEDED, inputs=left.inputs, outputs=left.outputs,
+                reused_from=left.execution_id, reason=self.outdated(e, left),
+            )  # fmt: skip
+        elif task.cache and e.kind is Kind.TASK and self.asks_cache():
             self.put(e, begun=True, looking_up=True)
         else:
             self.put(e, begun=True)
@@ -331,6 +462,8 @@ class Oracle:
             word = State.FAILED
         if State.CANCELED in states or (self.state.cancel_requested and e.kind is Kind.ROOT):
             word = State.CANCELED
+        if self.state.timed_out and e.kind is Kind.ROOT:
+            word = State.FAILED
         if word is State.FAILED and e.kind is Kind.DAG and not self.cancels(e):
             policy = self.task(e).retry
             if policy is not None and e.retries < policy.max_count:
@@ -340,7 +473,12 @@ class Oracle:
             outputs = obvious.collected(self.component(e), children)
         else:
             outputs = obvious.handed_out(self.dag(e.path), e.path, self.all)
-        self.put(e, state=word, outputs=outputs)
+        left = self.state.reuse.get(e.path)
+        same = (
+            word is State.SUCCEEDED and left is not None and left.iteration_count == e.iteration_count
+            and left.outputs == outputs and all(self.unchanged(c) for c in children) and self.reused(e)
+        )  # fmt: skip
+        self.put(e, state=word, outputs=outputs, reused_from=left.execution_id if same else None)
         if e.kind is Kind.ROOT:
             self.run(word)
             self.state = replace(self.state, paused=False)
@@ -349,7 +487,7 @@ class Oracle:
 
     def redo_dag(self, e: Execution) -> None:
         children = self.children(e)
-        again = {c.path for c in children if c.state is not State.SUCCEEDED}
+        again = {c.path for c in children if not self.stands(c)}
         while True:
             more = {c.path for c in children if any(u.path in again for u in self.upstream(c))} - again
             if not more:
@@ -368,9 +506,12 @@ class Oracle:
                 else:
                     self.redo_loop(self.all[c.path])
 
+    def stands(self, e: Execution) -> bool:
+        return e.state is State.SUCCEEDED or (e.marked is not None and e.state.final)
+
     def redo_loop(self, e: Execution) -> None:
         for c in self.children(e):
-            if c.state is State.SUCCEEDED:
+            if self.stands(c):
                 continue
             if c.begun and c.kind is Kind.DAG:
                 self.fresh(c.path)
@@ -387,7 +528,7 @@ class Oracle:
         self.put(
             e, state=State.PENDING, begun=False, looking_up=False, reason=None, retry_at=None, retries=0,
             lost_count=0, earlier_attempts=len(e.attempts), inputs=Bundle(), outputs=Bundle(), cached_from=None,
-            cache=None,
+            cache=None, reused_from=None, marked=None,
         )  # fmt: skip
 
 
@@ -398,7 +539,7 @@ def seen(e: Execution) -> tuple[Any, ...]:
     """What the two versions must agree on, of one execution."""
     return (
         e.state, e.begun, e.looking_up, e.retry_at, e.lost_count, e.retries, e.earlier_attempts, e.iteration_count,
-        tuple((a.number, a.state) for a in e.attempts),
+        tuple((a.number, a.state) for a in e.attempts), e.reused_from, e.marked.state if e.marked else None,
         e.reason.code if e.reason and e.kind not in (Kind.DAG, Kind.LOOP, Kind.ROOT) else None,
         {n: without_wording(v) for n, v in e.inputs.parameters.items()}, e.inputs.artifacts, e.outputs, e.cache,
     )  # fmt: skip
@@ -406,7 +547,7 @@ def seen(e: Execution) -> tuple[Any, ...]:
 
 def seen_run(state: RunState) -> tuple[Any, ...]:
     """What they must agree on, of the run."""
-    return state.state, state.cancel_requested, state.paused
+    return state.state, state.cancel_requested, state.paused, state.timed_out, state.deadline_at
 
 
 def without_wording(value: Any) -> Any:

@@ -25,6 +25,7 @@ import msgspec
 
 from headrace import engine
 from headrace.engine.model import *
+from headrace.engine.orders import output_spec
 from headrace.engine.plan import Plan
 from headrace.service.active import ActiveRun, Fold, Happening, adopt, fold, still_wanted
 from headrace.store.records import RunRecord
@@ -82,7 +83,10 @@ class Record:
     def load(self, plan: Plan) -> RunState:
         """The state, from what is stored of it."""
         stored = msgspec.json.encode(list(self.rows.values()))
-        return engine.restore(plan, engine.decode_header(self.header), _EXECUTIONS.decode(stored))
+        header = engine.decode_header(self.header)
+        started = next((event for event in self.events if isinstance(event, RunStarted)), None)
+        reuse = started.reuse if started is not None and header.origin is not None else None
+        return engine.restore(plan, header, _EXECUTIONS.decode(stored), reuse=reuse)
 
 
 class Server:
@@ -153,7 +157,7 @@ class Server:
         self.set_alarm()
         self.listen()
         if not state.executions[""].begun and not state.state.final:
-            self.receive(RunStarted(at=self.clock()))
+            self.receive(msgspec.structs.replace(world.start, at=self.clock()))
         self.perform(engine.outstanding(world.plan, state), state)
 
     def listen(self) -> None:
@@ -288,14 +292,21 @@ class World:
     produce: Callable[[LaunchOrder, Random], Bundle] = produced
     oracle: bool = True
     caching: bool | None = None
+    #: What the run begins with: what an earlier run left to it.
+    start: RunStarted = RunStarted(at=0.0)
 
     def __post_init__(self) -> None:
+        if self.faults.limit_s is not None:
+            self.plan = limited(self.plan, self.faults.limit_s)
         self.rng = Random(self.seed)
         self.now = 0.0
         self.agenda: list[tuple[float, int, Callable[[], None]]] = []
         self.planned = 0
         self.refused = 0
         self.retried = 0
+        #: Marks that somebody made, and those of them that were made when the run had failed.
+        self.marks = 0
+        self.late_marks = 0
         self.troubles = 0
         self.story: list[Any] = []
         self.trace = hashlib.sha256()
@@ -331,7 +342,7 @@ class World:
         for server in self.servers:
             self.at(0.0, server.beat)
         for _ in range(MAX_EVENTS):
-            if self.state.state.final and not self._somebody_retries():
+            if self.state.state.final and not self._somebody_retries() and not self._somebody_marks():
                 self.watch.end()
                 return self.state
             self.now, _, do = heapq.heappop(self.agenda)
@@ -370,6 +381,8 @@ class World:
             self.ask(PauseRequested(at=self.now))
         if self.state.paused and not self.record.requests and (self.calm or self.rng.random() < 0.1):
             self.ask(ResumeRequested(at=self.now))
+        if self.strikes(self.faults.mark):
+            self.ask(self._mark())
         if self.strikes(self.faults.restart_fleet):
             self.fleet.restart()
         if self.some(self.faults.jump):
@@ -391,16 +404,41 @@ class World:
         if self.state.state is State.SUCCEEDED or self.retried > 2 or not self.rng.random() < self.faults.retry:
             return False
         self.retried += 1
+        if (server := self._driver()) is not None:
+            server.receive(RetryRequested(at=server.clock()))
+        return True
+
+    def _driver(self) -> Server | None:
+        """A server that takes up the run, which has ended; None when nobody is there to ask. Later, perhaps."""
         record = self.record
         may = (s for s in self.servers if s.up and (record.owner == s.name or record.lease_until < self.now))
         server = next(may, None)
         if server is None or server.run is not None:
-            # Nobody is there to ask. Later, perhaps.
             self.at(LEASE_S, lambda: None)
-            return True
+            return None
         record.owner, record.lease_until = server.name, self.now + LEASE_S
         server.take_over()
-        server.receive(RetryRequested(at=server.clock()))
+        return server
+
+    def _mark(self) -> ExecutionMarked:
+        """What somebody decides of any execution; often it cannot be."""
+        self.marks += 1
+        path = self.rng.choice(sorted(self.state.executions))
+        word = self.rng.choice((State.SUCCEEDED, State.SUCCEEDED, State.SKIPPED))
+        outputs = Bundle()
+        if path and word is State.SUCCEEDED:
+            attempt = AttemptId(run_id="r", path=path, number=1000 + self.marks)
+            spec = output_spec(self.plan.task_at(path).component)
+            outputs = produced(LaunchOrder(attempt=attempt, task="", component="", outputs=spec), self.rng)
+        return ExecutionMarked(at=self.now, path=path, state=word, outputs=outputs, by="somebody")
+
+    def _somebody_marks(self) -> bool:
+        """Like `_somebody_retries`, of a run that has failed."""
+        if self.state.state is not State.FAILED or self.late_marks >= 5 or self.rng.random() >= 5 * self.faults.mark:
+            return False
+        self.late_marks += 1
+        if (server := self._driver()) is not None:
+            server.receive(self._mark())
         return True
 
     # --- what the others need ------------------------------------------------------------------
@@ -418,3 +456,9 @@ class World:
     def recorded(self, run: ActiveRun, batch: list[Happening], folded: Fold) -> None:
         """Called after each commit, before anything is done about it."""
         self.watch.committed(run, [happening.event for happening in batch], folded)
+
+
+def limited(plan: Plan, seconds: float) -> Plan:
+    """The same pipeline with a time limit for the run."""
+    kubernetes = msgspec.structs.replace(plan.document.kubernetes, pipeline_config={"activeDeadlineSeconds": seconds})
+    return engine.plan(msgspec.structs.replace(plan.document, kubernetes=kubernetes))

@@ -190,8 +190,8 @@ def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
     homes = ("engine/", "executors/", "runtime/", "service/caching.py", "service/explaining.py", "service/importing.py")
     text = (REFERENCE / "error-codes.md").read_text()
     section = text[text.index("\n## Running a task\n") : text.index("\n## Starting and asking\n")]
-    # Those of arguments and documents are told before there is a task.
-    others = re.compile(r"ARGUMENT_|INVALID_ARGUMENTS|SPEC_|NOT_IN_")
+    # Those of arguments, documents and requests are told to who asked.
+    others = re.compile(r"ARGUMENT_|INVALID|SPEC_|NOT_IN_|RERUN_|MARK_|RUN_CANCELING|RUN_FINAL")
     missing = [
         code
         for code, where in codes().items()

@@ -30,26 +30,42 @@ def declared(pipeline_spec: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
     return (root.get("inputDefinitions") or {}).get("parameters") or {}
 
 
-def collect(pipeline_spec: Mapping[str, Json], pairs: Iterable[str], args_file: Path | None) -> dict[str, Json]:
+def collect(pipeline_spec: Mapping[str, Json], texts: Iterable[str], args_file: Path | None) -> dict[str, Json]:
     """The run's arguments: those of the file, then those of the command line; checked against the document."""
     inputs = declared(pipeline_spec)
     values = {} if args_file is None else _from_file(inputs, args_file)
-    given = set()
-    for pair in pairs:
+    values |= given(pipeline_spec, texts)
+    _check_missing(inputs, values)
+    return values
+
+
+def given(pipeline_spec: Mapping[str, Json], texts: Iterable[str]) -> dict[str, Json]:
+    """The arguments of the command line alone; more may come from elsewhere."""
+    inputs = declared(pipeline_spec)
+    return {name: parse(name, text, _declaration(inputs, name)) for name, text in pairs("--arg", texts).items()}
+
+
+def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """`name=value` of an option that may be given several times; raises CliError."""
+    found: dict[str, str] = {}
+    for pair in texts:
         name, equals, text = pair.partition("=")
         name = name.strip()
         if not equals or not name:
             raise CliError(
-                f"--arg {pair!r} is not name=value.",
+                f"{option} {pair!r} is not name=value.",
                 code="ARGUMENT_SYNTAX",
-                fix="Write --arg name=value, one for each.",
+                fix=f"Write {option} name=value, one for each.",
             )
-        if name in given:
-            raise CliError(f"--arg {name} is given twice.", code="ARGUMENT_REPEATED", fix="Leave one of them out.")
-        given.add(name)
-        values[name] = parse(name, text, _declaration(inputs, name))
-    _check_missing(inputs, values)
-    return values
+        if name in found:
+            raise CliError(f"{option} {name} is given twice.", code="ARGUMENT_REPEATED", fix="Leave one of them out.")
+        found[name] = text
+    return found
+
+
+def parse_as(name: str, text: str, outputs: Mapping[str, Mapping[str, Json]]) -> Json:
+    """The value that `text` means for an output; a text for one that is not declared, which the server refuses."""
+    return parse(name, text, outputs.get(name, {}))
 
 
 def parse(name: str, text: str, declaration: Mapping[str, Json]) -> Json:

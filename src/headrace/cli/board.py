@@ -130,8 +130,8 @@ class Board:
             yield Line(label=label, word="RUNNING", note=note, started_at=last.started_at, passing=True)
 
     def _ended(self, execution: ExecutionView, label: str) -> Line:
-        note = "cached" if execution.cached_from else ""
-        if execution.reason is not None and execution.state != "SUCCEEDED":
+        note = "cached" if execution.cached_from else "reused" if execution.reused_from else ""
+        if execution.reason is not None and (execution.state != "SUCCEEDED" or execution.marked is not None):
             note = execution.reason.message
         return Line(
             label=label,

@@ -117,6 +117,9 @@ def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
     board.apply(RunChange(version=view.run.version, run=view.run, executions=view.executions))
     rows = [_task_row(board, task, paint) for task in board.tasks]
     print(f"{paint.bold(view.run.display_name)}  {paint.dim(f'run {view.run.run_id}')}")
+    if view.run.rerun_of:
+        chosen = ", ".join(view.run.rerun_from) or "what had not succeeded"
+        print(paint.dim(f"  run {view.run.rerun_of[:8]} again, from {chosen}"))
     for name, value in view.parameters.items():
         print(paint.dim(f"  {name} = {shorten(msgspec.json.encode(value).decode(), 100)}"))
     if rows:
@@ -128,7 +131,7 @@ def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
 
 def _task_row(board: Board, task: ExecutionView, paint: Paint) -> tuple[str, ...]:
     notes = [
-        "cached" if task.cached_from else "",
+        "cached" if task.cached_from else "reused" if task.reused_from else "",
         f"{len(task.attempts)} attempts" if len(task.attempts) > 1 else "",
         task.reason.message if task.reason else "",
     ]

@@ -23,6 +23,8 @@ COMMANDS = {
     "resume": ("headrace.cli.control:resume", "Go on with a paused run."),
     "cache": ("headrace.cli.cache", "List results that are used again, and forget them."),
     "explain": ("headrace.cli.explain", "Say why a run or a task is in its state, and what a code means."),
+    "rerun": ("headrace.cli.control:rerun", "Run a run again from a task, keeping what came before it."),
+    "mark": ("headrace.cli.control:mark", "Decide what a task came to: succeeded, or skipped."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
     "component": ("headrace.cli.component", "Build images of components."),

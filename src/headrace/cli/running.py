@@ -18,7 +18,7 @@ from headrace.cli.terminal import Paint, this_command
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.settings import Settings
-from headrace.wire.api import BundleView, CreateRun, RunView
+from headrace.wire.api import BundleView, CreateRun, RunSummary, RunView
 
 #: Tasks whose outputs are shown, and failed tasks that are told of.
 _TASKS_SHOWN = 100
@@ -33,11 +33,15 @@ def run_and_leave(wanted: CreateRun, settings: Settings) -> int:
     """Start the run on a server that stays for it; print how to follow it."""
     start_in_background(settings)
     with connected(settings) as connection:
-        run = connection.client.create_run(wanted)
+        tell_left(connection.client.create_run(wanted), settings)
+    return OK
+
+
+def tell_left(run: RunSummary, settings: Settings) -> None:
+    """How to follow a run that is left to a server."""
     print(f"Run {run.run_id} ({run.display_name}) has begun.")
     print(f"Look at it:  {this_command()} runs get {run.run_id[:8]}{home_words(settings)}")
     print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{home_words(settings)}")
-    return OK
 
 
 def run_and_watch(wanted: CreateRun, settings: Settings) -> int:
@@ -56,10 +60,15 @@ def run_and_watch(wanted: CreateRun, settings: Settings) -> int:
 
 def _begin(connection: Connection, wanted: CreateRun) -> str:
     run = connection.client.create_run(wanted)
+    announce(connection, run)
+    return run.run_id
+
+
+def announce(connection: Connection, run: RunSummary) -> None:
+    """A run that has begun and is going to be watched."""
     paint = Paint.for_stream(sys.stdout)
     print(f"{paint.bold(run.display_name)}  {paint.dim(f'run {run.run_id}')}")
     print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"), flush=True)
-    return run.run_id
 
 
 def watch(connection: Connection, run_id: str) -> int:

@@ -123,7 +123,8 @@ class LiveScreen:
         failed = f", {counts['FAILED']} failed" if counts["FAILED"] else ""
         running = len([task for task in board.active if task.attempts[-1].state == "RUNNING"])
         waiting = counts.total() - done - running
-        return f"  {running} running, {waiting} waiting, {done} done{failed}"
+        word = "  paused: " if board.run.state == "PAUSED" else "  "
+        return f"{word}{running} running, {waiting} waiting, {done} done{failed}"
 
 
 def screen_for(stream: IO[str], paint: Paint) -> PlainScreen | LiveScreen:

@@ -114,6 +114,19 @@ class Headrace:
         """Try the failed parts of a finished run again."""
         self._do(core.post(core.path(_RUN, run_id=run_id) + "/retry"))
 
+    def get_document(self, run_id: str) -> api.DocumentView:
+        """The document a run was made from."""
+        return self._ask(core.get(core.path(_RUN, run_id=run_id) + "/document"), api.DocumentView)
+
+    def rerun_run(self, run_id: str, wanted: api.RerunRun) -> api.RunSummary:
+        """Make a new run that takes over what need not run again."""
+        return self._ask(core.post(core.path(_RUN, run_id=run_id) + "/rerun", wanted), api.RunSummary)
+
+    def mark_execution(self, run_id: str, execution_id: str, wanted: api.MarkExecution) -> None:
+        """Decide what a task came to: SUCCEEDED with these outputs, or SKIPPED."""
+        where = core.path(_RUN + "/executions/{execution_id}/mark", run_id=run_id, execution_id=execution_id)
+        self._do(core.post(where, wanted))
+
     def pause_run(self, run_id: str) -> None:
         """Begin nothing new; what runs goes on."""
         self._do(core.post(core.path(_RUN, run_id=run_id) + "/pause"))

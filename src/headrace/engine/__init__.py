@@ -5,8 +5,11 @@ from headrace.engine.arguments import ArgumentFault, InvalidArguments
 from headrace.engine.commands import outstanding, wake_at
 from headrace.engine.fingerprint import fingerprint, fingerprint_parts, told_parts, uses_cache
 from headrace.engine.graph import graph
+from headrace.engine.limits import run_timeout_s, time_to_live_s
+from headrace.engine.marks import InvalidOutputs, OutputFault, check_outputs, mark_refused
 from headrace.engine.orders import launch_order
 from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
+from headrace.engine.rerun import InvalidRerun, Loan, RerunFault, lend
 from headrace.engine.run import decode_header, encode_header, header, new_run, restore
 
 __all__ = [
@@ -16,8 +19,14 @@ __all__ = [
     "MAX_LOST",
     "ArgumentFault",
     "InvalidArguments",
+    "InvalidOutputs",
+    "InvalidRerun",
+    "Loan",
+    "OutputFault",
     "Plan",
+    "RerunFault",
     "advance",
+    "check_outputs",
     "decode_header",
     "encode_header",
     "fingerprint",
@@ -25,11 +34,15 @@ __all__ = [
     "graph",
     "header",
     "launch_order",
+    "lend",
+    "mark_refused",
     "new_run",
     "node_path",
     "outstanding",
     "plan",
     "restore",
+    "run_timeout_s",
+    "time_to_live_s",
     "told_parts",
     "uses_cache",
     "wake_at",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, assert_never
 
 import msgspec
@@ -19,7 +20,9 @@ from headrace.engine.commands import wish
 from headrace.engine.conditions import ExpressionError, holds, referenced
 from headrace.engine.index import dag_family, loop_family, unmet_below
 from headrace.engine.inputs import Fault, Scope
+from headrace.engine.limits import run_timeout_s
 from headrace.engine.loops import items_of, iteration_inputs
+from headrace.engine.marks import mark_refused, told
 from headrace.engine.model import (
     AnyEvent,
     AttemptFailed,
@@ -37,13 +40,16 @@ from headrace.engine.model import (
     CacheWaiting,
     CancelRequested,
     Execution,
+    ExecutionMarked,
     Family,
     Index,
     Kind,
+    Mark,
     PauseRequested,
     Reason,
     ResumeRequested,
     RetryRequested,
+    Reusable,
     RunStarted,
     RunState,
     State,
@@ -52,6 +58,7 @@ from headrace.engine.model import (
 )
 from headrace.engine.outputs import dag_outputs, dag_state, first_cause, loop_outputs
 from headrace.engine.plan import MAX_EXECUTIONS, DagPlan, Plan, TaskPlan, child_path, iteration_path
+from headrace.engine.reuse import outdated, reusable, reused_group
 from headrace.engine.values import shown
 from headrace.spec.document import RetryPolicy
 
@@ -61,6 +68,7 @@ MAX_LOST = 3
 _LONGEST_BACKOFF_S = 30 * 86_400.0
 
 _CANCELED = Reason(code="RUN_CANCELED", message="The run was cancelled.")
+_TIMED_OUT = Reason(code="RUN_TIMEOUT", message="The run's time limit has passed (activeDeadlineSeconds).")
 _LIVE_DAG = (State.RUNNING, State.CANCELING)
 
 
@@ -160,7 +168,7 @@ class Turn:
     def take(self, event: AnyEvent) -> None:
         match event:
             case RunStarted():
-                self._start_run()
+                self._start_run(event)
             case CacheHit():
                 self._cache_hit(event)
             case CacheMissed():
@@ -183,6 +191,8 @@ class Turn:
                 self._cancel()
             case RetryRequested():
                 self._retry_run()
+            case ExecutionMarked():
+                self._mark(event)
             case PauseRequested():
                 self._pause()
             case ResumeRequested():
@@ -195,14 +205,22 @@ class Turn:
     def _change_run(self, **fields: Any) -> None:
         self.state = _replace(self.state, **fields)
 
-    def _start_run(self) -> None:
+    def _start_run(self, event: RunStarted) -> None:
         root = self.executions[""]
         if root.begun or self.state.state.final:
             return
+        self._change_run(origin=event.origin, reuse=event.reuse)
+        self._begin_run(root)
+
+    def _begin_run(self, root: Execution) -> None:
         word = State.PAUSED if self.state.paused else State.RUNNING
-        self._change_run(state=word, started_at=self.at)
+        self._change_run(state=word, started_at=self.at, deadline_at=self._deadline())
         root = self.set(root, state=State.RUNNING, begun=True, started_at=self.at)
         self._open_dag(root, self.plan.root)
+
+    def _deadline(self) -> float | None:
+        limit = run_timeout_s(self.plan)
+        return None if limit is None else self.at + limit
 
     def _looking_up(self, path: str) -> Execution | None:
         execution = self.executions.get(path)
@@ -259,6 +277,9 @@ class Turn:
         live = self._live(event.attempt)
         if live is not None:
             record = _replace(live[1], state=State.SUCCEEDED, ended_at=self.at, waiting=None)
+            if live[0].marked is not None:
+                self._stopped_for_mark(live[0], record)
+                return
             self._record(
                 live[0], record, state=State.SUCCEEDED, outputs=event.outputs, ended_at=self.at, reason=None
             )  # fmt: skip
@@ -272,8 +293,11 @@ class Turn:
             return
         execution, record = live
         record = _replace(record, state=State.FAILED, ended_at=self.at, error=event.error, waiting=None)
+        if execution.marked is not None:
+            self._stopped_for_mark(execution, record)
+            return
         if execution.state is State.CANCELING:
-            self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=_CANCELED)
+            self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=self._why)
             return
         policy = self.plan.task_at(execution.path).task.retry
         failures = len(execution.attempts) - execution.earlier_attempts - execution.lost_count
@@ -295,7 +319,10 @@ class Turn:
         execution, record = live
         if execution.state is State.CANCELING:
             record = _replace(record, state=State.CANCELED, ended_at=self.at, waiting=None)
-            self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=_CANCELED)
+            if execution.marked is not None:
+                self._stopped_for_mark(execution, record)
+            else:
+                self._record(execution, record, state=State.CANCELED, ended_at=self.at, reason=self._why)
             return
         record = _replace(record, state=State.FAILED, ended_at=self.at, error=error, waiting=None)
         lost = execution.lost_count + 1
@@ -339,7 +366,7 @@ class Turn:
             return
         task = self.plan.task_at(path)
         if self._cancels(path):
-            self._end(execution, State.CANCELED, _CANCELED)
+            self._end(execution, State.CANCELED, self._why)
             return
         skip = None if task.task.runs_after_failure else self._upstream_reason(execution, task)
         if skip is not None:
@@ -403,11 +430,29 @@ class Turn:
         if task.executor is None or task.executor.unsupported:
             word = task.executor.unsupported if task.executor else "none"
             raise Fault("EXECUTOR_UNSUPPORTED", f"{task.task.name} wants the executor kind {word}, which nobody runs.")
-        if task.task.cache and task.body is Kind.TASK and self.state.caching is not False:
+        found = reusable(self.plan, self.state, self.executions, execution) if self.state.reuse else None
+        if found is not None:
+            self._reuse(execution, task, found)
+        elif task.task.cache and task.body is Kind.TASK and self._asks_cache():
             self.set(execution, begun=True, looking_up=True)
         else:
             self.set(execution, begun=True)
             self.queue.append((self.launch, execution.path))
+
+    def _asks_cache(self) -> bool:
+        """Whether tasks that want the cache may use it. Whoever names tasks to run again wants to see them run."""
+        if self.state.caching is None and self.state.origin is not None:
+            return not self.state.origin.again
+        return self.state.caching is not False
+
+    def _reuse(self, execution: Execution, task: TaskPlan, found: Reusable) -> None:
+        """Take over what an earlier run left: the very same values and artifacts."""
+        origin = self.state.origin.run_id if self.state.origin else ""
+        self.set(
+            execution, begun=True, state=State.SUCCEEDED, inputs=found.inputs, outputs=found.outputs,
+            reused_from=found.execution_id, reason=outdated(task, found, execution.inputs, origin), started_at=self.at,
+            ended_at=self.at,
+        )  # fmt: skip
 
     def launch(self, path: str) -> None:
         """Begin the next attempt of a task that is under way and has none, or a DAG's next round."""
@@ -415,13 +460,90 @@ class Turn:
         if execution.state is not State.PENDING or not execution.begun or self.state.paused:
             return
         if self._cancels(path):
-            self._end(execution, State.CANCELED, _CANCELED)
+            self._end(execution, State.CANCELED, self._why)
         elif execution.kind is Kind.DAG:
             self._begin_dag_again(execution)
         else:
             number = execution.attempts[-1].number + 1 if execution.attempts else 1
             record = AttemptRecord(number=number, state=State.PENDING)
             self.set(execution, attempts=(*execution.attempts, record), retry_at=None)
+
+    # --- marks -------------------------------------------------------------------------------
+
+    def _mark(self, event: ExecutionMarked) -> None:
+        """Somebody decides what a task came to. Nothing that has run is run again for that."""
+        execution = self.executions.get(event.path)
+        if execution is None or mark_refused(self.state, self.executions, execution, event.state) is not None:
+            return
+        mark = Mark(state=event.state, by=event.by, note=event.note, at=self.at, outputs=event.outputs)
+        if execution.state.final:
+            self.put(_replace(execution, **_marking(mark, self.at)))
+            self._reopen_above(self.executions[event.path])
+        elif execution.attempts and not execution.attempts[-1].state.final:
+            self.set(execution, state=State.CANCELING, marked=mark)
+        else:
+            self.set(execution, **_marking(mark, self.at))
+            if execution.iteration is not None and execution.parent is not None:
+                # It may have been the next to begin.
+                self._recount(execution.parent)
+
+    def _stopped_for_mark(self, execution: Execution, record: AttemptRecord) -> None:
+        """The attempt of a marked task is over; what it came to in the end does not count."""
+        assert execution.marked is not None
+        self._record(execution, record, **_marking(execution.marked, self.at))
+
+    def _reopen_above(self, changed: Execution) -> None:
+        """A task that was over has come to something else: let go on what it held back, in all groups around it."""
+        chain = [changed]
+        while (above := chain[-1].parent) is not None and self.executions[above].state.final:
+            chain.append(self.executions[above])
+        top = chain[-1]
+        holder = self.executions[top.parent] if top.parent is not None else None
+        if holder is not None and top is not changed and top.iteration is not None and self._is_full(holder):
+            # Its tasks stay as they are until `fill` has room for it again: see `_begin_dag`.
+            self.put(_fresh(top))
+        else:
+            for child, group in pairwise(chain):
+                self._free(group.path, child)
+                self.put(_replace(group, state=State.RUNNING, reason=None, ended_at=None, outputs=Bundle()))
+                self._recount(group.path)
+        if holder is None:
+            self._change_run(state=State.RUNNING, error=None, ended_at=None)
+        else:
+            self._free(holder.path, top)
+            self._recount(holder.path)
+
+    def _is_full(self, loop: Execution) -> bool:
+        iterator = self.plan.task_at(loop.path).iterator
+        limit, family = (iterator.parallelism if iterator else 0), self.families.get(loop.path)
+        return bool(limit) and family is not None and family.active >= limit
+
+    def _free(self, path: str, child: Execution) -> None:
+        """Reset what has not begun because of a child: it may begin now."""
+        if child.iteration is not None:
+            return
+        freed = {child.task}
+        for name, task in self.plan.dag_at(path).tasks.items():
+            other = self.executions[child_path(path, name)]
+            waited = not freed.isdisjoint(task.dependencies)
+            if waited and other.state.final and not other.begun and other.marked is None:
+                self._reset_tree(other.path)
+                freed.add(name)
+
+    def _recount(self, path: str) -> None:
+        """The index of a group whose children were changed, and what follows from it."""
+        execution = self.executions[path]
+        if execution.kind is Kind.LOOP:
+            self.families[path] = loop_family(execution, self.executions)
+            self.queue.append((self.fill, path))
+        else:
+            dag = self.plan.dag_at(path)
+            self.families[path] = dag_family(dag, path, self.executions)
+            for waiting, count in unmet_below(dag, path, self.executions).items():
+                self.unmet[waiting] = count
+            ready = (child_path(path, name) for name in dag.tasks)
+            self.queue.extend((self.consider, p) for p in ready if p not in self.unmet)
+        self.queue.append((self.finish, path))
 
     # --- DAGs --------------------------------------------------------------------------------
 
@@ -466,16 +588,26 @@ class Turn:
         if family is None or family.open or execution.state not in _LIVE_DAG:
             return
         children = self._children(execution)
-        cancel = self.state.cancel_requested and execution.kind is Kind.ROOT
-        word = dag_state({child.state for child in children}, cancel_requested=cancel)
+        root = execution.kind is Kind.ROOT
+        cancel, timeout = self.state.cancel_requested and root, self.state.timed_out and root
+        word = dag_state({child.state for child in children}, cancel_requested=cancel, timed_out=timeout)
         if word is State.FAILED and self._begins_again(execution, children):
             return
         reason = first_cause(children, word) if word is not State.SUCCEEDED else None
-        if word is State.CANCELED:
-            reason = _CANCELED
-        done = self.set(execution, state=word, outputs=self._outputs(execution), reason=reason, ended_at=self.at)
+        if word is State.CANCELED or timeout:
+            reason = self._why
+        outputs = self._outputs(execution)
+        again = self._repeats(execution, children, outputs) if word is State.SUCCEEDED else None
+        done = self.set(
+            execution, state=word, outputs=outputs, reason=reason, ended_at=self.at, reused_from=again
+        )  # fmt: skip
         if done.kind is Kind.ROOT:
             self._change_run(state=word, error=reason, ended_at=self.at, paused=False)
+
+    def _repeats(self, execution: Execution, children: list[Execution], outputs: Bundle) -> str | None:
+        if not self.state.reuse:
+            return None
+        return reused_group(self.plan, self.state, self.executions, execution, children, outputs)
 
     def _children(self, execution: Execution) -> list[Execution]:
         return [self.executions[path] for path in self._child_paths(execution)]
@@ -557,16 +689,21 @@ class Turn:
 
     def _begin_iteration(self, child: Execution, loop: Execution, task: TaskPlan, item: Any) -> int:
         if self._cancels(child.path):
-            self._end(child, State.CANCELED, _CANCELED)
+            self._end(child, State.CANCELED, self._why)
             return 0
         try:
             self._begin(_replace(child, inputs=iteration_inputs(task, loop.inputs, item)), task)
         except Fault as fault:
             self._end(child, State.FAILED, fault.reason)
-            return 0
-        return 1
+        # One that was over as it began is not under way.
+        return int(not self.executions[child.path].state.final)
 
     # --- cancel, pause, retry, time ------------------------------------------------------------
+
+    @property
+    def _why(self) -> Reason:
+        """Why what has not ended is cancelled."""
+        return _TIMED_OUT if self.state.timed_out else _CANCELED
 
     def _cancel(self) -> None:
         if self.state.state.final or self.state.cancel_requested:
@@ -584,9 +721,9 @@ class Turn:
         if live or (execution.path in self.families and execution.state is not State.PENDING):
             self.set(execution, state=State.CANCELING)
         else:
-            self._end(execution, State.CANCELED, _CANCELED)
+            self._end(execution, State.CANCELED, self._why)
             if execution.kind is Kind.ROOT:
-                self._change_run(state=State.CANCELED, error=_CANCELED, ended_at=self.at)
+                self._change_run(state=State.CANCELED, error=self._why, ended_at=self.at)
 
     def _pause(self) -> None:
         if self.state.state in (State.PENDING, State.RUNNING):
@@ -618,6 +755,10 @@ class Turn:
             self.queue.append((self.consider, execution.path))
 
     def _tick(self) -> None:
+        deadline = self.state.deadline_at
+        if deadline is not None and deadline <= self.at and not self.state.cancel_requested:
+            self._change_run(timed_out=not self.state.state.final)
+            self._cancel()
         if self.state.paused:
             return
         for path in sorted(p for p, due in self.state.index.due.items() if due <= self.at):
@@ -629,10 +770,14 @@ class Turn:
         root = self.executions[""]
         if self.state.state not in (State.FAILED, State.CANCELED):
             return
-        self._change_run(cancel_requested=False, paused=False, error=None, ended_at=None, state=State.RUNNING)
+        self._change_run(
+            cancel_requested=False, timed_out=False, paused=False, error=None, ended_at=None, state=State.RUNNING,
+            deadline_at=self._deadline(),
+        )  # fmt: skip
         if not root.begun:
-            self.put(_replace(_fresh(root), inputs=self.state.inputs))
-            self._start_run()
+            root = _replace(_fresh(root), inputs=self.state.inputs)
+            self.put(root)
+            self._begin_run(root)
             return
         self.put(_replace(root, state=State.RUNNING, reason=None, ended_at=None, outputs=Bundle()))
         self._redo_dag("")
@@ -644,7 +789,7 @@ class Turn:
         for name, task in dag.tasks.items():
             child = self.executions[child_path(path, name)]
             upstream = any(other in redone for other in task.dependencies)
-            if not upstream and child.state is State.SUCCEEDED:
+            if not upstream and _stands(child):
                 continue
             redone.add(name)
             if upstream or not self._has_begun_body(child):
@@ -675,7 +820,7 @@ class Turn:
 
     def _redo_loop(self, loop: Execution) -> None:
         for child in self._children(loop):
-            if child.state is State.SUCCEEDED:
+            if _stands(child):
                 continue
             if self._has_begun_body(child):
                 # Its tasks stay as they are until `fill` has room for it again: see `_begin_dag`.
@@ -738,6 +883,19 @@ def _note(event: CacheMissed | CacheWaiting) -> CacheNote:
 def _over(attempt: AttemptRecord) -> AttemptRecord:
     """A run that was ended from outside may have left an attempt open; nobody waits for it any more."""
     return attempt if attempt.state.final else _replace(attempt, state=State.CANCELED, waiting=None)
+
+
+def _marking(mark: Mark, at: float) -> dict[str, Any]:
+    """What of an execution changes when its mark takes effect."""
+    return {
+        "state": mark.state, "outputs": mark.outputs, "reason": told(mark), "marked": _replace(mark, outputs=Bundle()),
+        "ended_at": at, "retry_at": None, "looking_up": False, "cached_from": None,
+    }  # fmt: skip
+
+
+def _stands(execution: Execution) -> bool:
+    """Whether a new life of its DAG leaves it as it is: it succeeded, or somebody has decided its outcome."""
+    return execution.state is State.SUCCEEDED or (execution.marked is not None and execution.state.final)
 
 
 def _because_of_failure(execution: Execution) -> bool:

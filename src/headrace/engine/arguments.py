@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from headrace.engine import values
 from headrace.engine.model import Json
 from headrace.engine.plan import Plan
 from headrace.spec.document import Interface, ParameterDefinition
+
+F = TypeVar("F")
 
 
 class ArgumentFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,15 +31,21 @@ class ArgumentFault(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}: expected {self.expected}, got {self.got}. {self.fix}"
 
 
-class InvalidArguments(ValueError):
+class Faults(ValueError, Generic[F]):
+    """Everything that is wrong with what somebody asked for, at once: a line for each."""
+
+    code = "INVALID"
+
+    def __init__(self, headline: str, faults: tuple[F, ...]) -> None:
+        self.faults = faults
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        super().__init__(f"{headline}\n{lines}")
+
+
+class InvalidArguments(Faults[ArgumentFault]):
     """The arguments do not fit the pipeline; `faults` lists everything that is wrong."""
 
     code = "INVALID_ARGUMENTS"
-
-    def __init__(self, pipeline: str, faults: tuple[ArgumentFault, ...]) -> None:
-        self.faults = faults
-        lines = "\n".join(f"  {fault}" for fault in faults)
-        super().__init__(f"The arguments do not fit pipeline {pipeline}:\n{lines}")
 
 
 def check_arguments(plan: Plan, arguments: Mapping[str, Json]) -> dict[str, Json]:
@@ -53,7 +62,7 @@ def check_arguments(plan: Plan, arguments: Mapping[str, Json]) -> dict[str, Json
         if not artifact.optional and name not in arguments:
             faults.append(_artifact(name))
     if faults:
-        raise InvalidArguments(plan.document.name, tuple(faults))
+        raise InvalidArguments(f"The arguments do not fit pipeline {plan.document.name}:", tuple(faults))
     return found
 
 

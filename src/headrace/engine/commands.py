@@ -30,6 +30,9 @@ def _place(command: Command) -> str:
 
 def wake_at(state: RunState) -> float | None:
     """When the next Tick is due; None when only events from outside can change anything."""
-    if state.paused or state.state.final or not state.index.due:
+    if state.state.final:
         return None
-    return min(state.index.due.values())
+    due = [] if state.paused else list(state.index.due.values())
+    if state.deadline_at is not None and not state.cancel_requested:
+        due.append(state.deadline_at)  # A pause does not stop this clock.
+    return min(due, default=None)

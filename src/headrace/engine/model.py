@@ -138,6 +138,42 @@ class CacheNote(Value, frozen=True, kw_only=True):
     reason: Reason | None = None
 
 
+class Mark(Value, frozen=True, kw_only=True):
+    """Somebody has said what is to be taken for the outcome of a task."""
+
+    #: SUCCEEDED or SKIPPED.
+    state: State
+    #: Who, why (may be empty), and when.
+    by: str = ""
+    note: str = ""
+    at: float
+    #: What was given as its outputs; empty once they are the execution's own.
+    outputs: Bundle = Bundle()
+
+
+class Reusable(Value, frozen=True, kw_only=True):
+    """What an execution of an earlier run leaves to the execution at the same path of a run made from it."""
+
+    #: Id of the earlier execution.
+    execution_id: str
+    #: SUCCEEDED: to be used again; SKIPPED: was skipped by itself; else only `inputs` matter (a loop's item).
+    state: State
+    inputs: Bundle = Bundle()
+    outputs: Bundle = Bundle()
+    #: For a loop: how many iterations it had.
+    iteration_count: int | None = None
+    #: What the run's document says otherwise than the earlier one's: words such as `image`, `command`.
+    changed: tuple[str, ...] = ()
+
+
+class Origin(Value, frozen=True, kw_only=True):
+    """The run that a run was made from, to run some of it again."""
+
+    run_id: str
+    #: Paths of the tasks that were to run again, as they were named.
+    again: tuple[str, ...] = ()
+
+
 class Execution(Value, frozen=True, kw_only=True):
     """One task of one run, at one place in its loops."""
 
@@ -161,6 +197,10 @@ class Execution(Value, frozen=True, kw_only=True):
     lost_count: int = 0
     #: Execution id whose outputs were reused.
     cached_from: str | None = None
+    #: Execution id, in the run that this run was made from, whose outputs were taken as they are.
+    reused_from: str | None = None
+    #: Set when somebody has decided its outcome; before it is final, its attempt is being stopped for that.
+    marked: Mark | None = None
     #: Why it waits, failed, was skipped or cancelled.
     reason: Reason | None = None
     #: True while the cache is being asked, or somebody who does the same is waited for.
@@ -220,9 +260,17 @@ class RunState(Value, frozen=True, kw_only=True):
     caching: bool | None = None
     cancel_requested: bool = False
     paused: bool = False
+    #: When the run's own time limit is over; None: it has none.
+    deadline_at: float | None = None
+    #: The limit has passed: a cancel was asked for by the clock.
+    timed_out: bool = False
     error: Reason | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    #: The run this one was made from.
+    origin: Origin | None = None
+    #: What that run left, by path. It came with RunStarted, which is where `engine.restore` gets it from.
+    reuse: dict[str, Reusable] = {}
     #: Derived, never stored: `engine.restore` makes it.
     index: Index = Index()
 
@@ -237,7 +285,11 @@ class Event(Value, frozen=True, kw_only=True, tag=True, tag_field="event"):
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
-    """The run may begin."""
+    """The run may begin; with what an earlier run leaves to it, if it was made from one."""
+
+    origin: Origin | None = None
+    #: By path.
+    reuse: dict[str, Reusable] = {}
 
 
 class CacheHit(Event, frozen=True, kw_only=True):
@@ -317,6 +369,16 @@ class RetryRequested(Event, frozen=True, kw_only=True):
     """Somebody wants the failed parts of a finished run to be tried again."""
 
 
+class ExecutionMarked(Event, frozen=True, kw_only=True):
+    """Somebody decides the outcome of a task: SUCCEEDED with these outputs, or SKIPPED."""
+
+    path: str
+    state: State
+    outputs: Bundle = Bundle()
+    by: str = ""
+    note: str = ""
+
+
 class PauseRequested(Event, frozen=True, kw_only=True):
     """Start nothing more until resumed."""
 
@@ -342,6 +404,7 @@ AnyEvent: TypeAlias = (
     | AttemptStopped
     | CancelRequested
     | RetryRequested
+    | ExecutionMarked
     | PauseRequested
     | ResumeRequested
     | Tick

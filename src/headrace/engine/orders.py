@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from headrace.engine import facts, values
+from headrace.engine.limits import task_timeout_s
 from headrace.engine.model import (
     ArtifactType,
     AttemptId,
@@ -38,7 +39,7 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
         inputs=execution.inputs,
         artifact_lists=frozenset(n for n, a in task.component.inputs.artifacts.items() if a.is_list),
         outputs=output_spec(task.component),
-        timeout_s=_timeout(kubernetes),
+        timeout_s=task_timeout_s(kubernetes),
         kubernetes=kubernetes,
         artifact_prefix=_artifact_prefix(plan, state, attempt, task.task.name),
         workspace_bytes=_workspace_bytes(plan),
@@ -136,12 +137,3 @@ def _metadata(metadata: dict[str, Json], parameters: dict[str, Json], known: dic
         str(facts.filled(key, parameters, known)): facts.filled_whole(value, parameters, known)
         for key, value in metadata.items()
     }
-
-
-def _timeout(kubernetes: dict[str, Json]) -> float | None:
-    value = kubernetes.get("activeDeadlineSeconds", kubernetes.get("active_deadline_seconds"))
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        return None
-    return float(value)

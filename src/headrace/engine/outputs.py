@@ -11,15 +11,18 @@ from headrace.spec.document import DagOutput
 T = TypeVar("T")
 
 
-def dag_state(states: set[State], *, cancel_requested: bool = False) -> State:
+def dag_state(states: set[State], *, cancel_requested: bool = False, timed_out: bool = False) -> State:
     """The state of a DAG or loop whose children are all final, a function of their states alone.
 
     | a child is CANCELED | else a child is FAILED | else (SUCCEEDED, SKIPPED or no children) |
     |---|---|---|
     | CANCELED | FAILED | SUCCEEDED |
 
-    For the root alone, a cancel that was asked for makes it CANCELED whatever the children did.
+    For the root alone, a cancel that was asked for makes it CANCELED whatever the children did, and its own time
+    limit, once passed, FAILED.
     """
+    if timed_out:
+        return State.FAILED
     if cancel_requested or State.CANCELED in states:
         return State.CANCELED
     return State.FAILED if State.FAILED in states else State.SUCCEEDED

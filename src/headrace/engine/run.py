@@ -9,7 +9,7 @@ from immutables import Map
 
 from headrace.engine.arguments import check_arguments
 from headrace.engine.index import rebuild
-from headrace.engine.model import Bundle, Execution, Index, Json, Kind, RunState, State
+from headrace.engine.model import Bundle, Execution, Index, Json, Kind, Reusable, RunState, State
 from headrace.engine.plan import Plan
 
 
@@ -44,7 +44,7 @@ def new_run(
 
 def header(state: RunState) -> RunState:
     """The state without its executions: what is stored beside them."""
-    return msgspec.structs.replace(state, executions=Map(), index=Index())
+    return msgspec.structs.replace(state, executions=Map(), reuse={}, index=Index())
 
 
 def encode_header(state: RunState) -> bytes:
@@ -57,10 +57,14 @@ def decode_header(text: bytes | str) -> RunState:
     return _DECODER.decode(text)
 
 
-def restore(plan: Plan, header: RunState, executions: Iterable[Execution]) -> RunState:
-    """The state from what was stored of it."""
+def restore(
+    plan: Plan, header: RunState, executions: Iterable[Execution], *, reuse: Mapping[str, Reusable] | None = None
+) -> RunState:
+    """The state from what was stored of it; `reuse` is what came with RunStarted, if the header has an `origin`."""
     found = {execution.path: execution for execution in executions}
-    return msgspec.structs.replace(header, executions=Map(found), index=rebuild(plan, found))
+    return msgspec.structs.replace(
+        header, executions=Map(found), reuse=dict(reuse or {}), index=rebuild(plan, found)
+    )  # fmt: skip
 
 
 def _encode_map(value: object) -> object:

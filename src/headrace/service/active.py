@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from headrace.engine import Plan, advance, fingerprint_parts, node_path, told_parts, uses_cache
+from headrace.engine import Plan, advance, fingerprint_parts, node_path, time_to_live_s, told_parts, uses_cache
 from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
     AnyEvent,
@@ -129,11 +129,7 @@ def _change(
         # Those that `new_run` made, the root, come first.
         touched = [*run.state.executions, *(path for path in touched if path not in run.state.executions)]
     changed = [path for path in touched if state.executions[path] != before.get(path)]
-    settled = [
-        state.executions[path]
-        for path in changed
-        if state.executions[path].state.final and not (path in before and before[path].state.final)
-    ]
+    settled = [state.executions[path] for path in changed if _settles(before.get(path), state.executions[path])]
     at = happenings[-1].event.at
     return RunChangeSet(
         run_id=run.run_id,
@@ -144,6 +140,7 @@ def _change(
         events=tuple(happening.event for happening in happenings),
         state_history=_history(run, state, at),
         task_counts=_counts(run, state, changed),
+        expires_at=_expires_at(run, state),
         artifacts=tuple(
             artifact
             for execution in settled
@@ -165,6 +162,13 @@ def _placed(state: RunState, before: Mapping[str, Execution], changed: list[str]
         # The place of one that has a row already is not written again.
         yield place if new else 0, state.executions[path]
         place += new
+
+
+def _expires_at(run: ActiveRun, state: RunState) -> float | None:
+    if not state.state.final or state.ended_at is None:
+        return None
+    kept_s = time_to_live_s(run.plan, state.state)
+    return None if kept_s is None else state.ended_at + kept_s
 
 
 def _history(run: ActiveRun, state: RunState, at: float) -> tuple[tuple[float, State, Reason | None], ...]:
@@ -194,7 +198,7 @@ def _cache_entries(
         if isinstance(happening.event, AttemptSucceeded)
     }
     for execution in settled:
-        if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or execution.cached_from:
+        if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or not _own(execution):
             continue
         if not uses_cache(run.plan, state, execution.path):
             continue
@@ -213,6 +217,16 @@ def _cache_entries(
         )
 
 
+def _settles(old: Execution | None, new: Execution) -> bool:
+    """Whether it became final, or (a mark can do that) final with other outputs."""
+    return new.state.final and not (old is not None and old.state.final and old.outputs == new.outputs)
+
+
+def _own(execution: Execution) -> bool:
+    """Whether its outputs were made by itself."""
+    return execution.cached_from is None and execution.reused_from is None and execution.marked is None
+
+
 def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:
     """The run's end when Headrace itself failed in handling it: its story goes into the error."""
     reason = internal_error(error, run.story)
@@ -229,6 +243,7 @@ def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:
         first_seq=run.event_count,
         state_history=(*run.state_history, (now, State.FAILED, reason)),
         task_counts=_counts(run, state, changed),
+        expires_at=_expires_at(run, state),
     )
     return Fold(run=run, change=change, commands=[], ended=live_attempts(run))
 

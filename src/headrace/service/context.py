@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -41,6 +42,8 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time
+    #: Held while an ended run's files are removed, and while an ended run is taken up again: never both.
+    clearing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def owner(self) -> Owner | None:

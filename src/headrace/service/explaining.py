@@ -86,7 +86,8 @@ def why(subject: Subject, execution: Execution) -> Reason:
         case State.FAILED | State.SKIPPED | State.CANCELED:
             return execution.reason or Reason(code="UNKNOWN", message="No reason was recorded.")
         case State.CANCELING:
-            return Reason(code="STOPPING", message="It was cancelled, and its processes are being ended.")
+            why_stopped = f"was marked {execution.marked.state}" if execution.marked else "was cancelled"
+            return Reason(code="STOPPING", message=f"It {why_stopped}, and its processes are being ended.")
         case State.RUNNING:
             return _running(subject, execution)
         case _:
@@ -102,6 +103,13 @@ def _succeeded(subject: Subject, execution: Execution) -> Reason:
         )
     if execution.reason is not None:
         return execution.reason
+    if execution.reused_from is not None:
+        origin = subject.state.origin
+        return Reason(
+            code="REUSED",
+            message=f"Its outputs are those of run {origin.run_id}, from which this run was made." if origin else "",
+            details={"execution_id": execution.reused_from},
+        )
     number = len(execution.attempts) - execution.earlier_attempts
     tries = f" at attempt {number}" if number > 1 else ""
     return Reason(code="SUCCEEDED", message=f"It ran and succeeded{tries}.")

@@ -97,6 +97,8 @@ class RunLoop:
         #: Runs that cannot be recorded any more; what their attempts came to is for the next start to read.
         self._given_up: set[str] = set()
         self._trouble = Trouble()
+        #: Set when a run has ended whose files are to go after a while.
+        self.expiring = asyncio.Event()
         #: Attempts of deleted runs that are still being stopped; the run is forgotten with the last of them.
         self._leaving: dict[str, set[AttemptId]] = {}
         #: Takes events of runs that another server drives to it, if there are others.
@@ -440,6 +442,8 @@ class RunLoop:
 
     def _adopted(self, done: Fold) -> None:
         adopt(done)
+        if done.change.expires_at is not None:
+            self.expiring.set()
         self._set_alarm(done.run)
         self._retire(done.run)
 

@@ -18,6 +18,7 @@ from headrace.engine.model import (
     AttemptWaiting,
     Bundle,
     Execution,
+    Reusable,
     execution_id,
 )
 from headrace.executors import port
@@ -93,18 +94,24 @@ def made_by(run_id: str, execution: Execution, at: float, folders: frozenset[str
 
 def edges(run_id: str, execution: Execution) -> Iterator[ArtifactEdge]:
     """Lineage of an execution."""
-    yield from _edges(run_id, execution, "INPUT", execution.inputs)
-    yield from _edges(run_id, execution, "OUTPUT", execution.outputs)
+    yield from _edges(run_id, execution.path, "INPUT", execution.inputs)
+    yield from _edges(run_id, execution.path, "OUTPUT", execution.outputs)
+
+
+def held(run_id: str, reuse: Mapping[str, Reusable]) -> Iterator[ArtifactEdge]:
+    """What keeps artifacts of an earlier run until this one has taken them over, whatever becomes of that run."""
+    for path, left in reuse.items():
+        yield from _edges(run_id, path, "REUSE", left.outputs)
 
 
 def _edges(
-    run_id: str, execution: Execution, direction: Literal["INPUT", "OUTPUT"], bundle: Bundle
+    run_id: str, path: str, direction: Literal["INPUT", "OUTPUT", "REUSE"], bundle: Bundle
 ) -> Iterator[ArtifactEdge]:
     for name, many in bundle.artifacts.items():
         for position, artifact in enumerate(many):
             yield ArtifactEdge(
                 run_id=run_id,
-                execution_id=execution_id(run_id, execution.path),
+                execution_id=execution_id(run_id, path),
                 direction=direction,
                 name=name,
                 position=position,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from headrace.engine.model import Json
@@ -26,6 +28,36 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     service_account: str = ""
     #: None: as each task says; False: no cache is read.
     caching: bool | None = None
+
+
+class Rerun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be made from an earlier one, which leaves to it what need not run again."""
+
+    #: Tasks to run again, with all that depends on them: paths, or names where these are unique. None: what had not
+    #: succeeded.
+    again: tuple[str, ...] = ()
+    #: Arguments over those of the earlier run.
+    parameters: dict[str, Json] = {}
+    #: Another document than the earlier run's.
+    pipeline_spec: dict[str, Json] | None = None
+    platform_spec: dict[str, Json] | None = None
+    display_name: str = ""
+    #: None: as in the earlier run, but nothing is looked up in the cache where tasks are named: they are to run.
+    caching: bool | None = None
+
+
+class NewMark(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody says a task came to."""
+
+    state: Literal["SUCCEEDED", "SKIPPED"]
+    #: Outputs, for SUCCEEDED.
+    parameters: dict[str, Json] = {}
+    #: Output name -> ids of artifacts that exist.
+    artifacts: dict[str, tuple[str, ...]] = {}
+    #: Why.
+    note: str = ""
+    #: Who.
+    by: str = ""
 
 
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):

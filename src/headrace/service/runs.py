@@ -6,11 +6,12 @@ import time
 
 import msgspec
 
-from headrace.engine import InvalidArguments, Plan, new_run, restore
+from headrace.engine import InvalidArguments, Loan, Plan, new_run, restore
 from headrace.engine.model import (
     CancelRequested,
     Execution,
     Json,
+    Origin,
     PauseRequested,
     ResumeRequested,
     RetryRequested,
@@ -19,7 +20,7 @@ from headrace.engine.model import (
     State,
 )
 from headrace.failpoints import failpoint
-from headrace.service import experiments, pipelines
+from headrace.service import experiments, outcomes, pipelines
 from headrace.service.active import ActiveRun, Happening, fold
 from headrace.service.content import delete_content, delete_leftovers
 from headrace.service.context import Context, new_id
@@ -39,13 +40,15 @@ from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
 
-class _Source(msgspec.Struct, frozen=True, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The document a run is made from, and where it is from."""
 
     pipeline_spec: dict[str, Json]
     platform_spec: dict[str, Json] | None
     pipeline_id: str | None = None
     pipeline_version_id: str | None = None
+    #: The earlier run it is made from.
+    rerun_of: str | None = None
 
 
 # --- making ------------------------------------------------------------------------------------
@@ -53,14 +56,24 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True):
 
 async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     """See `Service.create_run`."""
-    check_length("run", new.display_name)
     source = await _source(context, new)
     compiled = check_document(source.pipeline_spec, source.platform_spec)
+    return await begin(context, loop, new, source, compiled)
+
+
+async def begin(
+    context: Context, loop: RunLoop, new: NewRun, source: Source, compiled: Plan, loan: Loan | None = None
+) -> RunRecord:
+    """Record a run of this document with its first event, and drive it; `loan` is what `source.rerun_of` leaves."""
+    check_length("run", new.display_name)
     experiment = await _experiment(context, new)
-    record = _record(context, new, source, compiled, experiment)
+    record = _record(context, new, source, compiled, experiment, loan)
     run = _begin(record, compiled, _state(context, record, compiled, new))
-    folded = fold(run, [Happening(run_id=record.run_id, event=RunStarted(at=record.created_at))], record.created_at)
-    change = folded.change
+    reuse = loan.reuse if loan else {}
+    started = RunStarted(at=record.created_at, origin=record.origin, reuse=reuse)
+    folded = fold(run, [Happening(run_id=record.run_id, event=started)], record.created_at)
+    held = tuple(outcomes.held(record.run_id, reuse))
+    change = msgspec.structs.replace(folded.change, edges=(*folded.change.edges, *held))
     failpoint("create.before")
     await context.write(
         rows.insert_run,
@@ -78,9 +91,9 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     return msgspec.structs.replace(record, version=change.base_version + 1)
 
 
-async def _source(context: Context, new: NewRun) -> _Source:
+async def _source(context: Context, new: NewRun) -> Source:
     if new.pipeline_spec is not None:
-        return _Source(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
+        return Source(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
     if new.pipeline_version_id:
         version = await pipelines.get_version(context, new.pipeline_version_id)
     elif new.pipeline_id:
@@ -89,7 +102,7 @@ async def _source(context: Context, new: NewRun) -> _Source:
         raise Invalid(
             "The run needs a pipeline document, a pipeline or a pipeline version.", code="RUN_WITHOUT_PIPELINE"
         )
-    return _Source(
+    return Source(
         pipeline_spec=version.pipeline_spec,
         platform_spec=version.platform_spec,
         pipeline_id=version.pipeline_id,
@@ -103,8 +116,11 @@ async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
     return await experiments.find_or_create(context, new.experiment_name)
 
 
-def _record(context: Context, new: NewRun, source: _Source, compiled: Plan, experiment: ExperimentRecord) -> RunRecord:
+def _record(
+    context: Context, new: NewRun, source: Source, compiled: Plan, experiment: ExperimentRecord, loan: Loan | None
+) -> RunRecord:
     now = context.now()
+    origin = Origin(run_id=source.rerun_of, again=loan.again) if source.rerun_of and loan else None
     return RunRecord(
         run_id=new_id(),
         display_name=new.display_name or _display_name(compiled.document.name, now),
@@ -122,6 +138,7 @@ def _record(context: Context, new: NewRun, source: _Source, compiled: Plan, expe
         created_at=now,
         scheduled_at=now,
         state_history=((now, State.PENDING, None),),
+        origin=origin,
     )
 
 
@@ -169,7 +186,7 @@ async def load(context: Context, run_id: str) -> ActiveRun | None:
     return ActiveRun(
         record=stored.record,
         plan=compiled,
-        state=restore(compiled, stored.header, stored.executions),
+        state=restore(compiled, stored.header, stored.executions, reuse=stored.reuse),
         version=stored.record.version,
         event_count=stored.event_count,
         state_history=stored.record.state_history,
@@ -256,14 +273,21 @@ async def retry(context: Context, loop: RunLoop, run_id: str) -> None:
     record = await get(context, run_id)
     if record.state not in (State.FAILED, State.CANCELED):
         raise _not_retryable(record.state)
+    async with context.clearing:
+        if not await revive(context, loop, run_id):
+            raise _not_retryable(State.RUNNING)
+    await loop.post(run_id, RetryRequested(at=context.now()))
+
+
+async def revive(context: Context, loop: RunLoop, run_id: str) -> bool:
+    """Take up a run that has ended; False when somebody else, here or on another server, has done so already."""
     if context.seat is not None and not await context.write(leases.claim_one, context.seat.server_id, run_id):
-        # Another server was asked the same a moment ago.
-        raise _not_retryable(State.RUNNING)
+        return False
     run = await load(context, run_id)
     if run is None or loop.active(run_id) is not None or not run.state.state.final:
-        raise _not_retryable(State.RUNNING)
+        return False
     loop.revive(run)
-    await loop.post(run_id, RetryRequested(at=context.now()))
+    return True
 
 
 def _not_retryable(state: State) -> Conflict:
@@ -278,7 +302,7 @@ async def set_archived(context: Context, run_id: str, archived: bool) -> None:
     """Archiving does not stop a run."""
     record = await get(context, run_id)
     if not archived:
-        experiment = await _of(context, record)
+        experiment = await experiment_of(context, record)
         if experiment is not None and experiment.archived:
             raise Invalid(
                 f"The run is in experiment {experiment.display_name!r}, which is archived; bring that back first.",
@@ -288,7 +312,8 @@ async def set_archived(context: Context, run_id: str, archived: bool) -> None:
     context.changes.notify((run_id,))
 
 
-async def _of(context: Context, record: RunRecord) -> ExperimentRecord | None:
+async def experiment_of(context: Context, record: RunRecord) -> ExperimentRecord | None:
+    """The run's experiment; None when it has been deleted."""
     try:
         return await experiments.get(context, record.experiment_id)
     except NotFound:

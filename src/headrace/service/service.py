@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 from headrace.engine.model import Execution, Json
 from headrace.executors.port import Executor
-from headrace.service import content, experiments, explanations, kept, pipelines, runs, views
+from headrace.service import content, experiments, explanations, kept, marks, pipelines, reruns, runs, views
 from headrace.service.context import Context
+from headrace.service.expiry import Expiry
 from headrace.service.loop import RunLoop
 from headrace.service.opening import close_context, open_context, resumable
+from headrace.service.requests import NewMark as NewMark
 from headrace.service.requests import NewRun as NewRun
 from headrace.service.requests import NewVersion as NewVersion
+from headrace.service.requests import Rerun as Rerun
 from headrace.service.settings import Settings
 from headrace.store.cache import CacheFilter
 from headrace.store.records import (
@@ -48,6 +51,7 @@ class Service:
         self._context = context
         self._loop = loop
         self._sharing = sharing
+        self._expiry = Expiry(context, loop)
 
     @classmethod
     async def open(
@@ -78,7 +82,10 @@ class Service:
         except BaseException:
             await _close(context, loop, sharing)
             raise
-        return cls(context, loop, sharing)
+        service = cls(context, loop, sharing)
+        if drive:
+            service._expiry.start()
+        return service
 
     async def broken(self) -> None:
         """Wait until nothing can be kept any more, which may be never. Raises Unavailable DISK_FAILED."""
@@ -89,6 +96,7 @@ class Service:
 
     async def close(self) -> None:
         """Let go: attempts go on running and are adopted by the next `open`."""
+        await self._expiry.close()
         await _close(self._context, self._loop, self._sharing)
 
     # experiments -----------------------------------------------------------------------------
@@ -188,6 +196,21 @@ class Service:
     async def retry_run(self, run_id: str) -> None:
         """Try what failed once more, keeping what succeeded. Raises Conflict unless the run is FAILED or CANCELED."""
         await runs.retry(self._context, self._loop, run_id)
+
+    async def rerun_run(self, run_id: str, wanted: Rerun) -> RunRecord:
+        """A new run in which the named tasks, and what depends on them, run; what succeeded otherwise is taken over.
+
+        Raises Invalid INVALID_RERUN (`faults` in its details) when a document does not fit what is to be taken over.
+        """
+        return await reruns.rerun(self._context, self._loop, run_id, wanted)
+
+    async def mark_execution(self, run_id: str, execution_id: str, wanted: NewMark) -> None:
+        """Decide what a task came to; one that runs is stopped first, and what waited for it goes on.
+
+        Raises Conflict when it cannot be decided any more, Invalid INVALID_OUTPUTS (`faults`) for outputs that the
+        component does not declare so.
+        """
+        await marks.mark(self._context, self._loop, run_id, execution_id, wanted)
 
     async def pause_run(self, run_id: str) -> None:
         """Begin nothing new; what runs goes on. Raises Conflict when the run has ended or is being cancelled."""

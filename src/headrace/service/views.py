@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from headrace.engine import Plan, graph, node_path
-from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Reason, execution_id
+from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Mark, Reason, State, execution_id
 from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
@@ -40,6 +40,8 @@ def run_summary(record: RunRecord) -> api.RunSummary:
         finished_at=optional_millis(record.finished_at),
         error=_reason(record.error),
         task_counts={state.value: count for state, count in record.task_counts.items()},
+        rerun_of=record.origin.run_id if record.origin else None,
+        rerun_from=list(record.origin.again) if record.origin else [],
         version=record.version,
     )
 
@@ -62,6 +64,8 @@ def execution_view(run_id: str, execution: Execution, compiled: Plan) -> api.Exe
         cached_from=execution.cached_from,
         cache_miss=_reason(execution.cache.reason) if execution.cache and not execution.looking_up else None,
         waiting=_reason(execution.cache.reason) if execution.cache and execution.looking_up else None,
+        reused_from=execution.reused_from,
+        marked=_mark(execution.marked),
         reason=_reason(execution.reason),
         started_at=optional_millis(execution.started_at),
         ended_at=optional_millis(execution.ended_at),
@@ -89,6 +93,13 @@ def _attempt(attempt: AttemptRecord) -> api.AttemptView:
         error=_reason(attempt.error),
         waiting=_reason(attempt.waiting),
     )
+
+
+def _mark(mark: Mark | None) -> api.MarkView | None:
+    if mark is None:
+        return None
+    word: Literal["SUCCEEDED", "SKIPPED"] = "SUCCEEDED" if mark.state is State.SUCCEEDED else "SKIPPED"
+    return api.MarkView(state=word, by=mark.by, note=mark.note, at=millis(mark.at))
 
 
 def _reason(reason: Reason | None) -> api.ReasonView | None:

@@ -232,15 +232,22 @@ class _Renderer:
                 return self._path(str(first.get("uri", "")))
             case ["name"]:
                 return str(first.get("name", ""))
-            case ["metadata"]:
-                return json.dumps(first.get("metadata") or {}, ensure_ascii=False)
-            case ["metadata", key]:
-                metadata = first.get("metadata") or {}
-                if key not in metadata:
-                    raise PlaceholderError(placeholder.text, _unknown("metadata key", metadata))
-                return as_text(metadata[key])
+            case ["metadata", *keys]:
+                return as_text(self._below(placeholder, first.get("metadata") or {}, keys))
             case _:
                 raise PlaceholderError(placeholder.text, "an artifact has uri, path, name and metadata.")
+
+    def _below(self, placeholder: Placeholder, value: Json, keys: list[str]) -> Json:
+        """What lies in metadata at these keys; in a list, a number is a place from 0."""
+        for key in keys:
+            if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+                value = value[int(key)]
+            elif isinstance(value, Mapping) and key in value:
+                value = value[key]
+            else:
+                known = value if isinstance(value, Mapping) else ()
+                raise PlaceholderError(placeholder.text, _unknown(f"metadata key as {key!r}", known))
+        return value
 
     def _path(self, uri: str) -> str:
         return self._paths.get(uri, uri.removeprefix("file://"))

@@ -19,11 +19,11 @@ _AT_ONCE = 500
 
 
 class ArtifactEdge(Record, frozen=True, kw_only=True):
-    """One execution read or made one artifact."""
+    """One execution read or made one artifact, or (REUSE) may yet take it over from an earlier run."""
 
     run_id: str
     execution_id: str
-    direction: Literal["INPUT", "OUTPUT"]
+    direction: Literal["INPUT", "OUTPUT", "REUSE"]
     name: str
     position: int
     artifact_id: str

@@ -190,6 +190,12 @@ ALTER TABLE runs ADD COLUMN place TEXT;
 CREATE INDEX runs_lease ON runs (lease_owner)
 """
 
+_RERUNS = """
+ALTER TABLE runs ADD COLUMN origin TEXT;
+ALTER TABLE runs ADD COLUMN expires_at DOUBLE PRECISION;
+CREATE INDEX runs_expiry ON runs (expires_at)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -200,7 +206,7 @@ def _script(sql: str) -> Migration:
 
 
 #: Version n is reached by the n-th step. Append only.
-MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS), _script(_MANY_SERVERS))
+MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS), _script(_MANY_SERVERS), _script(_RERUNS))
 
 LATEST = len(MIGRATIONS)
 

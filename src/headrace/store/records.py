@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from headrace.engine.model import Artifact, Json, Reason, State
+from headrace.engine.model import Artifact, Json, Origin, Reason, State
 
 T = TypeVar("T")
 
@@ -86,6 +86,8 @@ class RunRecord(Record, frozen=True, kw_only=True):
     state_history: tuple[tuple[float, State, Reason | None], ...] = ()
     #: Executions of kind TASK and IMPORTER by state.
     task_counts: dict[State, int] = {}
+    #: The run it was made from, and what of that was to run again.
+    origin: Origin | None = None
     #: Optimistic lock; grows by one with each committed change.
     version: int = 0
 

@@ -8,7 +8,18 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, update
 
 from headrace.engine import decode_header, encode_header
-from headrace.engine.model import AnyEvent, Execution, Json, Reason, RunState, State, execution_id
+from headrace.engine.model import (
+    AnyEvent,
+    Execution,
+    Json,
+    Origin,
+    Reason,
+    Reusable,
+    RunStarted,
+    RunState,
+    State,
+    execution_id,
+)
 from headrace.store import codec
 from headrace.store.artifacts import ArtifactEdge, insert_artifacts, insert_edges
 from headrace.store.cache import CacheEntry, put_entries
@@ -88,6 +99,8 @@ class RunChangeSet(Record, frozen=True, kw_only=True):
     events: tuple[AnyEvent, ...] = ()
     state_history: tuple[tuple[float, State, Reason | None], ...] = ()
     task_counts: dict[State, int] = {}
+    #: When the working files and logs of the run are to go; None: they stay.
+    expires_at: float | None = None
     artifacts: tuple[ArtifactRecord, ...] = ()
     edges: tuple[ArtifactEdge, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
@@ -114,6 +127,8 @@ class StoredRun(Record, frozen=True, kw_only=True):
     header: RunState
     executions: tuple[Execution, ...]
     event_count: int
+    #: What the run that it was made from left to it.
+    reuse: dict[str, Reusable] = {}
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -131,6 +146,7 @@ def insert_run(
     """A new run with all that its first events did to it; of several servers, `owner` drives it."""
     values = {name: getattr(record, name) for name in _PLAIN}
     values |= {"parameters": codec.encode(record.parameters), "version": change.base_version, "event_count": 0}
+    values["origin"] = None if record.origin is None else codec.encode(record.origin)
     values["document"] = put_document(conn, pipeline_spec, platform_spec)
     values["lease_owner"] = None if owner is None else owner.server_id
     conn.execute(insert(runs).values(values | _moving(change)))
@@ -168,6 +184,7 @@ def _moving(change: RunChangeSet) -> dict[str, Any]:
         "state_history": codec.encode(change.state_history),
         "task_counts": codec.encode(change.task_counts),
         "head": encode_header(state).decode(),
+        "expires_at": change.expires_at,
     }
 
 
@@ -179,7 +196,7 @@ _UPDATE_RUN = (
             name: bindparam(f"new_{name}")
             for name in (
                 "state", "started_at", "finished_at", "error", "state_history", "task_counts", "head", "version",
-                "event_count",
+                "event_count", "expires_at",
             )
         }
     )
@@ -302,7 +319,7 @@ def delete_run(conn: Connection, run_id: str) -> None:
 
 # --- reading -----------------------------------------------------------------------------------
 
-_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "place"}]
+_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "place", "expires_at"}]
 _ROWS: Select[Any] = select(*_SHOWN, func.coalesce(experiments.c.display_name, "").label("experiment_name")).join_from(
     runs, experiments, experiments.c.experiment_id == _r.experiment_id, isouter=True
 )
@@ -320,6 +337,7 @@ def _record(row: Row[Any]) -> RunRecord:
         state_history=codec.decode_history(row.state_history),
         task_counts=codec.decode_counts(row.task_counts),
         version=row.version,
+        origin=None if row.origin is None else codec.decode_as(row.origin, Origin),
     )
 
 
@@ -375,13 +393,38 @@ def load_run(conn: Connection, run_id: str) -> StoredRun | None:
         header=decode_header(row.head),
         executions=get_executions(conn, run_id),
         event_count=row.event_count,
+        reuse=_reuse(conn, run_id) if row.origin is not None else {},
     )
+
+
+def _reuse(conn: Connection, run_id: str) -> dict[str, Reusable]:
+    first = conn.execute(_FIRST_EVENT, {"its_id": run_id}).scalar()
+    started = None if first is None else codec.decode_event(first)
+    return started.reuse if isinstance(started, RunStarted) else {}
+
+
+_FIRST_EVENT = select(run_events.c.body).where(run_events.c.run_id == bindparam("its_id"), run_events.c.seq == 0)
 
 
 def get_executions(conn: Connection, run_id: str, *, after_version: int = 0) -> tuple[Execution, ...]:
     """Executions that changed after a version of the run (0: all), parents before children."""
     rows = select(_e.body).where(_e.run_id == run_id, _e.version > after_version).order_by(_e.position)
     return tuple(codec.decode_execution(body) for body in conn.execute(rows).scalars().all())
+
+
+def expired_runs(conn: Connection, at: float) -> list[str]:
+    """Ids of the runs whose working files and logs are to go by now."""
+    return list(conn.execute(select(_r.run_id).where(_r.expires_at <= at)).scalars().all())
+
+
+def next_expiry(conn: Connection) -> float | None:
+    """When the next run's working files and logs are to go."""
+    return conn.execute(select(func.min(_r.expires_at))).scalar()
+
+
+def clear_expiry(conn: Connection, run_ids: Sequence[str]) -> None:
+    """They are gone."""
+    conn.execute(update(runs).where(_r.run_id.in_(run_ids)).values(expires_at=None))
 
 
 def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution] | None:

@@ -120,12 +120,17 @@ runs = Table(
     Column("lease_owner", Text),
     # On whose disk its attempts are: `servers.place` of who drove it last.
     Column("place", Text),
+    # The run it was made from, as JSON (`Origin`); null when it was made from none.
+    Column("origin", Text),
+    # When its working files and logs are to go; null when they stay, or are gone.
+    Column("expires_at", DOUBLE_PRECISION),
 )
 Index("runs_created", runs.c.created_at, runs.c.run_id)
 Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
 Index("runs_state", runs.c.state)
 Index("runs_document", runs.c.document)
 Index("runs_lease", runs.c.lease_owner)
+Index("runs_expiry", runs.c.expires_at)
 
 executions = Table(
     "executions",

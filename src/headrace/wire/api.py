@@ -73,6 +73,9 @@ class RunSummary(Shape, frozen=True, kw_only=True):
     error: ReasonView | None = None
     #: Number of executions with attempts (tasks) by state.
     task_counts: dict[StateWord, int] = {}
+    #: The run it was made from, and the tasks that were to run again.
+    rerun_of: str | None = None
+    rerun_from: list[str] = []
     #: Grows with each change of the run.
     version: int = 0
 
@@ -116,6 +119,15 @@ class AttemptView(Shape, frozen=True, kw_only=True):
     waiting: ReasonView | None = None
 
 
+class MarkView(Shape, frozen=True, kw_only=True):
+    """Somebody has decided what a task came to."""
+
+    state: Literal["SUCCEEDED", "SKIPPED"]
+    by: str
+    note: str
+    at: str
+
+
 class ExecutionView(Shape, frozen=True, kw_only=True):
     """One task of one run, at one place in its loops, without its inputs and outputs."""
 
@@ -139,6 +151,10 @@ class ExecutionView(Shape, frozen=True, kw_only=True):
     cache_miss: ReasonView | None = None
     #: What it waits for before its first attempt, such as the same task elsewhere.
     waiting: ReasonView | None = None
+    #: Execution of the run this one was made from, whose outputs were taken as they are.
+    reused_from: str | None = None
+    #: Set, too, while its attempt is being stopped for it.
+    marked: MarkView | None = None
     reason: ReasonView | None = None
     started_at: str | None = None
     ended_at: str | None = None
@@ -465,3 +481,36 @@ class CreateRun(Shape, frozen=True, kw_only=True):
     parameters: dict[str, Json] = {}
     #: None: as each task says; False: no cache is read.
     caching: bool | None = None
+
+
+class DocumentView(Shape, frozen=True, kw_only=True):
+    """`GET /api/runs/{run_id}/document`: the document a run was made from, as JSON objects."""
+
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None = None
+
+
+class RerunRun(Shape, frozen=True, kw_only=True):
+    """`POST /api/runs/{run_id}/rerun`: a new run that takes over what need not run again."""
+
+    #: Tasks to run again, with all that depends on them: execution paths (`train/for-loop-1[3]/evaluate`; without
+    #: numbers all iterations), or names where these are unique. Empty: what had not succeeded.
+    from_: list[str] = msgspec.field(default_factory=list, name="from")
+    #: Arguments over those of the earlier run.
+    parameters: dict[str, Json] = {}
+    #: Text of another document.
+    document: str | None = None
+    display_name: str = ""
+    #: None: as in the earlier run, but nothing is looked up in the cache where tasks are named: they are to run.
+    caching: bool | None = None
+
+
+class MarkExecution(Shape, frozen=True, kw_only=True):
+    """`POST /api/runs/{run_id}/executions/{execution_id}/mark`: decide what a task came to."""
+
+    state: Literal["SUCCEEDED", "SKIPPED"]
+    #: Output parameters, for SUCCEEDED; what no other task reads may be left out.
+    parameters: dict[str, Json] = {}
+    #: Output name -> ids of artifacts that exist.
+    artifacts: dict[str, list[str]] = {}
+    note: str = ""

@@ -71,7 +71,9 @@ def _fitted_value(inner: type[msgspec.Struct] | None, value: Any, place: str) ->
 @cache
 def _messages(kind: type[msgspec.Struct]) -> dict[str, type[msgspec.Struct] | None]:
     """Field -> the shape inside it, None for plain values and free JSON."""
-    return {name: _message(hint) for name, hint in get_type_hints(kind).items() if name in kind.__struct_fields__}
+    hints = get_type_hints(kind)
+    names = zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+    return {written: _message(hints[name]) for name, written in names}
 
 
 def _message(hint: Any) -> type[msgspec.Struct] | None:

@@ -122,6 +122,7 @@ def test_a_terminal_shows_what_goes_on_below_what_has_ended():
     first = stream.getvalue()
     assert "summarise" in first
     assert "1 running, 1 waiting, 0 done" in plain(first)
+    assert "paused" not in plain(first)
     ended = an_execution("summarise", state="SUCCEEDED", started_at=AT, ended_at=LATER)
     screen.show(board, board.apply(a_change(ended)))
     second = stream.getvalue().removeprefix(first)

@@ -114,3 +114,97 @@ def test_an_exit_task_runs_though_the_body_was_skipped():
     run = Story(pipeline({"body": body, "notify": notify}))
     assert run.starts() == ["launch notify#1"]
     assert run.gets("notify")["s"]["state"] == "SKIPPED"
+
+
+# --- where several of them, or groups, are about -------------------------------------------------
+
+
+def exit_task(name: str, *more: str) -> dict:
+    return leaf(after=[name, *more], always=True, takes={"s": "TASK_FINAL_STATUS"}, wires={"s": status(name)})
+
+
+def test_two_exit_tasks_of_one_body_both_run_and_each_once():
+    run = Story(pipeline({"body": leaf(), "mail": exit_task("body"), "clean": exit_task("body")}))
+    run.starts()
+    assert sorted(run.fails("body")) == ["launch clean#1", "launch mail#1"]
+    run.succeeds("mail")
+    run.succeeds("clean")
+    assert (run.end, len(run["mail"].attempts), len(run["clean"].attempts)) == (State.FAILED, 1, 1)
+
+
+def test_an_exit_task_of_several_waits_for_the_last_and_runs_once():
+    run = Story(pipeline({"a": leaf(), "b": leaf(), "c": leaf(condition="1 == 2"), "e": exit_task("a", "b", "c")}))
+    run.starts()
+    assert run.fails("a") == []
+    assert run.succeeds("b") == ["launch e#1"]
+    assert run.gets("e")["s"]["state"] == "FAILED"
+
+
+def looped_handlers(**loop: object) -> Story:
+    each = group(
+        {"body": group({"x": leaf()}), "clean": exit_task("body")}, loop="[1, 2, 3]",
+        takes={"item": "NUMBER_INTEGER"}, **loop,
+    )  # fmt: skip
+    run = Story(pipeline({"each": each, "last": leaf(after=["each"])}))
+    run.starts()
+    return run
+
+
+def test_an_exit_handler_in_a_loop_cleans_up_after_each_iteration():
+    run = looped_handlers()
+    assert run.fails("each[1]/body/x") == ["launch each[1]/clean#1"]
+    assert run.succeeds("each[0]/body/x") == ["launch each[0]/clean#1"]
+    run.succeeds("each[2]/body/x")
+    for i in range(3):
+        run.succeeds(f"each[{i}]/clean")
+    assert (run["each[1]"].state, run["each"].state, run["last"].state) == (State.FAILED, State.FAILED, State.SKIPPED)
+
+
+def test_after_a_cancel_only_iterations_that_had_begun_clean_up():
+    run = looped_handlers(parallelism=1)
+    run.runs("each[0]/body/x")
+    assert run.is_cancelled() == ["stop each[0]/body/x#1"]
+    assert run.is_stopped("each[0]/body/x") == ["launch each[0]/clean#1"]
+    assert run.gets("each[0]/clean")["s"]["state"] == "CANCELED"
+    run.succeeds("each[0]/clean")
+    assert (run.end, run["each[1]"].state) == (State.CANCELED, State.CANCELED)
+    assert "each[1]/clean" not in run.state.executions
+
+
+def test_an_exit_handler_in_a_branch_that_is_not_taken_never_happens():
+    branch = group({"body": leaf(), "clean": exit_task("body")}, condition="1 == 2")
+    run = Story(pipeline({"branch": branch}))
+    assert run.starts() == []
+    assert (run.end, run.states()) == (State.SUCCEEDED, {"branch": "SKIPPED"})
+
+
+def test_a_retry_of_the_run_lets_the_exit_task_run_once_more():
+    run = with_exit()
+    run.starts()
+    run.fails("body/a")
+    run.succeeds("notify")
+    assert run.is_retried() == ["launch body/a#2"]
+    run.succeeds("body/a")
+    assert run.succeeds("body/b") == ["launch notify#2"]
+    assert run.gets("notify")["s"]["state"] == "SUCCEEDED"
+    run.succeeds("notify")
+    assert run.end is State.SUCCEEDED
+
+
+def test_a_cancel_reaches_what_waits_for_a_retry_the_cache_an_import_or_a_pause_and_lets_exit_tasks_run():
+    imports = {"importer": {"artifactUri": {"constant": "s3://b/k"}, "typeSchema": {"schemaTitle": "system.Model"}}}
+    tasks = {
+        "retries": leaf(retry=(3, 60)), "asks": leaf(cache=True), "imports": leaf(executor=imports, makes=("artifact",)),
+        "later": leaf(after=["retries"]), "runs": leaf(),
+    }  # fmt: skip
+    run = Story(pipeline({**tasks, "exit": exit_task("retries", *tasks)}))
+    run.starts()
+    run.fails("retries")
+    run.is_paused()
+    assert sorted(run.is_cancelled()) == ["stop imports#1", "stop runs#1"]
+    assert {run[name].state for name in ("retries", "asks", "later")} == {State.CANCELED}
+    run.ignores(lambda: run.hits("asks"))
+    run.is_stopped("imports")
+    assert run.is_stopped("runs") == ["launch exit#1"]
+    run.succeeds("exit")
+    assert run.end is State.CANCELED

@@ -215,3 +215,97 @@ def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: p
     run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
     assert run.starts() == []
     assert (run.code("loop"), run.end) == ("RUN_TOO_LARGE", State.FAILED)
+
+
+# --- what is handed out when something did not happen ----------------------------------------------
+
+
+def test_a_loop_with_a_failed_iteration_hands_out_the_others_to_who_ignores_the_failure():
+    each = group({"x": leaf(gives={"Output": "STRING"})}, loop="[1, 2, 3]", hands_out={"Output": ("x", "Output")})
+    best = leaf(after=["each"], always=True, takes={"all": "LIST"}, wires={"all": out("each")})
+    run = Story(pipeline({"each": each, "best": best}))
+    run.starts()
+    run.succeeds("each[0]/x", Output="a")
+    run.fails("each[1]/x")
+    run.succeeds("each[2]/x", Output="c")
+    assert (run["each"].state, run.gets("best")) == (State.FAILED, {"all": ["a", "c"]})
+
+
+def test_a_retry_collects_what_is_old_and_new():
+    each = group({"x": leaf(gives={"Output": "STRING"})}, loop="[1, 2]", hands_out={"Output": ("x", "Output")})
+    best = leaf(takes={"all": "LIST"}, wires={"all": out("each")}, after=["each"])
+    run = Story(pipeline({"inner": group({"each": each, "best": best})}))
+    run.starts()
+    run.succeeds("inner/each[0]/x", Output="old")
+    run.fails("inner/each[1]/x")
+    assert run.is_retried() == ["launch inner/each[1]/x#2"]
+    run.succeeds("inner/each[1]/x", Output="new")
+    assert run.gets("inner/best") == {"all": ["old", "new"]}
+    run.succeeds("inner/best")
+    assert run.end is State.SUCCEEDED
+
+
+def one_of(*conditions: str, reads: dict) -> Story:
+    branches = {
+        f"branch-{i}": group(
+            {"x": leaf(gives={"Output": "STRING"}, makes=("model",))}, condition=condition,
+            hands_out={"Output": ("x", "Output")}, hands_out_artifacts={"model": [("x", "model")]},
+        )
+        for i, condition in enumerate(conditions)
+    }  # fmt: skip
+    chosen = group(
+        branches, hands_out={"Output": [(name, "Output") for name in branches]},
+        hands_out_artifacts={"model": [(name, "model") for name in branches]},
+    )  # fmt: skip
+    run = Story(pipeline({"chosen": chosen, "reads": leaf(after=["chosen"], **reads)}))
+    run.starts()
+    return run
+
+
+_READS = {
+    "takes": {"s": "STRING"}, "wires": {"s": out("chosen")}, "takes_artifacts": {"m": "system.Model"},
+    "wires_artifacts": {"m": made("chosen")},
+}  # fmt: skip
+
+
+def test_one_of_takes_parameter_and_artifact_of_the_branch_that_was_taken():
+    run = one_of("1 == 2", "1 == 1", reads=_READS)
+    assert run.succeeds("chosen/branch-1/x", model=artifact("second"), Output="second") == ["launch reads#1"]
+    assert (run.gets("reads"), run["reads"].inputs.artifacts) == ({"s": "second"}, {"m": (artifact("second"),)})
+
+
+def test_one_of_nothing_is_no_value():
+    run = one_of("1 == 2", "1 == 3", reads=_READS)
+    assert (run["chosen"].state, run.code("reads"), run.end) == (State.SUCCEEDED, "INPUT_MISSING", State.FAILED)
+    optional = {"takes": {"s": {"parameterType": "STRING", "defaultValue": "none"}}, "wires": {"s": out("chosen")}}
+    run = one_of("1 == 2", reads=optional)
+    assert run.gets("reads") == {"s": "none"}
+
+
+def test_a_loop_over_collected_artifacts():
+    each = group({"x": leaf(makes=("model",))}, loop="[1, 2]", hands_out_artifacts={"models": [("x", "model")]})
+    over = group(
+        {"y": leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": given("item")})},
+        loop_artifacts="models", wires_artifacts={"models": made("each", "models")}, after=["each"],
+        takes_artifacts={
+            "models": {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}, "item": "system.Model",
+        },
+    )  # fmt: skip
+    run = Story(pipeline({"each": each, "over": over}))
+    run.starts()
+    run.succeeds("each[0]/x", model=artifact("a"))
+    assert run.succeeds("each[1]/x", model=artifact("b")) == ["launch over[0]/y#1", "launch over[1]/y#1"]
+    assert run["over[1]/y"].inputs.artifacts == {"m": (artifact("b"),)}
+
+
+def test_parallelism_holds_after_a_retry_and_after_a_pause():
+    run = Story(pipeline({"each": group({"x": leaf()}, loop="[1, 2, 3, 4]", parallelism=2)}))
+    run.starts()
+    run.fails("each[0]/x")
+    run.is_paused()
+    run.fails("each[1]/x")
+    assert run.is_resumed() == ["launch each[3]/x#1"]
+    run.fails("each[2]/x")
+    run.fails("each[3]/x")
+    assert run.is_retried() == ["launch each[0]/x#2", "launch each[1]/x#2"]
+    assert run.succeeds("each[0]/x") == ["launch each[2]/x#2"]

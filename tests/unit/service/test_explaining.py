@@ -232,6 +232,14 @@ def input_missing() -> Story:
     return story
 
 
+@tells("REUSED", "a")
+def reused() -> Story:
+    story = two()
+    story.succeeds("a", Output="x")
+    story.succeeds("b")
+    return story.again("b")
+
+
 @pytest.mark.parametrize("code", STORIES)
 def test_each_code_has_its_story_and_its_page(code: str) -> None:
     story, path = STORIES[code]()

@@ -163,7 +163,7 @@ export function applyChange(view: RunView, change: RunChange): RunView {
   return { ...view, run: change.run, executions: [...kept, ...news.values()] };
 }
 
-export type RunAction = "terminate" | "retry" | "archive" | "unarchive";
+export type RunAction = "terminate" | "retry" | "pause" | "resume" | "archive" | "unarchive";
 
 export function useRunAction() {
   const client = useQueryClient();

@@ -142,6 +142,57 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/runs/{run_id}/document": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** The document a run was made from. */
+        readonly get: operations["get_api_runs_run_id_document"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/rerun": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Make a new run that takes over what need not run again. */
+        readonly post: operations["post_api_runs_run_id_rerun"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/executions/{execution_id}/mark": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Decide what a task came to: SUCCEEDED with these outputs, or SKIPPED. */
+        readonly post: operations["post_api_runs_run_id_executions_execution_id_mark"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/runs/{run_id}/pause": {
         readonly parameters: {
             readonly query?: never;
@@ -1077,6 +1128,15 @@ export interface components {
             readonly here: string | null;
         };
         /**
+         * DocumentView
+         * @description `GET /api/runs/{run_id}/document`: the document a run was made from, as JSON objects.
+         */
+        readonly DocumentView: {
+            readonly pipeline_spec: Record<string, unknown>;
+            /** @default null */
+            readonly platform_spec: Record<string, unknown> | null;
+        };
+        /**
          * DropCache
          * @description Body of `POST /api/cache/drop`: entries that fit all that is given.
          */
@@ -1162,6 +1222,10 @@ export interface components {
             readonly cache_miss: components["schemas"]["ReasonView"] | null;
             /** @default null */
             readonly waiting: components["schemas"]["ReasonView"] | null;
+            /** @default null */
+            readonly reused_from: string | null;
+            /** @default null */
+            readonly marked: components["schemas"]["MarkView"] | null;
             /** @default null */
             readonly reason: components["schemas"]["ReasonView"] | null;
             /** @default null */
@@ -1280,6 +1344,33 @@ export interface components {
             readonly text: string;
         };
         /**
+         * MarkExecution
+         * @description `POST /api/runs/{run_id}/executions/{execution_id}/mark`: decide what a task came to.
+         */
+        readonly MarkExecution: {
+            /** @enum {unknown} */
+            readonly state: "SKIPPED" | "SUCCEEDED";
+            /** @default {} */
+            readonly parameters: Record<string, unknown>;
+            /** @default {} */
+            readonly artifacts: {
+                readonly [key: string]: readonly string[];
+            };
+            /** @default  */
+            readonly note: string;
+        };
+        /**
+         * MarkView
+         * @description Somebody has decided what a task came to.
+         */
+        readonly MarkView: {
+            /** @enum {unknown} */
+            readonly state: "SKIPPED" | "SUCCEEDED";
+            readonly by: string;
+            readonly note: string;
+            readonly at: string;
+        };
+        /**
          * MemberList
          * @description `GET /api/artifacts/{artifact_id}/members`; an artifact that is a file has one member with the name "".
          */
@@ -1303,6 +1394,22 @@ export interface components {
             readonly message: string;
             /** @default {} */
             readonly details: Record<string, unknown>;
+        };
+        /**
+         * RerunRun
+         * @description `POST /api/runs/{run_id}/rerun`: a new run that takes over what need not run again.
+         */
+        readonly RerunRun: {
+            /** @default [] */
+            readonly from: readonly string[];
+            /** @default {} */
+            readonly parameters: Record<string, unknown>;
+            /** @default null */
+            readonly document: string | null;
+            /** @default  */
+            readonly display_name: string;
+            /** @default null */
+            readonly caching: boolean | null;
         };
         /**
          * RetryView
@@ -1394,6 +1501,10 @@ export interface components {
             readonly task_counts: {
                 readonly [key: string]: number;
             };
+            /** @default null */
+            readonly rerun_of: string | null;
+            /** @default [] */
+            readonly rerun_from: readonly string[];
             /** @default 0 */
             readonly version: number;
         };
@@ -1817,6 +1928,7 @@ export type ContentLink = components['schemas']['ContentLink'];
 export type CreateLink = components['schemas']['CreateLink'];
 export type CreateRun = components['schemas']['CreateRun'];
 export type DifferenceView = components['schemas']['DifferenceView'];
+export type DocumentView = components['schemas']['DocumentView'];
 export type DropCache = components['schemas']['DropCache'];
 export type Dropped = components['schemas']['Dropped'];
 export type ErrorBody = components['schemas']['ErrorBody'];
@@ -1827,9 +1939,12 @@ export type FailureView = components['schemas']['FailureView'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type ListChange = components['schemas']['ListChange'];
 export type LogChunk = components['schemas']['LogChunk'];
+export type MarkExecution = components['schemas']['MarkExecution'];
+export type MarkView = components['schemas']['MarkView'];
 export type MemberList = components['schemas']['MemberList'];
 export type MemberView = components['schemas']['MemberView'];
 export type ReasonView = components['schemas']['ReasonView'];
+export type RerunRun = components['schemas']['RerunRun'];
 export type RetryView = components['schemas']['RetryView'];
 export type RunChange = components['schemas']['RunChange'];
 export type RunExplanation = components['schemas']['RunExplanation'];
@@ -2171,6 +2286,108 @@ export interface operations {
         readonly requestBody?: never;
         readonly responses: {
             /** @description Try the failed parts of a finished run again. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_runs_run_id_document: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The document a run was made from. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_rerun: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["RerunRun"];
+            };
+        };
+        readonly responses: {
+            /** @description Make a new run that takes over what need not run again. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RunSummary"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_runs_run_id_executions_execution_id_mark: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+                readonly execution_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["MarkExecution"];
+            };
+        };
+        readonly responses: {
+            /** @description Decide what a task came to: SUCCEEDED with these outputs, or SKIPPED. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;

@@ -36,6 +36,8 @@ function execution(path: string, fields: Partial<ExecutionView> = {}): Execution
     cached_from: null,
     cache_miss: null,
     waiting: null,
+    reused_from: null,
+    marked: null,
     reason: null,
     started_at: "2026-11-23T10:00:00Z",
     ended_at: "2026-11-23T10:00:02Z",

@@ -170,13 +170,18 @@ function lookAtNode(
     begun: executions.length > 0,
     detail: detailOf(executions, iterations, only, over, now),
     attempts: Math.max(0, ...executions.map((execution) => execution.attempts.length)),
-    cached: executions.length > 0 && executions.every((execution) => execution.cached_from !== null),
+    cached: executions.length > 0 && executions.every(isTaken),
     tag: tagOf(node.plan),
     note: chosen === null ? wordCondition(node.plan.condition) : itemText(item),
     strip: iterations.map((iteration) => iteration.state),
     chosen,
     counts: only === null && executions.length > 0 ? countStates(states) : null,
   };
+}
+
+/** Nothing ran: its outputs are those of an earlier task. */
+function isTaken(execution: ExecutionView): boolean {
+  return execution.cached_from !== null || execution.reused_from !== null;
 }
 
 function detailOf(
@@ -191,10 +196,11 @@ function detailOf(
   if (only === null) return rollUp(executions);
   const parts: string[] = [];
   if (only.cached_from !== null) parts.push("From cache");
+  else if (only.reused_from !== null) parts.push("Taken over");
   else if (only.state === "SKIPPED") parts.push("Skipped");
   else if (only.state === "PENDING") parts.push(waitingText(only));
   const time = durationOf(only, now);
-  if (time !== null && only.cached_from === null && only.state !== "SKIPPED" && only.state !== "PENDING") {
+  if (time !== null && !isTaken(only) && only.state !== "SKIPPED" && only.state !== "PENDING") {
     parts.push(formatDuration(time));
   }
   return parts.join(" · ");

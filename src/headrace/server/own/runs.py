@@ -15,7 +15,7 @@ from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
 from headrace.server.routes import Call, Policy, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
-from headrace.service.service import NewRun
+from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.views import run_summary
 from headrace.store.records import Predicate
 from headrace.wire import api
@@ -95,6 +95,41 @@ async def terminate_run(call: Call) -> Response:
 async def retry_run(call: Call) -> Response:
     """Try the failed parts of a finished run again."""
     await call.service.retry_run(call.path["run_id"])
+    return json_answer(Empty())
+
+
+async def get_document(call: Call) -> Response:
+    """The document a run was made from."""
+    pipeline_spec, platform_spec = await call.service.get_run_document(call.path["run_id"])
+    return json_answer(api.DocumentView(pipeline_spec=pipeline_spec, platform_spec=platform_spec))
+
+
+async def rerun_run(call: Call) -> Response:
+    """A new run that takes over what need not run again."""
+    body = await read_message(call, api.RerunRun)
+    pipeline_spec, platform_spec = (None, None) if body.document is None else await from_text(body.document)
+    wanted = Rerun(
+        again=tuple(body.from_),
+        parameters=body.parameters,
+        pipeline_spec=pipeline_spec,
+        platform_spec=platform_spec,
+        display_name=body.display_name,
+        caching=body.caching,
+    )
+    return json_answer(run_summary(await call.service.rerun_run(call.path["run_id"], wanted)), 201)
+
+
+async def mark_execution(call: Call) -> Response:
+    """Decide what a task came to."""
+    body = await read_message(call, api.MarkExecution)
+    wanted = NewMark(
+        state=body.state,
+        parameters=body.parameters,
+        artifacts={name: tuple(ids) for name, ids in body.artifacts.items()},
+        note=body.note,
+        by=call.identity.user,
+    )
+    await call.service.mark_execution(call.path["run_id"], call.path["execution_id"], wanted)
     return json_answer(Empty())
 
 
@@ -217,6 +252,30 @@ ROUTES = (
         path=_RUN + "/retry",
         handler=retry_run,
         summary="Try the failed parts of a finished run again.",
+        answer=Empty,
+    ),
+    _route(
+        method="GET",
+        path=_RUN + "/document",
+        handler=get_document,
+        summary="The document a run was made from.",
+        answer=api.DocumentView,
+    ),
+    _route(
+        method="POST",
+        path=_RUN + "/rerun",
+        handler=rerun_run,
+        summary="Make a new run that takes over what need not run again.",
+        body=api.RerunRun,
+        answer=api.RunSummary,
+        max_body=_MAX_DOCUMENT_BYTES,
+    ),
+    _route(
+        method="POST",
+        path=_RUN + "/executions/{execution_id}/mark",
+        handler=mark_execution,
+        summary="Decide what a task came to: SUCCEEDED with these outputs, or SKIPPED.",
+        body=api.MarkExecution,
         answer=Empty,
     ),
     _route(

@@ -1,6 +1,6 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { useRunAction } from "@/api/runs";
+import { type RunAction, useRunAction } from "@/api/runs";
 import type { RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
@@ -46,6 +46,9 @@ export function Header({ run, now, lost }: HeaderProps) {
             Retry
           </Button>
         )}
+        {(run.state === "RUNNING" || run.state === "PENDING" || run.state === "PAUSED") && (
+          <Pausing runId={run.run_id} paused={run.state === "PAUSED"} disabled={isPending} mutate={mutate} />
+        )}
         {!over && (
           <Button
             icon="stop"
@@ -74,6 +77,14 @@ export function Header({ run, now, lost }: HeaderProps) {
       <dl className={styles.facts}>
         <Fact name="Pipeline">{run.pipeline_name}</Fact>
         {run.experiment_name && <Fact name="Experiment">{run.experiment_name}</Fact>}
+        {run.rerun_of && (
+          <Fact name="Again from">
+            {run.rerun_from.join(", ") || "what had not succeeded"} in{" "}
+            <Link to="/runs/$runId" params={{ runId: run.rerun_of }}>
+              {run.rerun_of.slice(0, 8)}
+            </Link>
+          </Fact>
+        )}
         <Fact name="Started">
           <time dateTime={started} title={formatExact(started)}>
             {formatAgo(started, now)}
@@ -87,6 +98,26 @@ export function Header({ run, now, lost }: HeaderProps) {
         </p>
       )}
     </section>
+  );
+}
+
+interface PausingProps {
+  readonly runId: string;
+  readonly paused: boolean;
+  readonly disabled: boolean;
+  readonly mutate: (wanted: { runId: string; action: RunAction }) => void;
+}
+
+function Pausing({ runId, paused, disabled, mutate }: PausingProps) {
+  return (
+    <Button
+      icon={paused ? "play" : "pause"}
+      disabled={disabled}
+      title={paused ? "Begin what waits" : "Begin nothing new; what runs goes on"}
+      onClick={() => mutate({ runId, action: paused ? "resume" : "pause" })}
+    >
+      {paused ? "Resume" : "Pause"}
+    </Button>
   );
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { buildPlan, indexRun } from "@/graph/model";
 import { aFailedRun, anExecution } from "./fixtures";
-import { explain, failuresOf, placeWords, select, taskRows, ticks, timelineOf } from "./model";
+import { explain, failuresOf, markWords, placeWords, select, taskRows, ticks, timelineOf } from "./model";
 import { parseRunSearch, readClosed, readLoops, writeClosed, writeLoops } from "./search";
 
 const view = aFailedRun();
@@ -69,6 +69,10 @@ it("names a place in nested loops by its items", () => {
 
 it("explains a cached task", () => {
   expect(explain(anExecution("a", { cached_from: "other" }))).toMatch(/cache/);
+  expect(explain(anExecution("a", { reused_from: "other" }))).toMatch(/taken over/);
+  const marked = { state: "SKIPPED", by: "ann", note: "no data", at: "2026-11-23T10:00:00.000Z" } as const;
+  expect(explain(anExecution("a", { state: "SKIPPED", marked }))).toMatch(/decided/);
+  expect(markWords(marked)).toMatch(/^ann, .*: no data$/);
 });
 
 it("puts tasks on a common time line", () => {

@@ -1,6 +1,6 @@
 /** From a run's view to what its page says. */
 
-import type { AttemptView, ExecutionView, ReasonView, RunView } from "@/api/types";
+import type { AttemptView, ExecutionView, MarkView, ReasonView, RunView } from "@/api/types";
 import {
   durationOf,
   isIteration,
@@ -12,7 +12,7 @@ import {
   type RunIndex,
 } from "@/graph/model";
 import { isFinal, lookOf, type StateWord } from "@/lib/states";
-import { formatDuration, parseTime } from "@/lib/time";
+import { formatDuration, formatExact, parseTime } from "@/lib/time";
 
 export interface Selection {
   readonly node: PlanNode;
@@ -92,22 +92,33 @@ export function explain(execution: ExecutionView): string {
     case "SUCCEEDED":
       if (execution.cached_from !== null)
         return "Its result was in the cache, from an earlier task with the same inputs. Nothing ran.";
+      if (execution.reused_from !== null)
+        return "Its result was taken over from the run that this one was made from. Nothing ran.";
+      if (execution.marked !== null) return "Somebody decided that it succeeded.";
       return `It succeeded${tries}.`;
     case "FAILED":
       return attempts === 0 ? "It failed before it could start." : `It failed${tries}.`;
     case "SKIPPED":
-      return "It was skipped.";
+      return execution.marked === null ? "It was skipped." : "Somebody decided that it is skipped.";
     case "RUNNING":
       return attempts > 1 ? `Attempt ${attempts} is running.` : "It is running.";
     case "PENDING":
       return execution.retry_at !== null ? "It failed and will be tried again." : "It waits.";
     case "CANCELING":
-      return "It is being stopped.";
+      return execution.marked === null
+        ? "It is being stopped."
+        : "It is being stopped, because somebody decided its outcome.";
     case "CANCELED":
       return "It was canceled.";
     case "PAUSED":
       return "It is paused.";
   }
+}
+
+/** Who decided what a task came to, when, and why. */
+export function markWords(mark: MarkView): string {
+  const who = mark.by || "somebody";
+  return `${who}, ${formatExact(mark.at)}${mark.note === "" ? "" : `: ${mark.note}`}`;
 }
 
 export function attemptDuration(attempt: AttemptView, now: number): string {

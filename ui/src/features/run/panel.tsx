@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense } from "react";
 import { executionQuery } from "@/api/executions";
-import type { ArtifactView, ExecutionDetail, ExecutionView } from "@/api/types";
+import type { ArtifactView, ExecutionDetail, ExecutionView, RunView } from "@/api/types";
 import { Button } from "@/components/button";
 import { Mark } from "@/components/mark";
 import { Facts, Section } from "@/components/section";
@@ -11,9 +12,10 @@ import { durationOf, itemText, tagOf, wordCondition } from "@/graph/model";
 import { isFinal, lookOf } from "@/lib/states";
 import { formatDuration, formatExact } from "@/lib/time";
 import { BundleList } from "./bundle";
+import { Control } from "./control";
 import { Iterations } from "./iterations";
 import { LogView } from "./log/view";
-import { attemptDuration, explain, placeWords, reasonOf, type Selection } from "./model";
+import { attemptDuration, explain, markWords, placeWords, reasonOf, type Selection } from "./model";
 import styles from "./panel.module.css";
 import type { PanelId } from "./search";
 import type { RunParts } from "./shared";
@@ -159,7 +161,7 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
             />
           ) : (
             <p className={styles.lead}>
-              {execution.cached_from
+              {execution.cached_from || execution.reused_from
                 ? "Nothing ran, so there is no log."
                 : "There is no log before the first attempt."}
             </p>
@@ -184,6 +186,7 @@ function Overview({
   execution,
   selection,
   index,
+  view,
   detail,
   mark,
   now,
@@ -195,6 +198,7 @@ function Overview({
   return (
     <>
       <p className={styles.lead}>{explain(execution)}</p>
+      {execution.path !== "" && <Control execution={execution} node={selection.node} view={view} />}
       <Why execution={execution} mark={mark} change={change} />
       <Section title="Facts">
         <Facts
@@ -210,6 +214,11 @@ function Overview({
             ["Waits for", selection.node.plan.depends_on.join(", ")],
             ["Image", selection.node.plan.image ?? detail?.image ?? ""],
             ["Component", selection.node.plan.component],
+            [
+              "Taken over from",
+              execution.reused_from !== null && <Earlier view={view} path={execution.path} />,
+            ],
+            ["Decided by", execution.marked !== null && markWords(execution.marked)],
             ["Path", <code key="path">{execution.path}</code>],
           ]}
         />
@@ -246,6 +255,16 @@ function Overview({
         </Section>
       )}
     </>
+  );
+}
+
+/** The same task in the run that this one was made from. */
+function Earlier({ view, path }: { readonly view: RunView; readonly path: string }) {
+  if (view.run.rerun_of === null) return null;
+  return (
+    <Link to="/runs/$runId" params={{ runId: view.run.rerun_of }} search={{ task: path }}>
+      run {view.run.rerun_of.slice(0, 8)}
+    </Link>
   );
 }
 

@@ -63,6 +63,8 @@ function Row({ row, now }: { readonly row: TaskRow; readonly now: number }) {
         </span>
         {row.note && <span className={styles.note}>{row.note}</span>}
         {attempts > 1 && <span className={styles.note}>×{attempts}</span>}
+        {row.execution?.reused_from && <span className={styles.note}>taken over</span>}
+        {row.execution?.marked && <span className={styles.note}>decided by hand</span>}
         {row.execution?.cached_from && <span className={styles.note}>from cache</span>}
       </span>
       <span className={styles.word} data-tone={look.tone}>

@@ -1,0 +1,71 @@
+"""Runs made from earlier ones: from tasks of one's choice, with other arguments or another document."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headrace.engine import InvalidRerun, Loan, Plan, lend
+from headrace.service import runs
+from headrace.service.active import ActiveRun
+from headrace.service.context import Context
+from headrace.service.documents import check_document
+from headrace.service.errors import Invalid, NotFound
+from headrace.service.loop import RunLoop
+from headrace.service.requests import NewRun, Rerun
+from headrace.store.records import RunRecord
+
+_AGAIN = " (again)"
+
+
+async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> RunRecord:
+    """See `Service.rerun_run`."""
+    earlier = await runs.load(context, run_id)
+    if earlier is None:
+        raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+    source, compiled = await _source(context, earlier, wanted)
+    loan = _loan(earlier, compiled, wanted)
+    experiment = await runs.experiment_of(context, earlier.record)
+    new = _new(earlier, compiled, wanted, None if experiment is None else experiment.experiment_id)
+    return await runs.begin(context, loop, new, source, compiled, loan)
+
+
+async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[runs.Source, Plan]:
+    record = earlier.record
+    if wanted.pipeline_spec is not None:
+        source = runs.Source(
+            pipeline_spec=wanted.pipeline_spec, platform_spec=wanted.platform_spec, rerun_of=record.run_id
+        )  # fmt: skip
+        return source, check_document(source.pipeline_spec, source.platform_spec)
+    pipeline_spec, platform_spec = await runs.get_document(context, record.run_id)
+    source = runs.Source(
+        pipeline_spec=pipeline_spec,
+        platform_spec=platform_spec,
+        pipeline_id=record.pipeline_id,
+        pipeline_version_id=record.pipeline_version_id,
+        rerun_of=record.run_id,
+    )
+    return source, earlier.plan
+
+
+def _loan(earlier: ActiveRun, compiled: Plan, wanted: Rerun) -> Loan:
+    try:
+        return lend(compiled, earlier.plan, earlier.state, wanted.again)
+    except InvalidRerun as error:
+        faults = [msgspec.to_builtins(fault) for fault in error.faults]
+        raise Invalid(str(error), code=error.code, faults=faults) from error
+
+
+def _new(earlier: ActiveRun, compiled: Plan, wanted: Rerun, experiment_id: str | None) -> NewRun:
+    """The earlier run's request, with what is wanted otherwise. Arguments that the document lost are left out."""
+    record = earlier.record
+    inputs = compiled.document.root.inputs.parameters
+    kept = {name: value for name, value in record.parameters.items() if name in inputs}
+    return NewRun(
+        display_name=wanted.display_name or f"{record.display_name.removesuffix(_AGAIN)[:1000]}{_AGAIN}",
+        description=record.description,
+        experiment_id=experiment_id,
+        parameters={**kept, **wanted.parameters},
+        pipeline_root=record.pipeline_root,
+        service_account=record.service_account,
+        caching=earlier.state.caching if wanted.caching is None else wanted.caching,
+    )
