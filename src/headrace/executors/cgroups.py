@@ -22,6 +22,8 @@ import msgspec
 
 #: What we use; without the first there is no group at all.
 CONTROLLERS = ("pids", "memory", "cpu")
+#: How the directory of each home's groups is called.
+PREFIX = "headrace-"
 #: Where a server that was given a subtree of its own puts itself: only leaves may hold processes (version 2).
 _SERVER_LEAF = "headrace-server"
 _PERIOD_US = 100_000
@@ -122,8 +124,9 @@ class Tree:
             try:
                 os.mkdir(directory)  # noqa: PTH102 - hot
             except FileNotFoundError:
+                # Another server may have cleared away what was empty (see `clear_away`), perhaps again just now.
                 self.open()
-                os.mkdir(directory)  # noqa: PTH102
+                os.makedirs(directory, exist_ok=True)  # noqa: PTH103
             except FileExistsError:
                 pass
             # Half of an attempt is worth nothing: who waits for a process that was killed may wait for ever.
@@ -153,6 +156,16 @@ class Tree:
                     if entry.is_dir() and entry.name not in kept:
                         found.setdefault(entry.name, []).append(entry.path)
         return [Group(tuple(paths)) for paths in found.values()]
+
+    def clear_away(self) -> None:
+        """Remove empty directories beside ours, of servers that were killed. One that lives makes its own again."""
+        for base in dict.fromkeys(self.bases.values()):
+            place = os.path.dirname(base)  # noqa: PTH120
+            with contextlib.suppress(OSError):
+                for name in os.listdir(place):  # noqa: PTH208
+                    if name.startswith(PREFIX) and name != _SERVER_LEAF and f"{place}/{name}" != base:
+                        with contextlib.suppress(OSError):
+                            os.rmdir(f"{place}/{name}")  # noqa: PTH106
 
     def close(self) -> None:
         """Remove our directories if no group is left in them."""
@@ -188,6 +201,7 @@ def find(name: str, proc: Path = Path("/proc"), *, total_memory_bytes: int | Non
             tree = candidate(name, mounts)
             tree.total_memory_bytes = total_memory_bytes
             tree.open()
+            tree.clear_away()
             return tree
         except CgroupsUnusable as error:
             reasons.append(str(error))

@@ -18,7 +18,7 @@ import msgspec
 
 from headrace.engine.model import Reason
 from headrace.executors import processes
-from headrace.executors.cgroups import CgroupsUnusable, Group, Limits, Tree, find
+from headrace.executors.cgroups import PREFIX, CgroupsUnusable, Group, Limits, Tree, find
 from headrace.executors.codes import Code
 from headrace.executors.resources import Resources, size
 
@@ -69,7 +69,7 @@ class Confinement:
     @classmethod
     def here(cls, home: Path, total_memory_bytes: int | None = None) -> Confinement:
         """By control groups if they are to be had; what they are called follows from the home alone."""
-        name = f"headrace-{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+        name = f"{PREFIX}{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
         try:
             return cls(find(name, total_memory_bytes=total_memory_bytes))
         except CgroupsUnusable as error:

@@ -140,6 +140,20 @@ def entered(group: Group, joins: tuple[str, ...], script: str) -> subprocess.Pop
     return subprocess.Popen(["sh", "-c", enter + script], stdout=subprocess.PIPE)
 
 
+def test_what_killed_servers_left_is_cleared_away(tree):
+    base = Path(tree.bases["pids"])
+    left = base.with_name(f"{base.name}-dead")
+    left.mkdir()
+    group = tree.of("tag", Limits())
+    tree.clear_away()
+    assert (left.exists(), base.exists()) == (False, True)
+    tree.close()
+    assert not base.exists()
+    tree.make(group, Limits())
+    assert all(Path(path).is_dir() for path in group.directories)
+    assert group.remove()
+
+
 def test_children_belong_wherever_they_go(tree):
     group = tree.of("tag", Limits())
     tree.make(group, Limits())
