@@ -6,6 +6,7 @@ import base64
 import hmac
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def azurite(place: Path, program: str) -> Iterator[ObjectStores]:
     with place.with_name(f"{place.name}.log").open("wb") as output:
         process = subprocess.Popen(
             [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", place, "--skipApiVersionCheck"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     access = Access(
         endpoint=f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}", account_name=AZURE_ACCOUNT, account_key=AZURE_KEY
@@ -130,7 +131,7 @@ def azurite(place: Path, program: str) -> Iterator[ObjectStores]:
         until(lambda: _has_container(port), "azurite answers", alive=process)
         yield stores
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # npm's program is a wrapper
         process.wait()
 
 
