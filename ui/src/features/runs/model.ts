@@ -33,6 +33,7 @@ export function runDuration(run: RunSummary, now: number): string {
 export const FILTERS: readonly { readonly state: StateWord | undefined; readonly label: string }[] = [
   { state: undefined, label: "All" },
   { state: "RUNNING", label: "Running" },
+  { state: "PAUSED", label: "Paused" },
   { state: "FAILED", label: "Failed" },
   { state: "SUCCEEDED", label: "Succeeded" },
   { state: "PENDING", label: "Pending" },
