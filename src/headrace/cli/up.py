@@ -17,6 +17,7 @@ from headrace.cli.terminal import Paint
 
 if TYPE_CHECKING:
     from headrace.server.serve import Running
+    from headrace.service.settings import Settings
     from headrace.wire.server_file import ServerInfo
 
 
@@ -133,7 +134,7 @@ def command(
             host=host,
             port=DEFAULT_PORT if port is None else port,
             insecure_no_auth=insecure_no_auth,
-            on_ready=lambda running: _greet(running, settings.home, open_browser=not no_open),
+            on_ready=lambda running: _greet(running, settings, open_browser=not no_open),
         )
     click.echo("Stopped. Tasks that were running go on; `headrace up` takes them over.")
     return OK
@@ -178,11 +179,13 @@ def _already(there: ServerInfo, home: Path, port: int | None) -> int:
     return OK
 
 
-def _greet(running: Running, home: Path, *, open_browser: bool) -> None:
+def _greet(running: Running, settings: Settings, *, open_browser: bool) -> None:
     """Where it is, and how to get in."""
     paint = Paint.for_stream(sys.stdout)
     link = running.sign_in_link()
-    click.echo(f"Headrace {running.info.version} is up at {paint.bold(running.info.url)} (data in {home}).")
+    files = f"data in {settings.home}"
+    place = files if settings.database is None else f"{settings.database}, other {files}"
+    click.echo(f"Headrace {running.info.version} is up at {paint.bold(running.info.url)} ({place}).")
     click.echo(f"Open it (this link works once): {link}")
     click.echo("Ctrl-C stops it.")
     sys.stdout.flush()
