@@ -90,9 +90,13 @@ def _let_go(conn: Connection, server_ids: list[str]) -> None:
 # --- runs --------------------------------------------------------------------------------------
 
 
+# Also of a server that is not enrolled: one that was stopped while it made or took a run, and was buried meanwhile.
+_FREE = _r.lease_owner.is_(None) | _r.lease_owner.not_in(select(_s.server_id))
+
+
 def claim(conn: Connection, server_id: str) -> list[Claim]:
     """Take a fair share of the runs that are nobody's, oldest first."""
-    free = (_r.lease_owner.is_(None), _r.state.not_in(_FINAL))
+    free = (_FREE, _r.state.not_in(_FINAL))
     waiting = conn.execute(select(func.count()).select_from(runs).where(*free)).scalar_one()
     if not waiting:
         return []
@@ -106,7 +110,7 @@ def claim(conn: Connection, server_id: str) -> list[Claim]:
 
 def claim_one(conn: Connection, server_id: str, run_id: str) -> bool:
     """Take this run, also one that has ended, unless another server has it."""
-    mine = update(runs).where(_r.run_id == run_id, _r.lease_owner.is_(None)).values(lease_owner=server_id)
+    mine = update(runs).where(_r.run_id == run_id, _FREE).values(lease_owner=server_id)
     return conn.execute(mine).rowcount == 1
 
 

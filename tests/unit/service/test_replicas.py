@@ -332,6 +332,26 @@ async def test_one_server_buries_and_only_what_is_free_is_claimed_and_only_once(
     assert len(frozenset[str]().union(*held)) == 20
 
 
+async def test_a_run_of_a_server_that_was_buried_while_it_made_it_is_not_forgotten(servers: Servers):
+    one = await servers.open()
+    servers.worlds["home"].behaviour = hang
+    run_id = await made(one)
+    database = one._context.database
+
+    def give_to_a_ghost(conn: Any) -> None:
+        conn.exec_driver_sql("UPDATE runs SET lease_owner = 'ghost'")
+
+    await database.write(give_to_a_ghost)
+    assert one._context.seat is not None
+    name = one._context.seat.server_id
+
+    async def claimed() -> bool:
+        return run_id in await database.read(leases.held, name)
+
+    await until(claimed, "it is claimed again")
+    await until(lambda: drives(one, run_id), "and driven")
+
+
 async def test_a_server_that_only_looks_takes_no_seat(servers: Servers, database_url: str, tmp_path: Path):
     one = await servers.open()
     settings = Settings(home=tmp_path / "other", database=DatabaseUrl.parse(database_url))
