@@ -250,7 +250,7 @@ class ProcessExecutor:
         for known in self._attempts.values():
             known.over.set()
         self._confinement.close()
-        self.warm.close()
+        await self.warm.close()
         self._reports.put_nowait(None)
 
     # an attempt's life ------------------------------------------------------------------------

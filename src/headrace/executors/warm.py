@@ -46,6 +46,8 @@ _IDLE_S = 600.0
 _PATIENCE_S = 0.25
 #: No parent that is well takes so long to fork.
 _ANSWER_S = 5.0
+#: Nor to import.
+_IMPORTING_S = 300.0
 SWITCHED_OFF = "They are switched off (setting warm_starts)."
 _MOST_MODULES = 5000
 _MARK_LENGTH = 1024
@@ -61,6 +63,35 @@ class Learned(msgspec.Struct, kw_only=True):
     modules: list[str] = []
     #: Top-level names after which a parent was not fit to fork.
     never: list[str] = []
+
+
+class Notes:
+    """What is known of an interpreter, kept in its environment."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.learned = Learned()
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            self.learned = msgspec.json.decode(path.read_bytes(), type=Learned)
+
+    def add(self, modules: list[str]) -> None:
+        """Attempts have imported these."""
+        known = set(self.learned.modules)
+        new = [name for name in modules if name not in known and name.partition(".")[0] not in NEVER]
+        if new and len(known) + len(new) <= _MOST_MODULES:
+            self.learned.modules.extend(new)
+            self._keep()
+
+    def forbid(self, top_level: list[str]) -> None:
+        """Because of these a parent could not fork."""
+        self.learned.never = sorted({*self.learned.never, *top_level})
+        self._keep()
+
+    def _keep(self) -> None:
+        with contextlib.suppress(OSError):
+            part = self._path.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(msgspec.json.encode(self.learned))
+            part.replace(self._path)
 
 
 class Born:
@@ -107,6 +138,8 @@ class WarmStarts:
         #: How many attempts were forked, and how many that could have been were not.
         self.forked = self.declined = 0
         self._lines: dict[bytes, _Line] = {}
+        self._notes: dict[Path, Notes] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self, work: Work, place: Place, joins: Sequence[str]) -> Born | None:
         """Fork the attempt's process; None when it is to be started cold."""
@@ -125,67 +158,75 @@ class WarmStarts:
         if not self.why_not and work.warm:
             self._line(work).learn(modules)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of all parents: they end with their last child."""
-        for line in self._lines.values():
-            line.abandon()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await asyncio.gather(*(line.abandon() for line in self._lines.values()))
         self._lines.clear()
 
     def _line(self, work: Work) -> _Line:
         key = msgspec.json.encode([work.argv[:2], sorted(work.env.items())])
-        line = self._lines.pop(key, None) or _Line(self._said, self._patience_s)
+        line = self._lines.pop(key, None) or _Line(self._said, self._notes_of(work), self._patience_s)
         self._lines[key] = line  # the last one is the one used last
-        now = time.monotonic()
-        for other, known in list(self._lines.items())[:-1]:
-            if len(self._lines) > _MOST_PARENTS or now - known.used_at > _IDLE_S:
-                known.close()
-                del self._lines[other]
-        line.used_at = now
+        line.used_at = time.monotonic()
+        for _ in range(len(self._lines) - _MOST_PARENTS):
+            self._lines.pop(next(iter(self._lines))).close()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(_IDLE_S, self._sweep)
         return line
+
+    def _notes_of(self, work: Work) -> Notes:
+        """Parents that differ in their variables alone import the same."""
+        path = Path(work.argv[0]).parent.parent / "imports.json"
+        if path not in self._notes:
+            self._notes[path] = Notes(path)
+        return self._notes[path]
+
+    def _sweep(self) -> None:
+        """Let go of parents that nobody has used for long."""
+        for key, line in list(self._lines.items()):
+            if time.monotonic() - line.used_at > _IDLE_S:
+                line.close()
+                del self._lines[key]
+        again = self._lines and asyncio.get_running_loop().call_later(_IDLE_S / 2, self._sweep)
+        self._sweeper = again or None
 
 
 class _Line:
     """The parents of one interpreter with its variables: the one in use, and perhaps its successor."""
 
-    def __init__(self, log: Path, patience_s: float) -> None:
+    def __init__(self, log: Path, notes: Notes, patience_s: float) -> None:
         self._log = log
+        self._notes = notes
         self._patience_s = patience_s
         self.used_at = 0.0
         self._asked = 0
-        self._learned: Learned | None = None
-        self._notes = Path()
         self._current: _Parent | None = None
         self._next: asyncio.Task[None] | None = None
         #: How many modules were known to the last parent that was started.
         self._taught = -1
-        self._broken = False
+        self._is_broken = False
 
     async def parent(self, work: Work) -> _Parent | None:
         """One that is ready. The first attempt does not wait for a parent that has much to import, nor asks for it."""
         self._asked += 1
-        learned = self._recall(work)
+        known = len(self._notes.learned.modules)
         current = self._current
         if current is not None and (not current.is_usable or current.forks >= _MOST_FORKS):
             current.close()
             self._current, self._taught = None, -1
-        patience_s = self._patience_s or (0.0 if learned.modules else _PATIENCE_S)
+        patience_s = self._patience_s or (0.0 if known else _PATIENCE_S)
         is_wanted = self._asked > 1 or patience_s > 0
-        if is_wanted and not self._broken and self._next is None and self._taught < len(learned.modules):
-            self._next = asyncio.create_task(self._raise(work, learned))
+        if is_wanted and not self._is_broken and self._next is None and self._taught < known:
+            self._next = asyncio.create_task(self._raise(work))
         if self._current is None and self._next is not None and patience_s > 0:
             await asyncio.wait([self._next], timeout=patience_s)
         return self._current
 
     def learn(self, modules: list[str]) -> None:
         """Remember what an attempt has imported, for the next parent."""
-        learned = self._learned
-        if learned is None:
-            return
-        known = set(learned.modules)
-        new = [name for name in modules if name not in known and name.partition(".")[0] not in NEVER]
-        if new and len(known) + len(new) <= _MOST_MODULES:
-            learned.modules.extend(new)
-            self._keep(learned)
+        self._notes.add(modules)
 
     def close(self) -> None:
         """Let go of both."""
@@ -195,51 +236,40 @@ class _Line:
             self._current.close()
         self._current = None
 
-    def abandon(self) -> None:
+    async def abandon(self) -> None:
         """Let go of both at once."""
-        current = self._current
+        current, following = self._current, self._next
         self.close()
         if current is not None:
             current.abandon()
+        if following is not None:
+            await asyncio.wait([following])
 
-    async def _raise(self, work: Work, learned: Learned) -> None:
+    async def _raise(self, work: Work) -> None:
         """Start a parent, and let it take over once it is ready."""
         parent = None
         try:
+            learned = self._notes.learned
             self._taught = len(learned.modules)
             parent = _Parent(work, self._log)
-            unfit = await parent.prepare(learned.modules, NEVER | set(learned.never))
+            async with asyncio.timeout(_IMPORTING_S):
+                unfit = await parent.prepare(learned.modules, NEVER | set(learned.never))
             if unfit is None:
                 if self._current is not None:
                     self._current.close()
                 self._current, parent = parent, None
             elif unfit:
-                learned.never = sorted({*learned.never, *unfit})
-                self._keep(learned)
+                self._notes.forbid(unfit)
                 self._taught = -1
             else:
-                self._broken = True
-        except OSError as error:
-            _log.warning("no warm starts of %s: %s", work.argv[0], error)
-            self._broken = True
+                self._is_broken = True
+        except (OSError, TimeoutError) as error:
+            _log.warning("no warm starts of %s: %s", work.argv[0], error or "its parent does not come to an end")
+            self._is_broken = True
         finally:
             if parent is not None:
-                parent.close()
+                parent.abandon()
             self._next = None
-
-    def _recall(self, work: Work) -> Learned:
-        if self._learned is None:
-            self._notes = Path(work.argv[0]).parent.parent / "imports.json"
-            self._learned = Learned()
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                self._learned = msgspec.json.decode(self._notes.read_bytes(), type=Learned)
-        return self._learned
-
-    def _keep(self, learned: Learned) -> None:
-        with contextlib.suppress(OSError):
-            part = self._notes.with_suffix(f".{os.getpid()}.part")
-            part.write_bytes(msgspec.json.encode(learned))
-            part.replace(self._notes)
 
 
 class _Parent:
@@ -259,6 +289,7 @@ class _Parent:
         self._asked: dict[int, asyncio.Future[int]] = {}
         self._born: dict[int, Born] = {}
         self._ready: asyncio.Future[list[str] | None] = self._loop.create_future()
+        self._is_ready = False
         self.is_gone = False
         self.is_usable = True
         self.forks = 0
@@ -321,6 +352,10 @@ class _Parent:
         self.is_gone, self.is_usable = True, False
         self._loop.remove_reader(self._socket)
         self._socket.close()
+        if not self._is_ready:
+            # It has no children yet, and while it imports it does not hear that nobody asks any more.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_result(0)
@@ -368,10 +403,11 @@ class _Parent:
             answer = self._asked.get(int(rest))
             if answer is not None and not answer.done():
                 answer.set_result(0)
-        elif word in ("ready", "unsafe") and not self._ready.done():
+        elif word in ("ready", "unsafe"):
             names = [name for name in rest.split(",") if name]
-            self.top_level = frozenset(names)
-            self._ready.set_result(None if word == "ready" else names)
+            self.top_level, self._is_ready = frozenset(names), True
+            if not self._ready.done():
+                self._ready.set_result(None if word == "ready" else names)
 
 
 def _spawn(work: Work, log: Path, descriptor: int) -> int:

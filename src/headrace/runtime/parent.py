@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Carried by every process of an attempt. The parent starts with it full of these, to be written over by children.
 TAG, FILLER = "HEADRACE_ATTEMPT", "-"
 CLAIM_TAKEN, UNCONFINED = 75, 76
+#: What KFP writes at the head of every source, and what telling of an exception needs.
+_ALWAYS = ("typing", "kfp.dsl", "traceback")
 #: What a task's own arguments are in a cold start.
 _REQUEST = "/dev/fd/3"
 
@@ -129,7 +131,7 @@ class Parent:
     # importing --------------------------------------------------------------------------------
 
     def _import(self, wishes: dict[str, Any]) -> None:
-        unsafe = _import_all(wishes["modules"], set(wishes["never"]))
+        unsafe = _import_all([*_ALWAYS, *wishes["modules"]], set(wishes["never"]))
         if unsafe or self._mark_at is None:
             self._say(f"unsafe {','.join(unsafe)}")
             os._exit(0)

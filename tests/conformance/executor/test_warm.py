@@ -217,3 +217,23 @@ async def test_a_killed_attempt_of_a_killed_parent_is_lost(home, open_watch, ord
     end = await watch.end_of(asked.attempt)
     assert type(end).__name__ == "Lost", end
     assert outputs_of(home, asked.attempt).exists()
+
+
+@pytest.mark.cold_too
+async def test_a_parent_that_does_not_come_to_an_end_keeps_nobody_waiting(home, tmp_path, open_watch, order):
+    watch = open_watch(home, warm_patience_s=0.01)
+    (home / "envs").unlink()
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    (folder / "endless.py").write_text("import time\ntime.sleep(600)\n")
+    gives, env = {"Output": "NUMBER_INTEGER"}, {"PYTHONPATH": str(folder)}
+    await value_of(watch, order(PARENT, path="builds", gives=gives, env={"HEADRACE_WARM_STARTS": "off"}))
+    (ready,) = (home / "envs").glob("*/ready")
+    ready.with_name("imports.json").write_text('{"modules":["endless"],"never":[]}')
+    for number in range(3):
+        parent = await value_of(watch, order(PARENT, path=f"t{number}", gives=gives, env=env))
+        assert "--parent" not in command_of(parent)
+    importing = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if str(home) in command_of(pid)]
+    assert len(importing) == 1
+    await watch.close()
+    await until(lambda: not command_of(importing[0]))
