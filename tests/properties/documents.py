@@ -112,12 +112,12 @@ def _task(spec: Json, name: str, node: Json) -> Json:
     if node.get("always"):
         task["triggerPolicy"]["strategy"] = "ALL_UPSTREAM_TASKS_COMPLETED"
     if node.get("retry"):
-        count, backoff = node["retry"]
+        count, backoff, factor, most = (*node["retry"], 2.0, 3600)[:4]
         task["retryPolicy"] = {
             "maxRetryCount": float(count),
             "backoffDuration": f"{backoff}s",
-            "backoffFactor": 2.0,
-            "backoffMaxDuration": "3600s",
+            "backoffFactor": factor,
+            "backoffMaxDuration": f"{most}s",
         }
     if "loop" in node:
         items = {"raw": node["loop"]} if node["loop"].startswith("[") else {"inputParameter": node["loop"]}

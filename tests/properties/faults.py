@@ -72,7 +72,7 @@ class Faults:
             servers=rng.choice((1, 1, 2, 2, 3)), calm_at=rng.choice((50.0, 200.0, 1000.0)), delay=rng.random(),
             repeat=some(0.5), lose=some(0.3), vanish=some(0.4), false_loss=some(0.3), fail=rng.choice((0, 0.1, 0.4)),
             die_before=some(0.1), die_after=some(0.15), unknown=some(0.1), stall=some(0.1), restart_fleet=some(0.03),
-            cancel=some(0.05), pause=some(0.05), retry=rng.choice((0.0, 0.7)), cache_s=rng.choice((0, 0, 60)),
+            cancel=some(0.05), pause=some(0.1), retry=rng.choice((0.0, 0.7)), cache_s=rng.choice((0, 0, 60)),
             skew_s=rng.choice((0, 0, 30, 600)), jump=some(0.05), batch=rng.random(),
             mark=some(0.1), limit_s=rng.choice((None, None, None, rng.random() * 100)),
         )  # fmt: skip

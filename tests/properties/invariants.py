@@ -14,7 +14,7 @@ import msgspec
 from headrace import engine
 from headrace.engine.index import rebuild
 from headrace.engine.model import *
-from headrace.service.active import ActiveRun, Fold, ended_by
+from headrace.service.active import ActiveRun, Fold
 from properties import obvious
 from properties.oracle import LIVE, Oracle, seen, seen_run
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from properties.world import World
 
 _LOST = ("GONE", "STOPPED")
+_ENDS = (AttemptSucceeded, AttemptFailed, AttemptLost, AttemptStopped)
 _GROUPS = (Kind.DAG, Kind.LOOP, Kind.ROOT)
 #: Longest time in calm in which nothing is recorded while something is under way: a lease that runs out and is taken
 #: by a server that has just been started, a task, its report, the cache, a stop with its grace.
@@ -64,7 +65,7 @@ class Watch:
             wanted += step.commands
         assert change.state == state, "fold and advance do not agree"
         assert [command for _, command in folded.commands] == wanted, "fold lost a command"
-        assert folded.ended == [a for a in map(ended_by, events) if a is not None]
+        assert folded.ended == [event.attempt for event in events if isinstance(event, _ENDS)]
         self._check_change(before, state, change)
         assert world.record.rows == dict(state.executions.items()), "the rows are not the state"
 
@@ -110,6 +111,11 @@ class Watch:
         assert set(step.changed) == set(differ) and len(step.changed) == len(differ), "changed is not what changed"
         assert not set(old) - set(new), "an execution is gone"
         self._check_index(after, event)
+        due = [] if after.paused else [e.retry_at for e in new.values() if e.retry_at is not None]
+        if after.deadline_at is not None and not after.cancel_requested:
+            due.append(after.deadline_at)
+        wake = None if after.state.final else min(due, default=None)
+        assert engine.wake_at(after) == wake, "the clock is set wrong"
         self.oracle.advance(event)
         self._compare(after, event)
         for path in differ:
@@ -192,6 +198,12 @@ class Watch:
         most = 1 + (policy.max_count if policy else 0) + lost
         assert len(life) <= most, f"{new.path} has {len(life)} attempts, at most {most} are allowed"
         assert new.lost_count == lost, f"{lost} attempts of {new.path} were lost, counted {new.lost_count}"
+        if new.state is State.SUCCEEDED and new.kind is Kind.TASK and not (new.marked or new.reused_from):
+            made = bool(life) and life[-1].state is State.SUCCEEDED
+            assert made == (new.cached_from is None), f"{new.path} does not say where its outputs are from"
+        for was, now in zip(old.attempts if old is not None else (), new.attempts, strict=False):
+            assert was.started_at in (None, now.started_at), f"{new.path}#{now.number} started twice"
+            assert was.state is now.state or not was.state.final, f"{new.path}#{now.number} left its end"
 
     def _check_cause(self, after: RunState, new: Execution) -> None:
         """A group that failed names the first of its children that did, and the task at the bottom of it."""
@@ -267,6 +279,12 @@ class Watch:
             assert active == limit, f"{e.path} could begin iteration {waiting[0]}"
 
     # --- what the executor and the cache are told ----------------------------------------------
+
+    def launching(self, state: RunState, attempt: AttemptId) -> None:
+        """Nothing is launched that is not wanted any more, as far as its server can know."""
+        e = state.executions[attempt.path]
+        assert e.state in (State.PENDING, State.RUNNING), f"{e.path} is launched, but it is {e.state}"
+        assert e.attempts[-1].number == attempt.number, f"an old attempt of {e.path} is launched"
 
     def ordered(self, state: RunState, order: LaunchOrder) -> None:
         e = state.executions[order.attempt.path]

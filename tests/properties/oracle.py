@@ -244,6 +244,8 @@ class Oracle:
             if state.paused:
                 self.state = replace(state, paused=False)
                 self.run(State.RUNNING if self.all[""].begun else State.PENDING)
+                if state.deadline_at is not None and event.at >= state.deadline_at:
+                    self.cancel_run(timed_out=True)
                 self.clock()
         elif isinstance(event, Tick):
             if state.deadline_at is not None and event.at >= state.deadline_at:
@@ -338,7 +340,11 @@ class Oracle:
                 record(State.FAILED, state=State.PENDING, lost_count=e.lost_count + 1)
 
     def delayed(self, policy: Any, done: int) -> float | None:
-        delay = min(policy.backoff_s * policy.backoff_factor**done, policy.backoff_max_s)
+        delay = policy.backoff_s
+        for _ in range(done):
+            delay = delay * policy.backoff_factor if policy.backoff_factor else delay
+        if policy.backoff_max_s:
+            delay = min(delay, policy.backoff_max_s)
         return self.at + delay if delay else None
 
     # --- what follows --------------------------------------------------------------------------

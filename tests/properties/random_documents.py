@@ -63,6 +63,8 @@ class _Dag:
             self._add_changing_loop()
         if self.some(0.1):
             self._add_exit_handler()
+        if depth < 2 and self.some(0.15):
+            self._add_stubborn_group()
 
     def some(self, chance: float) -> bool:
         return self.rng.random() < chance
@@ -82,7 +84,13 @@ class _Dag:
         if self.some(0.25):
             node["condition"] = rng.choice(list(CONDITIONS)[: None if self.bad(0.6) else PLAIN_CONDITIONS])
         if self.some(0.3):
-            node["retry"] = (rng.randint(1, 2), rng.choice((0, 5)))
+            # Zeros stand for what is not given: no growth, no maximum.
+            node["retry"] = (
+                rng.randint(1, 3),
+                rng.choice((0, 5)),
+                rng.choice((2.0, 2.0, 0.0)),
+                rng.choice((3600, 7, 0)),
+            )
         if node["always"] and self.near and self.some(0.7):
             node["takes"]["s"] = "TASK_FINAL_STATUS"
             node["wires"]["s"] = status(rng.choice(self.near))
@@ -100,6 +108,15 @@ class _Dag:
         items = leaf(after=["first"], always=True, gives={"list": "LIST"})
         body = leaf(takes={"all": "LIST"}, wires={"all": out("items", "list")}, loop="all", gives={"Output": "STRING"})
         self.tasks |= {"first": leaf(gives={}), "items": items, "each": body}
+
+    def _add_stubborn_group(self) -> None:
+        """A pipeline that fails at once whenever its policy begins it again, and what is done in it in any case."""
+        fails = leaf(takes={"v": "STRING"}, wires={"v": const("x")}, condition="inputs.parameter_values['v'] > 3")
+        kept = leaf(after=["fails"], always=True, cache=True, gives={"Output": "STRING"})
+        then = leaf(after=["kept"], always=True, gives={})
+        tasks = {"fails": fails, "kept": kept} | ({"then": then} if self.some(0.6) else {})
+        self.tasks["before"] = leaf(gives={})
+        self.tasks["stubborn"] = group(tasks, retry=(2, 0), after=["before"], always=True)
 
     def _add_exit_handler(self) -> None:
         """As KFP compiles `with dsl.ExitHandler(...)`, with two exit tasks, and one of the whole inside another."""
@@ -165,6 +182,8 @@ class _Dag:
         sources += [const(None)] if self.bad(0.6) or not isinstance(definition, str) else []
         sources += [const("no number"), const(2.5)] if self.bad(0.3) else []
         sources += [param("item")] * 2 if self.parameters.get("item") == "NUMBER_INTEGER" or self.bad(1) else []
+        # An item whose type the compiler did not know: the text of a number, which is one again here.
+        sources += [param(name) for name in self.parameters if "loop-item" in name] * 3
         sources += [param("count")] * 2 if "count" in self.parameters else []
         sources += [out(task, "number") for task in self.near if "number" in self.gives[task]] * 3
         if isinstance(definition, str) or self.some(0.7):

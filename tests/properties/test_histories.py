@@ -43,7 +43,7 @@ def history(seed: int) -> World:
     rng = Random(seed)
     world = World(
         engine.plan(random_document(rng)), seed, Faults.drawn(rng), random_arguments(rng),
-        caching=rng.choice((None, None, None, True, False)),
+        caching=rng.choice((None, None, None, True, False)), stored=seed % 20 == 7,
     )  # fmt: skip
     try:
         world.run()
@@ -113,6 +113,7 @@ def test_a_history_is_the_same_whatever_the_hash_seed() -> None:
         return done.stdout
 
     expected = traces("0").splitlines()
-    assert len({line.split()[1] for line in expected}) == len(expected)
+    # A few end as soon as they begin, in the same way.
+    assert len({line.split()[1] for line in expected}) > 0.8 * len(expected)
     assert traces("1").splitlines() == expected
     assert traces("random").splitlines() == expected

@@ -32,61 +32,16 @@ from headrace.store.records import RunRecord
 from properties.faults import Faults
 from properties.fleet import Fleet, produced
 from properties.invariants import Watch
+from properties.record import Record, Refused, StoredRecord
 
 MAX_EVENTS = 20_000
 MAX_TROUBLES = 30
 LEASE_S = 15.0
 BEAT_S = 5.0
-_EXECUTIONS = msgspec.json.Decoder(list[Execution])
-
-
-class Refused(Exception):
-    """The record has another version or owner by now."""
 
 
 class Died(Exception):
     """The server that is at work has just died."""
-
-
-class Record:
-    """The database: one run's rows, changed in transactions that the owner of the lease may make."""
-
-    def __init__(self, first: RunState) -> None:
-        self.header = engine.encode_header(first)
-        self.state = first
-        self.rows: dict[str, Execution] = dict(first.executions)
-        self.version = 0
-        self.events: list[AnyEvent] = []
-        self.history: tuple[Any, ...] = ((first.created_at, State.PENDING, None),)
-        self.counts: dict[State, int] = {}
-        self.cache: dict[str, tuple[Bundle, str]] = {}
-        self.owner = ""
-        self.lease_until = 0.0
-        #: Requests that reached a server which does not drive the run, for the one that does.
-        self.requests: list[AnyEvent] = []
-
-    def commit(self, owner: str, folded: Fold) -> None:
-        change = folded.change
-        if self.owner != owner or self.version != change.base_version:
-            raise Refused
-        assert change.first_seq == len(self.events)
-        self.version += 1
-        self.state = change.state
-        self.header = engine.encode_header(change.state)
-        self.rows.update({execution.path: execution for _, execution in change.changed})
-        self.events += change.events
-        self.history = change.state_history
-        self.counts = change.task_counts
-        for entry in change.cache_entries:
-            self.cache[entry.key.fingerprint] = (entry.outputs, entry.execution_id)
-
-    def load(self, plan: Plan) -> RunState:
-        """The state, from what is stored of it."""
-        stored = msgspec.json.encode(list(self.rows.values()))
-        header = engine.decode_header(self.header)
-        started = next((event for event in self.events if isinstance(event, RunStarted)), None)
-        reuse = started.reuse if started is not None and header.origin is not None else None
-        return engine.restore(plan, header, _EXECUTIONS.decode(stored), reuse=reuse)
 
 
 class Server:
@@ -157,6 +112,10 @@ class Server:
         self.set_alarm()
         self.listen()
         if not state.executions[""].begun and not state.state.final:
+            # Somebody may be quicker than the run's start.
+            for chance, kind in ((world.faults.pause, PauseRequested), (world.faults.cancel, CancelRequested)):
+                if world.some(chance):
+                    self.receive(kind(at=self.clock()))
             self.receive(msgspec.structs.replace(world.start, at=self.clock()))
         self.perform(engine.outstanding(world.plan, state), state)
 
@@ -205,6 +164,7 @@ class Server:
             world.record.commit(self.name, folded)
         except Refused:
             world.refused += 1
+            assert len(world.servers) > 1, "a server that has no rival is refused"
             self.step_down()
             return
         world.recorded(run, batch, folded)
@@ -240,6 +200,7 @@ class Server:
                 case LookUpCache():
                     self.look_up(run, state, command.path)
                 case Launch() if still_wanted(run, command.attempt):
+                    self.world.watch.launching(run.state, command.attempt)
                     self.world.fleet.launch(self.world.order(state, command.attempt))
                 case Launch():
                     pass
@@ -294,6 +255,8 @@ class World:
     caching: bool | None = None
     #: What the run begins with: what an earlier run left to it.
     start: RunStarted = RunStarted(at=0.0)
+    #: Keep the run in SQLite, through the store's own functions, rather than in a dictionary.
+    stored: bool = False
 
     def __post_init__(self) -> None:
         if self.faults.limit_s is not None:
@@ -317,7 +280,7 @@ class World:
             run_id="r", display_name="a run", experiment_id="e", experiment_name="", pipeline_name="p",
             state=State.PENDING, created_at=0.0, scheduled_at=0.0,
         )  # fmt: skip
-        self.record = Record(first)
+        self.record = StoredRecord(first, self.row) if self.stored else Record(first)
         self.fleet = Fleet(self)
         self.watch = Watch(self, first)
         self.servers = [Server(self, f"server-{n}") for n in range(self.faults.servers)]
@@ -341,6 +304,12 @@ class World:
         """Live one history to its end, checking on the way; returns the last state."""
         for server in self.servers:
             self.at(0.0, server.beat)
+        try:
+            return self._live()
+        finally:
+            self.record.close()
+
+    def _live(self) -> RunState:
         for _ in range(MAX_EVENTS):
             if self.state.state.final and not self._somebody_retries() and not self._somebody_marks():
                 self.watch.end()
@@ -379,7 +348,7 @@ class World:
             self.ask(CancelRequested(at=self.now))
         if self.some(self.faults.pause):
             self.ask(PauseRequested(at=self.now))
-        if self.state.paused and not self.record.requests and (self.calm or self.rng.random() < 0.1):
+        if self.state.paused and not self.record.requests and (self.calm or self.rng.random() < 0.05):
             self.ask(ResumeRequested(at=self.now))
         if self.strikes(self.faults.mark):
             self.ask(self._mark())
@@ -406,6 +375,9 @@ class World:
         self.retried += 1
         if (server := self._driver()) is not None:
             server.receive(RetryRequested(at=server.clock()))
+            if self.rng.random() < 0.4:
+                # Tried again, but not just yet.
+                server.receive(PauseRequested(at=server.clock()))
         return True
 
     def _driver(self) -> Server | None:

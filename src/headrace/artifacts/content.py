@@ -197,6 +197,15 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_durably(directory: Path, mode: int = 0o777) -> None:
+    """Make a directory, and those above it, so that they are there after a power loss."""
+    if directory.is_dir():
+        return
+    make_durably(directory.parent)
+    directory.mkdir(mode=mode, exist_ok=True)
+    sync_directory(directory.parent)
+
+
 def shown(name: str) -> str:
     """A file name as UTF-8 can say it."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -20,6 +20,7 @@ from headrace.artifacts.content import (
     altered,
     examine,
     kind_name,
+    make_durably,
     read_manifest,
     shown,
     sync_directory,
@@ -49,7 +50,7 @@ class LocalStore:
         self.root = root.absolute()
         self._seal_directories = seal_directories
         self._incoming = self.root / ".incoming"
-        self._incoming.mkdir(parents=True, exist_ok=True)
+        make_durably(self._incoming)
         self._seen = Seen()
 
     # taking in --------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ class LocalStore:
                 _forbid_writing(Path(directory))
 
     def _publish(self, incoming: Path, target: Path, content: Content) -> None:
-        _make_durably(target.parent)
+        make_durably(target.parent)
         target.parent.chmod(0o755)
         try:
             if os.path.lexists(target):
@@ -305,7 +306,7 @@ def _manifest_of(path: Path) -> Path:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    _make_durably(path.parent)
+    make_durably(path.parent)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         file.write(content)
@@ -326,15 +327,6 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copytree(path, target, symlinks=True)
     else:
         shutil.copy2(path, target, follow_symlinks=False)
-
-
-def _make_durably(directory: Path) -> None:
-    """Make a directory so that it is there after a power loss."""
-    if directory.is_dir():
-        return
-    _make_durably(directory.parent)
-    directory.mkdir(exist_ok=True)
-    sync_directory(directory.parent)
 
 
 def _remove(path: Path) -> None:

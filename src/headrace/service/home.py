@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from headrace.artifacts.content import make_durably, sync_directory
 from headrace.service.errors import Unavailable
 
 
@@ -37,7 +38,7 @@ class Home:
         Raises Unavailable: HOME_IN_USE, HOME_READ_ONLY, HOME_FULL.
         """
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_durably(path, mode=0o700)
             lock = _take(path, shared)
         except OSError as error:
             raise unusable(path, error) from error
@@ -46,6 +47,7 @@ class Home:
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             _keep_private(path)
             home = cls(path, lock, _kept(path / "page.key", lambda: secrets.token_bytes(32)))
+            sync_directory(path)
         except OSError as error:
             os.close(lock)
             raise unusable(path, error) from error
