@@ -25,6 +25,7 @@ from headrace.executors.cgroups import Group
 from headrace.executors.codes import Code
 from headrace.executors.executor_input import OUTPUT_FILE, own_prefix
 from headrace.executors.inputs import hand_inputs
+from headrace.executors.janitor import Janitor
 from headrace.executors.limits import Allowance, Confinement, bounded
 from headrace.executors.machine import Machine
 from headrace.executors.outputs import Porter
@@ -116,6 +117,7 @@ class ProcessExecutor:
         self._confinement = Confinement.here(home.absolute(), machine.memory_bytes if machine else None)
         self._allowance = allowance
         self._looks = Patrol(home.absolute(), allowance, max_log_bytes)
+        self._janitor = Janitor()
         self._stop_grace_s = stop_grace_s
         self._max_parameter_bytes = max_parameter_bytes
         self._attempts: dict[AttemptId, _Attempt] = {}
@@ -162,8 +164,7 @@ class ProcessExecutor:
         group = _group(kept)
         if group is not None:
             group.remove()
-        if not place.free_at_once():
-            await asyncio.to_thread(place.free)
+        await self._janitor.free(place)
 
     async def _drop_artifacts(self, attempt: AttemptId, known: _Attempt | None) -> None:
         """Remove what an attempt that did not succeed has put into a store: nobody will ever be told of it.

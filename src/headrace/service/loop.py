@@ -117,8 +117,8 @@ class RunLoop:
         keep = {c.attempt for _, commands in wished for c in commands if isinstance(c, Launch | Stop)}
         await self._context.executor.keep_only(keep, within=None if alone else frozenset(self._runs))
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._drive())]
-        for run in found:
-            await self.resume(run)
+        # Not waited for: a server that has thousands of attempts to start answers meanwhile.
+        self._aside(self._resync([run.run_id for run in found]))
 
     async def close(self) -> None:
         """Stop driving; what is recorded is enough for the next start."""
@@ -307,6 +307,7 @@ class RunLoop:
         for run_id in run_ids:
             if (run := self._runs.get(run_id)) is not None:
                 await self.resume(run)
+                await asyncio.sleep(0)
 
     async def _handle(self, batch: list[_Posted]) -> None:
         folds, strays = self._fold(batch)
@@ -475,14 +476,17 @@ class RunLoop:
     # acting ----------------------------------------------------------------------------------
 
     async def _settle(self, attempts: Iterable[AttemptId]) -> None:
-        for attempt in attempts:
-            try:
-                failpoint("settle.before")
-                await self._context.executor.settle(attempt)
-                failpoint("settle.after")
-            except Exception:
-                log.exception("the executor could not settle %s", attempt)
-            await self._left(attempt)
+        # Together: what an executor has to wait for, it waits for once.
+        await asyncio.gather(*(self._settle_one(attempt) for attempt in attempts))
+
+    async def _settle_one(self, attempt: AttemptId) -> None:
+        try:
+            failpoint("settle.before")
+            await self._context.executor.settle(attempt)
+            failpoint("settle.after")
+        except Exception:
+            log.exception("the executor could not settle %s", attempt)
+        await self._left(attempt)
 
     async def _left(self, attempt: AttemptId) -> None:
         left = self._leaving.get(attempt.run_id)
