@@ -68,6 +68,8 @@ _IDLE_NEWS = (AttemptWaiting, AttemptStarted)
 _RETRY_FIRST_S = 0.05
 _RETRY_LONGEST_S = 2.0
 _LISTEN_AGAIN_S = 0.5
+#: Between two runs that are taken up again, in seconds.
+_BREATH_S = 0.01
 #: What may pass by itself: waiting and trying again is right.
 _PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken, store.Away, store.Unknown)
 
@@ -307,7 +309,8 @@ class RunLoop:
         for run_id in run_ids:
             if (run := self._runs.get(run_id)) is not None:
                 await self.resume(run)
-                await asyncio.sleep(0)
+                # Each may have thousands of attempts to launch: requests are answered in between.
+                await asyncio.sleep(_BREATH_S)
 
     async def _handle(self, batch: list[_Posted]) -> None:
         folds, strays = self._fold(batch)
