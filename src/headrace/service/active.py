@@ -17,12 +17,15 @@ from headrace.engine.model import (
     AttemptLost,
     AttemptStopped,
     AttemptSucceeded,
+    Bundle,
+    CacheHit,
     Command,
     Execution,
     Kind,
     Reason,
     RunState,
     State,
+    Tick,
     execution_id,
 )
 from headrace.service import outcomes
@@ -45,6 +48,8 @@ class Happening:
     directories: frozenset[str] = frozenset()
     #: The letter it came in, from another server; dropped with the commit.
     letter: str = ""
+    #: For an answer of the cache: the inputs that the execution had when it asked.
+    asked_for: Bundle | None = None
 
 
 @dataclass(kw_only=True)
@@ -94,6 +99,8 @@ def _fold(run: ActiveRun, happenings: Sequence[Happening]) -> Fold:
     touched: dict[str, None] = {}
     commands: list[tuple[RunState, Command]] = []
     for happening in happenings:
+        if answers_another_question(state, happening):
+            happening.event = Tick(at=happening.event.at)
         step = advance(run.plan, state, happening.event)
         state = step.state
         touched.update(dict.fromkeys(step.changed))
@@ -103,6 +110,15 @@ def _fold(run: ActiveRun, happenings: Sequence[Happening]) -> Fold:
     change = _change(run, state, list(touched), happenings, directories)
     ended = [attempt for happening in happenings if (attempt := ended_by(happening.event))]
     return Fold(run=run, change=change, commands=commands, ended=ended)
+
+
+def answers_another_question(state: RunState, happening: Happening) -> bool:
+    """Whether the cache has found outputs for inputs that the execution had before it was begun again."""
+    event = happening.event
+    if not isinstance(event, CacheHit) or happening.asked_for is None:
+        return False
+    execution = state.executions.get(event.path)
+    return execution is None or execution.inputs != happening.asked_for
 
 
 def ended_by(event: AnyEvent) -> AttemptId | None:

@@ -22,6 +22,7 @@ from headrace.engine.model import (
     AttemptStarted,
     AttemptStopped,
     AttemptWaiting,
+    CacheHit,
     Command,
     Kind,
     Launch,
@@ -555,7 +556,11 @@ class RunLoop:
         task.add_done_callback(self._side.discard)
 
     async def _look_up(self, wanted: list[tuple[ActiveRun, RunState, str]]) -> None:
-        self._put_all(await self._cache.look_up(wanted))
+        asked_for = {(run.run_id, path): state.executions[path].inputs for run, state, path in wanted}
+        for run_id, event in await self._cache.look_up(wanted):
+            # A hit is for one that asked just now; by the time it is folded in, that may have other inputs.
+            inputs = asked_for.get((run_id, event.path)) if isinstance(event, CacheHit) else None
+            self._put(_Posted(run_id=run_id, event=event, asked_for=inputs))
 
     async def _import(self, order: LaunchOrder, pipeline_name: str) -> None:
         attempt = order.attempt
