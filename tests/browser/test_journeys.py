@@ -81,8 +81,10 @@ def test_a_run_is_watched_without_reloading(page: Page, site: Site, tmp_path: Pa
     page.evaluate("window.sameDocument = true")
     header = page.get_by_role("region", name="Run", exact=True)
     expect(header).to_contain_text("Running")
+    page.wait_for_url(f"**/runs/{run_id}")
     # 2. The log of what runs comes line by line.
     page.get_by_role("tab", name="Tasks").click()
+    expect(page.get_by_role("tab", name="Tasks")).to_have_attribute("aria-selected", "true")
     page.get_by_role("button", name=re.compile("^watch")).click()
     page.get_by_role("tab", name="Logs").click()
     log = page.get_by_role("log")

@@ -65,7 +65,6 @@ export function useLiveRuns(): StreamState {
       clearTimeout(stale);
       stale = setTimeout(() => void client.invalidateQueries({ queryKey: keys.lists }), 300);
     };
-    let listened = false;
     const close = openStream(() => "/api/events", {
       on: {
         runs: (data) => {
@@ -73,9 +72,8 @@ export function useLiveRuns(): StreamState {
         },
       },
       onState: (next) => {
-        // What happened while nobody listened is asked for once.
-        if (next === "live" && listened) refetchSoon();
-        listened ||= next === "live";
+        // What happened while nobody listened, also between the first answer and this, is asked for once.
+        if (next === "live") refetchSoon();
         setState(next);
       },
     });
@@ -96,7 +94,11 @@ export function useLiveRuns(): StreamState {
 function patchLists(client: QueryClient, changed: readonly RunSummary[]): boolean {
   let moved = false;
   for (const [key, data] of client.getQueriesData<InfiniteData<RunList>>({ queryKey: keys.lists })) {
-    if (data === undefined) continue;
+    if (data === undefined) {
+      // Its answer is on the way, and may be from before the change.
+      moved = true;
+      continue;
+    }
     const patched = patchPages(data.pages, changed);
     moved ||= patched.moved;
     client.setQueryData(key, { ...data, pages: patched.pages });
