@@ -168,10 +168,11 @@ class Watch:
         if old is None:
             assert new.created_at == event.at
         elif old.state.final:
-            again = isinstance(event, RetryRequested | ExecutionMarked) or self._ancestor_began_again(
-                new, before, after
-            )
-            assert old.state is not State.SUCCEEDED or not isinstance(event, ExecutionMarked), "a mark undid a success"
+            # A group that a mark has let go on may fail again, and be begun again by its own policy.
+            above = self._ancestor_began_again(new, before, after)
+            again = above or isinstance(event, RetryRequested | ExecutionMarked)
+            undone = isinstance(event, ExecutionMarked) and old.state is State.SUCCEEDED and not above
+            assert not undone, "a mark undid a success"
             assert again, f"{new.path} left its final state {old.state}, or its outputs changed"
         if new.state.final and not (old is not None and old.state.final):
             assert new.ended_at == event.at, f"{new.path} does not say when it ended"

@@ -28,7 +28,7 @@ MANY = HISTORIES >= 1000
 GROUPS = min(HISTORIES, 20)
 #: Seeds that once showed a fault, though not the same one ever since: a seed means another history whenever the
 #: generator changes. What each showed has its own test in tests/unit/engine.
-REGRESSIONS = (391, 527, 1227, 1709, 2131, 3424)
+REGRESSIONS = (391, 527, 1227, 1709, 2131, 3424, 8097, 14994)
 
 #: What the histories are meant to reach, of the engine's own reason codes. Those that are left out are LOOP_TOO_LONG
 #: and RUN_TOO_LARGE, whose limits are 100,000 (tests/unit/engine has them).

@@ -463,7 +463,8 @@ class Turn:
             self._end(execution, State.CANCELED, self._why)
         elif execution.kind is Kind.DAG:
             self._begin_dag_again(execution)
-        else:
+        elif not (execution.attempts and not execution.attempts[-1].state.final):
+            # Several things at once may ask for it: a resume, and a deadline that passed during the pause.
             number = execution.attempts[-1].number + 1 if execution.attempts else 1
             record = AttemptRecord(number=number, state=State.PENDING)
             self.set(execution, attempts=(*execution.attempts, record), retry_at=None)
