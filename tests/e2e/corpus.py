@@ -78,7 +78,7 @@ EXPECTED: dict[str, Expected] = {
     "critical/container_component_with_no_inputs": succeeded("hello-world-container", container=True),
     "critical/missing_kubernetes_optional_inputs": succeeded("log-message"),
     "critical/mixed_parameters": succeeded("crust-comp mantle/core/core-comp"),
-    "critical/modelcar": failed("build-model-car importer get-model-files-list!", "ARTIFACT_ELSEWHERE", needs="a registry and Kubernetes, to show an image's files in a task"),
+    "critical/modelcar": failed("build-model-car importer get-model-files-list!", "USER_EXCEPTION", needs="a registry and Kubernetes, to show an image's files in a task"),
     "critical/multiple_parameters_namedtuple": succeeded("crust-comp mantle/core/core-comp"),
     "critical/notebook_component_simple": succeeded("run-train-notebook"),
     "critical/parameter_oneof": succeeded("crust-comp mantle/core/flip-coin mantle/core/condition-branches-1/**?"),

@@ -45,6 +45,16 @@ def test_a_pause_does_not_stop_the_clock():
     assert run.is_woken(61) == ["stop a#1"]
 
 
+def test_a_resume_after_the_limit_launches_an_exit_task_once():
+    run = Story(with_config(pipeline({"exit": leaf(always=True), "b": leaf()}), activeDeadlineSeconds=60))
+    run.starts()
+    run.is_paused()
+    run.is_lost("exit")
+    run.now = 61.0
+    assert sorted(run.is_resumed()) == ["launch exit#2", "stop b#1"]
+    assert len(run["exit"].attempts) == 2
+
+
 def test_a_limit_that_passes_while_a_retry_waits():
     run = limited()
     run.fails("a")
