@@ -142,6 +142,13 @@ class ContainerMaker:
             return Reason(
                 code=Code.CONTAINER_FAILED, message=f"The container could not be run:\n{told}", details=details
             )
+        if status in (126, 127) and "rlimit" in told:
+            # Not the command's fault: podman's defaults ask for more than root may have, say, in a container.
+            message = (
+                f"The engine may not give a container the limits that it gives by default:\n{told}\nLet it give less: "
+                'in containers.conf, below [containers], default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"].'
+            )
+            return Reason(code=Code.CONTAINER_FAILED, message=message, details=details)
         if status in (126, 127):
             message = f"The command cannot be run in this image (exit status {status}):\n{told}"
             return Reason(code=Code.COMMAND_NOT_FOUND, message=message, details=details)

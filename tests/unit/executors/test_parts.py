@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from headrace.engine.model import AttemptId
+from headrace.executors.code import CodeFolders
 from headrace.executors.codes import Code
+from headrace.executors.container import ContainerMaker
 from headrace.executors.environments import Environments, Packages, failure, hide_credentials
+from headrace.executors.limits import Allowance
 from headrace.executors.outputs import check_type, parse_parameter
 from headrace.executors.places import Places
 from headrace.executors.refusal import Refusal
 from headrace.executors.resources import quantity, resources_of, size
 from headrace.executors.supervisor import signal_name
+from headrace.executors.work import Kept
 
 pytestmark = pytest.mark.anyio
 
@@ -154,3 +158,20 @@ def test_a_run_id_leads_nowhere_else(run_id, tmp_path):
 
 def test_every_code_says_what_it_means():
     assert all(code.meaning.endswith(".") and code.value == code.name for code in Code)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "code"),
+    [
+        (125, "Error: the memory limit is not supported", Code.CONTAINER_FAILED),
+        (126, "Error: runc: error setting rlimit type 7: operation not permitted", Code.CONTAINER_FAILED),
+        (126, "Error: permission denied", Code.COMMAND_NOT_FOUND),
+        (127, 'exec: "prog": executable file not found', Code.COMMAND_NOT_FOUND),
+        (1, "Traceback", None),
+    ],
+)
+def test_what_an_engines_exit_status_says(tmp_path, status, told, code):
+    maker = ContainerMaker("", CodeFolders(tmp_path), Allowance())
+    reason = maker.explain(Kept(maker="container", seen_as="/", must_answer=False), status, told)
+    assert (reason and reason.code) == code
+    assert reason is None or told in reason.message
