@@ -36,7 +36,7 @@ check: .make/dev.stamp ## format, types, import contracts, fast tests: under a m
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not browser and not container" tests/unit tests/properties tests/conformance tests/differential tests/golden
+	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-100}" $(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not browser and not container" tests/unit tests/properties tests/conformance tests/differential tests/golden
 
 test: setup-dev ## everything that `check` does, the UI's own tests, and all of tests/
 	$(BIN)/ruff format --check -q .

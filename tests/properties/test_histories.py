@@ -65,6 +65,7 @@ def test_a_history_that_once_failed(seed: int) -> None:
     history(seed)
 
 
+@pytest.mark.slow
 def test_histories_reach_what_they_are_meant_to_reach() -> None:
     reached: Counter[str] = Counter()
     codes: set[str] = set()
@@ -102,6 +103,7 @@ for seed in range(int(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_a_history_is_the_same_whatever_the_hash_seed() -> None:
     root = Path(__file__).parents[2]
 

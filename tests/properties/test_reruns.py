@@ -81,6 +81,7 @@ def test_a_run_made_from_another_takes_over_what_has_not_changed(group: int) -> 
             check(*made)
 
 
+@pytest.mark.slow
 def test_reruns_reach_what_they_are_meant_to_reach() -> None:
     made = [pair for seed in range(120) if (pair := runs(seed)) is not None]
     reused = [e for _, second in made for e in second.state.executions.values() if e.reused_from]

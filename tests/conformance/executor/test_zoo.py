@@ -14,7 +14,7 @@ from headrace.executors.limits import Allowance, Confinement
 from headrace.executors.port import Failed, Lost, Succeeded
 from headrace.executors.processes import stat_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GRACE_S = 0.5
 

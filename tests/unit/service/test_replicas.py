@@ -22,7 +22,7 @@ from headrace.store.records import ListQuery
 from headrace.store.urls import DatabaseUrl
 from postgres import Postgres
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LEASE_S = 2.0
 

@@ -18,7 +18,7 @@ from headrace.store.urls import DatabaseUrl
 from postgres import PASSWORD, Postgres, binaries
 from proxy import Fate, Proxy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture
