@@ -463,7 +463,7 @@ class Turn:
             self._end(execution, State.CANCELED, self._why)
         elif execution.kind is Kind.DAG:
             self._begin_dag_again(execution)
-        elif not (execution.attempts and not execution.attempts[-1].state.final):
+        elif not execution.is_attempted:
             # Several things at once may ask for it: a resume, and a deadline that passed during the pause.
             number = execution.attempts[-1].number + 1 if execution.attempts else 1
             record = AttemptRecord(number=number, state=State.PENDING)
@@ -480,7 +480,7 @@ class Turn:
         if execution.state.final:
             self.put(_replace(execution, **_marking(mark, self.at)))
             self._reopen_above(self.executions[event.path])
-        elif execution.attempts and not execution.attempts[-1].state.final:
+        elif execution.is_attempted:
             self.set(execution, state=State.CANCELING, marked=mark)
         else:
             self.set(execution, **_marking(mark, self.at))
@@ -718,8 +718,7 @@ class Turn:
     def _cancel_one(self, execution: Execution) -> None:
         if execution.state.final:
             return  # It ended with the DAG it is in.
-        live = bool(execution.attempts) and not execution.attempts[-1].state.final
-        if live or (execution.path in self.families and execution.state is not State.PENDING):
+        if execution.is_attempted or (execution.path in self.families and execution.state is not State.PENDING):
             self.set(execution, state=State.CANCELING)
         else:
             self._end(execution, State.CANCELED, self._why)
@@ -750,7 +749,7 @@ class Turn:
     def _go_on_with(self, execution: Execution) -> None:
         if execution.begun:
             waits = execution.retry_at is not None or execution.looking_up
-            if not waits and not (execution.attempts and not execution.attempts[-1].state.final):
+            if not waits and not execution.is_attempted:
                 self.queue.append((self.launch, execution.path))
         elif execution.iteration is None and execution.path and execution.path not in self.unmet:
             self.queue.append((self.consider, execution.path))

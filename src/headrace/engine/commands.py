@@ -12,7 +12,7 @@ def wish(run_id: str, execution: Execution | None) -> Command | None:
         return None
     if execution.looking_up:
         return LookUpCache(path=execution.path)
-    if not execution.attempts or execution.attempts[-1].state.final:
+    if not execution.is_attempted:
         return None
     attempt = AttemptId(run_id=run_id, path=execution.path, number=execution.attempts[-1].number)
     return Stop(attempt=attempt) if execution.state is State.CANCELING else Launch(attempt=attempt)

@@ -217,6 +217,11 @@ class Execution(Value, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
 
+    @property
+    def is_attempted(self) -> bool:
+        """True while its latest attempt is not over: one waits to start, runs, or is being stopped."""
+        return bool(self.attempts) and not self.attempts[-1].state.final
+
 
 class Family(Value, frozen=True, kw_only=True):
     """Counts about the children of a DAG or loop that is under way."""

@@ -276,7 +276,7 @@ def live_attempts(run: ActiveRun) -> list[AttemptId]:
     return [
         AttemptId(run_id=run.run_id, path=path, number=execution.attempts[-1].number)
         for path, execution in run.state.executions.items()
-        if not execution.state.final and execution.attempts and not execution.attempts[-1].state.final
+        if not execution.state.final and execution.is_attempted
     ]
 
 

@@ -311,7 +311,7 @@ class Cache:
         execution = run.state.executions.get(member[1]) if run else None
         if run is None or execution is None or not run.state.paused:
             return False
-        return not execution.attempts or execution.attempts[-1].state.final
+        return not execution.is_attempted
 
     def _wanted(self, members: Iterable[Member]) -> Iterator[Wanted]:
         for run_id, path in members:
