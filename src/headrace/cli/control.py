@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from headrace.cli.errors import OK
 from headrace.cli.options import home_option
 
 if TYPE_CHECKING:
+    from headrace.client.headrace import Headrace
     from headrace.wire.api import RerunRun
 
 _run_argument = click.argument("run", metavar="RUN")
@@ -37,6 +39,13 @@ def pause(run: str, home: Path | None) -> int:
 @home_option
 def resume(run: str, no_wait: bool, home: Path | None) -> int:
     """Go on with a paused run, and watch it to its end."""
+    from headrace.client.headrace import Headrace
+
+    return go_on(run, Headrace.resume_run, home, no_wait=no_wait)
+
+
+def go_on(run: str, ask: Callable[[Headrace, str], None], home: Path | None, *, no_wait: bool) -> int:
+    """Ask that a run that stands still goes on, and watch it to its end, or leave it to a server that stays for it."""
     from headrace.cli.connection import connected, settings_for, start_in_background
     from headrace.cli.lists import resolve
     from headrace.cli.running import watch
@@ -45,7 +54,7 @@ def resume(run: str, no_wait: bool, home: Path | None) -> int:
         start_in_background(settings_for(home))
     with connected(settings_for(home)) as connection:
         run_id = resolve(connection.client, run)
-        connection.client.resume_run(run_id)
+        ask(connection.client, run_id)
         if no_wait:
             click.echo(f"Run {run_id} goes on.")
             return OK

@@ -121,22 +121,10 @@ def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
 @home_option
 def retry_command(run: str, no_wait: bool, home: Path | None) -> int:
     """Try the failed parts of a run again; what succeeded stays."""
-    from headrace.cli.connection import settings_for, start_in_background
-    from headrace.cli.lists import resolve
-    from headrace.cli.running import watch
+    from headrace.cli.control import go_on
+    from headrace.client.headrace import Headrace
 
-    if no_wait:
-        start_in_background(settings_for(home))
-
-    def act(connection: Connection) -> int:
-        run_id = resolve(connection.client, run)
-        connection.client.retry_run(run_id)
-        if no_wait:
-            click.echo(f"Run {run_id} goes on.")
-            return OK
-        return watch(connection, run_id)
-
-    return _with_connection(home, act)
+    return go_on(run, Headrace.retry_run, home, no_wait=no_wait)
 
 
 @command.command("delete")
