@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine_story import Story
 from headrace.cli.terminal import Paint
 from headrace.cli.why import Names, code_text, run_text, task_text
 from headrace.engine.model import AttemptFailed, AttemptWaiting, Bundle, CacheHit, CacheMissed, Reason
@@ -19,6 +18,7 @@ from headrace.engine.model import execution_id as id_of
 from headrace.service.explaining import Subject, explain, explain_run
 from headrace.wire import api, codes
 from properties.documents import const, group, leaf, out, param, pipeline
+from scenario import Scenario
 
 EXPECTED = Path(__file__).parent / "explanations.txt"
 PLAIN = Paint(False)
@@ -39,11 +39,11 @@ RAISED = Reason(
 LOG = "epoch 1\nTraceback (most recent call last):\n" + TRACE + "ValueError: could not convert string to float: 'n/a'"
 
 
-def story() -> Story:
+def scenario() -> Scenario:
     """A demo that has something of everything: see the transcripts."""
     score = leaf(takes={"item": "NUMBER_INTEGER"}, wires={"item": param("item")})
     low = "inputs.parameter_values['rows'] == 'many'"
-    return Story(
+    return Scenario(
         pipeline({
             "load": leaf(cache=True, gives={"Output": "STRING"}),
             "train": leaf(cache=True, takes={"data": "STRING"}, wires={"data": out("load")}, retry=(2, 30)),
@@ -56,12 +56,12 @@ def story() -> Story:
     )  # fmt: skip
 
 
-def fails(run: Story, path: str, reason: Reason) -> None:
+def fails(run: Scenario, path: str, reason: Reason) -> None:
     run.happens(AttemptFailed(at=run.now, attempt=run.attempt(path), error=reason))
 
 
-def begun() -> Story:
-    run = story()
+def begun() -> Scenario:
+    run = scenario()
     run.starts()
     source = {"run_id": "0b9d2f60-1111", "execution_id": "e", "created_at": 0.0}
     miss = Reason(
@@ -76,7 +76,7 @@ def begun() -> Story:
     return run
 
 
-def waiting() -> Story:
+def waiting() -> Scenario:
     run = begun()
     run.runs("scores[0]/score")
     slot = Reason(code="WAITING_FOR_SLOT", message="1 attempts are running, as many as may (setting max_parallel).")
@@ -84,7 +84,7 @@ def waiting() -> Story:
     return run
 
 
-def retrying() -> Story:
+def retrying() -> Scenario:
     run = begun()
     run.runs("train")
     fails(run, "train", RAISED)
@@ -92,7 +92,7 @@ def retrying() -> Story:
     return run
 
 
-def failed() -> Story:
+def failed() -> Scenario:
     run = retrying()
     for due in (30.0, 100.0):
         run.is_woken(due)
@@ -104,7 +104,7 @@ def failed() -> Story:
     return run
 
 
-def out_of_memory() -> Story:
+def out_of_memory() -> Scenario:
     run = begun()
     run.runs("train")
     run.succeeds("train")
@@ -121,8 +121,8 @@ def out_of_memory() -> Story:
     return run
 
 
-def packages() -> Story:
-    run = Story(pipeline({"a": leaf()}))
+def packages() -> Scenario:
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     told = (
         "error: No solution found\n  ╰─▶ Because sklern was not found in the package registry, it cannot be installed."
@@ -133,7 +133,7 @@ def packages() -> Story:
     return run
 
 
-def cancelled() -> Story:
+def cancelled() -> Scenario:
     run = waiting()
     run.is_cancelled()
     run.is_stopped("scores[0]/score")
@@ -141,7 +141,7 @@ def cancelled() -> Story:
     return run
 
 
-def subject(run: Story, **known: Any) -> Subject:
+def subject(run: Scenario, **known: Any) -> Subject:
     return Subject(plan=run.plan, state=run.state, now=run.now, **known)
 
 
@@ -156,10 +156,10 @@ def with_parts(found: api.Explanation) -> api.Explanation:
 def transcripts() -> Iterator[tuple[str, str]]:
     names = Names()
 
-    def run(made: Story, tail: str = "", **known: Any) -> str:
+    def run(made: Scenario, tail: str = "", **known: Any) -> str:
         return run_text(explain_run(subject(made, **known), limit=50), names, tail, PLAIN)
 
-    def task(made: Story, path: str, tail: str = "", **known: Any) -> str:
+    def task(made: Scenario, path: str, tail: str = "", **known: Any) -> str:
         return task_text(explain(subject(made, **known), path), names, tail, PLAIN)
 
     yield "a run that waits", run(waiting())
@@ -196,7 +196,7 @@ def test_no_line_is_wider_than_a_terminal() -> None:
 
 
 def test_nothing_of_a_users_text_steers_the_terminal() -> None:
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     run.runs("a")
     fails(run, "a", Reason(code="USER_EXCEPTION", message="ValueError: \x1b[2J\x1b]0;title\x07gone", details={}))

@@ -15,8 +15,8 @@ from headrace import engine
 from headrace.engine.index import rebuild
 from headrace.engine.model import *
 from headrace.service.active import ActiveRun, Fold
-from properties import obvious
-from properties.oracle import LIVE, Oracle, seen, seen_run
+from properties import reference_rules
+from properties.reference_engine import LIVE, ReferenceEngine, seen, seen_run
 
 if TYPE_CHECKING:
     from properties.world import World
@@ -35,7 +35,7 @@ class Watch:
     def __init__(self, world: World, first: RunState) -> None:
         self.world, self.plan = world, world.plan
         self.first = first
-        self.oracle = Oracle(world.plan.document, first)
+        self.reference = ReferenceEngine(world.plan.document, first)
         self.compared: dict[str, tuple[Any, Any]] = {}
         self.log: list[AnyEvent] = []
         self.last_commit = 0.0
@@ -46,7 +46,7 @@ class Watch:
         self.upstream_names: dict[str, tuple[str, ...]] = {}
         for name, value in world.arguments.items():
             kind = world.plan.document.root.inputs.parameters[name].type
-            fitted = None if value is None else obvious.typed(value, kind)
+            fitted = None if value is None else reference_rules.typed(value, kind)
             assert first.inputs.parameters[name] == fitted, f"argument {name} is not what was given"
 
     # --- a commit ------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class Watch:
         assert len(change.changed) == len(differ)
         places = [place for place, execution in change.changed if execution.path not in old]
         assert places == list(range(len(old), len(new))), "new rows are not in the order they were made"
-        tasks = [execution.state for execution in new.values() if obvious.is_task(execution)]
+        tasks = [execution.state for execution in new.values() if reference_rules.is_task(execution)]
         assert change.task_counts == dict(Counter(tasks)), "states are counted wrong"
         assert change.state_history[-1][1] is after.state
         settled = [
@@ -84,14 +84,14 @@ class Watch:
             if p in differ and new[p].state.final
             and not (p in old and old[p].state.final and old[p].outputs == new[p].outputs)
         ]  # fmt: skip
-        settled = [execution for execution in settled if obvious.is_task(execution)]
+        settled = [execution for execution in settled if reference_rules.is_task(execution)]
         made = [a.artifact_id for e in settled for many in e.outputs.artifacts.values() for a in many]
         assert sorted(a.artifact.artifact_id for a in change.artifacts) == sorted(made), "artifacts do not come along"
         edges = [a for e in settled for b in (e.inputs, e.outputs) for many in b.artifacts.values() for a in many]
         assert len(change.edges) == len(edges), "lineage does not come along"
         kept = {}
         for e in settled:
-            task = self.oracle.task(e)
+            task = self.reference.task(e)
             plain = e.kind is Kind.TASK and e.state is State.SUCCEEDED and not e.cached_from
             plain = plain and e.reused_from is None and e.marked is None
             if plain and task.cache and after.caching is not False:
@@ -116,7 +116,7 @@ class Watch:
             due.append(after.deadline_at)
         wake = None if after.state.final else min(due, default=None)
         assert engine.wake_at(after) == wake, "the clock is set wrong"
-        self.oracle.advance(event)
+        self.reference.advance(event)
         self._compare(after, event)
         for path in differ:
             self._check_execution(old.get(path), new[path], event, before, after)
@@ -137,7 +137,7 @@ class Watch:
         index = rebuild(self.plan, after.executions)
         if after.index == index:
             return
-        for name in ("families", "unmet", "due"):
+        for name in ("child_counts", "unmet", "due"):
             kept, made = getattr(after.index, name), getattr(index, name)
             wrong = {p: (kept.get(p), made.get(p)) for p in {*kept, *made} if kept.get(p) != made.get(p)}
             assert not wrong, (
@@ -145,7 +145,7 @@ class Watch:
             )
 
     def _compare(self, after: RunState, event: AnyEvent) -> None:
-        mine, other = after.executions, self.oracle.all
+        mine, other = after.executions, self.reference.all
         different: dict[str, Any] = {}
         for path in mine.keys() | other.keys():
             pair = (mine.get(path), other.get(path))
@@ -155,9 +155,9 @@ class Watch:
             self.compared[path] = pair
             if pair[0] is None or pair[1] is None or seen(pair[0]) != seen(pair[1]):
                 different[path] = tuple(e and seen(e) for e in pair)
-        if seen_run(after) != seen_run(self.oracle.state):
-            different["run"] = (seen_run(after), seen_run(self.oracle.state))
-        assert not different, f"the oracle differs (engine, oracle) after {event}: {different}"
+        if seen_run(after) != seen_run(self.reference.state):
+            different["run"] = (seen_run(after), seen_run(self.reference.state))
+        assert not different, f"the reference engine differs (engine, reference engine) after {event}: {different}"
 
     def _check_execution(
         self, old: Execution | None, new: Execution, event: Any, before: RunState, after: RunState
@@ -195,7 +195,7 @@ class Watch:
         life = new.attempts[new.earlier_attempts :]
         assert all(a.state is State.FAILED for a in life[:-1]), f"{new.path} has another attempt without need"
         lost = sum(a.error is not None and a.error.code in _LOST for a in life)
-        policy = self.oracle.task(new).retry
+        policy = self.reference.task(new).retry
         most = 1 + (policy.max_count if policy else 0) + lost
         assert len(life) <= most, f"{new.path} has {len(life)} attempts, at most {most} are allowed"
         assert new.lost_count == lost, f"{lost} attempts of {new.path} were lost, counted {new.lost_count}"
@@ -229,7 +229,7 @@ class Watch:
     def _upstream(self, state: RunState, e: Execution) -> list[Execution]:
         node = engine.node_path(e.path)
         if node not in self.upstream_names:
-            task = self.oracle.task(e)
+            task = self.reference.task(e)
             names = {*task.after, *(s.task_output.task for s in task.inputs.parameters.values() if s.task_output)}
             names |= {s.task_output.task for s in task.inputs.artifacts.values() if s.task_output}
             names |= {s.final_status_of for s in task.inputs.parameters.values() if s.final_status_of}
@@ -241,7 +241,7 @@ class Watch:
         if e.kind is Kind.LOOP:
             return [state.executions[f"{e.path}[{i}]"] for i in range(e.iteration_count or 0)]
         prefix = f"{e.path}/" if e.path else ""
-        return [state.executions[prefix + name] for name in self.oracle.tasks_below(e.path)]
+        return [state.executions[prefix + name] for name in self.reference.tasks_below(e.path)]
 
     def _check_place(self, state: RunState, e: Execution) -> None:
         """Nothing goes on where it must not, and nothing that could go on waits."""
@@ -251,7 +251,7 @@ class Watch:
         if e.begun and parent is not None:
             assert not parent.state.final, f"{e.path} goes on in a final parent"
             if e.iteration is None:
-                exempt = self.oracle.task(e).strategy == "ALL_UPSTREAM_TASKS_COMPLETED"
+                exempt = self.reference.task(e).strategy == "ALL_UPSTREAM_TASKS_COMPLETED"
                 for upstream in self._upstream(state, e):
                     # A mark lets upstream go on again while an exit task that has seen its end is under way.
                     ended = upstream.state.final or (exempt and self.world.marks > 0)
@@ -272,7 +272,7 @@ class Watch:
 
     def _check_loop(self, state: RunState, e: Execution, iterations: list[Execution]) -> None:
         """Iterations begin in order, as many as allowed and no more."""
-        limit = self.oracle.task(e).iterator.parallelism or len(iterations)
+        limit = self.reference.task(e).iterator.parallelism or len(iterations)
         active = sum(i.begun and not i.state.final for i in iterations)
         assert active <= limit, f"{e.path} has {active} iterations under way, limit {limit}"
         waiting = [i.iteration for i in iterations if i.state is State.PENDING and not i.begun]
@@ -289,7 +289,7 @@ class Watch:
 
     def ordered(self, state: RunState, order: LaunchOrder) -> None:
         e = state.executions[order.attempt.path]
-        task, component = self.oracle.task(e), self.oracle.component(e)
+        task, component = self.reference.task(e), self.reference.component(e)
         assert order.inputs == e.inputs and order.task == task.name and order.component == component.name
         assert order.outputs.parameters == {n: d.type for n, d in component.outputs.parameters.items()}
         assert set(order.outputs.artifacts) == set(component.outputs.artifacts)
@@ -302,7 +302,7 @@ class Watch:
         importer, v = executor.importer, e.inputs.parameters.get("v")
         assert order.importer is not None
         uri = e.inputs.parameters["uri"] if importer.uri_input else importer.uri
-        assert order.importer.uri == obvious.text_of(uri)
+        assert order.importer.uri == reference_rules.text_of(uri)
         assert order.importer.reimport == importer.reimport
         if importer.metadata and "v" in e.inputs.parameters:
             assert order.importer.metadata == {f"k {'' if v is None else v}": v, "n": 1}
@@ -310,7 +310,7 @@ class Watch:
     def fingerprint(self, state: RunState, path: str, key: str) -> None:
         """The same work has the same fingerprint, other work another."""
         e = state.executions[path]
-        same = obvious.sameness(self.plan.document, self.oracle.task(e), e)
+        same = reference_rules.sameness(self.plan.document, self.reference.task(e), e)
         assert self.by_fingerprint.setdefault(key, same) == same, f"{path} has the fingerprint of other work"
         assert self.by_sameness.setdefault(same, key) == key, f"{path} has another fingerprint than the same work"
 
@@ -364,12 +364,12 @@ class Watch:
     def _check_exit_task(self, executions: Any, e: Execution) -> None:
         """An exit task happens, once, whatever became of the others."""
         parent = executions[e.parent]
-        if self.oracle.task(e).strategy != "ALL_UPSTREAM_TASKS_COMPLETED" or not parent.begun:
+        if self.reference.task(e).strategy != "ALL_UPSTREAM_TASKS_COMPLETED" or not parent.begun:
             return
         if e.marked is not None:
             return
         word = e.reason.code if e.reason else ""
-        assert e.state is not State.CANCELED or not self.oracle.cancels(e), f"exit task {e.path} was cancelled"
+        assert e.state is not State.CANCELED or not self.reference.cancels(e), f"exit task {e.path} was cancelled"
         assert e.state is not State.SKIPPED or word == "CONDITION_FALSE", f"exit task {e.path} was skipped: {word}"
         if e.kind is Kind.TASK and e.state is State.SUCCEEDED:
             done = [a for a in e.attempts[e.earlier_attempts :] if a.state is State.SUCCEEDED]

@@ -8,7 +8,7 @@ from typing import Any
 
 from headrace.spec.document import Document
 from properties.documents import const, given, group, leaf, made, out, param, pipeline, status
-from properties.obvious import CONDITIONS, PLAIN_CONDITIONS, SELECTORS
+from properties.reference_rules import CONDITIONS, PLAIN_CONDITIONS, SELECTORS
 
 Json = Any
 

@@ -82,7 +82,7 @@ def test_histories_reach_what_they_are_meant_to_reach() -> None:
         reached["found its own entry"] += sum(e.cached_from not in (None, "other") for e in executions)
         reached["lost"] += sum(e.lost_count for e in executions)
         reached["artifacts looped over"] += sum(
-            e.kind is Kind.LOOP and world.watch.oracle.task(e).iterator.over == "artifact" for e in executions
+            e.kind is Kind.LOOP and world.watch.reference.task(e).iterator.over == "artifact" for e in executions
         )
         reached["no items"] += sum(e.kind is Kind.LOOP and e.iteration_count == 0 for e in executions)
     events = {kind.__name__ for kind in engine.model.AnyEvent.__args__}

@@ -31,12 +31,12 @@ def runs(seed: int) -> tuple[World, World] | None:
     paths = sorted(path for path in first.state.executions if path)
     chosen = [rng.choice(paths)] if paths and rng.random() < 0.8 else []
     try:
-        loan = engine.lend(plan, plan, first.state, chosen)
+        reuse_plan = engine.plan_reuse(plan, plan, first.state, chosen)
     except InvalidRerun as error:
         assert {fault.code for fault in error.faults} <= {"RERUN_NOTHING", "RERUN_TASK_UNKNOWN"}
         return None
-    origin = Origin(run_id="r", again=loan.again)
-    start = RunStarted(at=0.0, origin=origin, reuse=loan.reuse)
+    origin = Origin(run_id="r", again=reuse_plan.again)
+    start = RunStarted(at=0.0, origin=origin, reuse=reuse_plan.reuse)
     other = arguments if rng.random() < 0.5 else random_arguments(rng)
     second = World(
         plan,

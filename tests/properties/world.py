@@ -6,7 +6,7 @@ reorders and loses reports, says that attempts are lost which go on, and forgets
 pause, resume and try again.
 
 The servers handle events with the service's own `fold`, and act as `service.loop` does: record, adopt, act. What is
-recorded is checked after each commit (see `invariants`) and compared with the oracle after each event.
+recorded is checked after each commit (see `invariants`) and compared with the reference engine after each event.
 
 Two phases, as in other simulators: until `Faults.calm_at` anything may go wrong; after it nothing does, and the run
 must end within a bounded time.
@@ -251,7 +251,7 @@ class World:
     arguments: dict[str, Json] = field(default_factory=dict)
     #: What a task produces: (order, rng) -> outputs.
     produce: Callable[[LaunchOrder, Random], Bundle] = produced
-    oracle: bool = True
+    reference: bool = True
     caching: bool | None = None
     #: What the run begins with: what an earlier run left to it.
     start: RunStarted = RunStarted(at=0.0)

@@ -9,7 +9,7 @@ from headrace.engine.limits import run_timeout_s, time_to_live_s
 from headrace.engine.marks import InvalidOutputs, OutputFault, check_outputs, mark_refused
 from headrace.engine.orders import launch_order
 from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
-from headrace.engine.rerun import InvalidRerun, Loan, RerunFault, lend
+from headrace.engine.rerun import InvalidRerun, RerunFault, ReusePlan, plan_reuse
 from headrace.engine.run import decode_header, encode_header, header, new_run, restore
 
 __all__ = [
@@ -21,10 +21,10 @@ __all__ = [
     "InvalidArguments",
     "InvalidOutputs",
     "InvalidRerun",
-    "Loan",
     "OutputFault",
     "Plan",
     "RerunFault",
+    "ReusePlan",
     "advance",
     "check_outputs",
     "decode_header",
@@ -34,12 +34,12 @@ __all__ = [
     "graph",
     "header",
     "launch_order",
-    "lend",
     "mark_refused",
     "new_run",
     "node_path",
     "outstanding",
     "plan",
+    "plan_reuse",
     "restore",
     "run_timeout_s",
     "time_to_live_s",

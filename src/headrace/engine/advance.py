@@ -18,7 +18,7 @@ from immutables import MapMutation
 from headrace.engine import inputs
 from headrace.engine.commands import wish
 from headrace.engine.conditions import ExpressionError, holds, referenced
-from headrace.engine.index import dag_family, loop_family, unmet_below
+from headrace.engine.index import count_dag_children, count_loop_children, unmet_below
 from headrace.engine.inputs import Fault, Scope
 from headrace.engine.limits import run_timeout_s
 from headrace.engine.loops import items_of, iteration_inputs
@@ -39,9 +39,9 @@ from headrace.engine.model import (
     CacheNote,
     CacheWaiting,
     CancelRequested,
+    ChildCounts,
     Execution,
     ExecutionMarked,
-    Family,
     Index,
     Kind,
     Mark,
@@ -74,13 +74,13 @@ _LIVE_DAG = (State.RUNNING, State.CANCELING)
 
 def advance(plan: Plan, state: RunState, event: AnyEvent) -> Step:
     """What follows from one event. Late, repeated and unknown reports change nothing and raise nothing."""
-    turn = Turn(plan, state, event.at)
+    turn = Transition(plan, state, event.at)
     turn.take(event)
     turn.work()
     return turn.step()
 
 
-class Turn:
+class Transition:
     """One call of `advance` under way: the only mutable thing in the engine."""
 
     def __init__(self, plan: Plan, state: RunState, at: float) -> None:
@@ -88,7 +88,7 @@ class Turn:
         self.state = state
         self.at = at
         self.executions: MapMutation[str, Execution] = state.executions.mutate()
-        self.families: MapMutation[str, Family] = state.index.families.mutate()
+        self.child_counts: MapMutation[str, ChildCounts] = state.index.child_counts.mutate()
         self.unmet: MapMutation[str, int] = state.index.unmet.mutate()
         self.due: MapMutation[str, float] = state.index.due.mutate()
         self.before: dict[str, Execution | None] = {}
@@ -111,7 +111,7 @@ class Turn:
             wanted = wish(self.state.run_id, self.executions[path])
             if wanted is not None and (path == self.answered or wanted != wish(self.state.run_id, self.before[path])):
                 commands.append(wanted)
-        index = Index(families=self.families.finish(), unmet=self.unmet.finish(), due=self.due.finish())
+        index = Index(child_counts=self.child_counts.finish(), unmet=self.unmet.finish(), due=self.due.finish())
         state = _replace(self.state, executions=self.executions.finish(), index=index)
         return Step(state=state, commands=tuple(commands), changed=tuple(changed))
 
@@ -138,19 +138,19 @@ class Turn:
     def _settled(self, execution: Execution) -> None:
         """A child became final: count it, and queue siblings and the parent that waited for it."""
         path, parent = execution.path, execution.parent
-        self.families.pop(path, None)
+        self.child_counts.pop(path, None)
         self.unmet.pop(path, None)
-        family = self.families.get(parent) if parent is not None else None
-        if family is None or parent is None:
+        counts = self.child_counts.get(parent) if parent is not None else None
+        if counts is None or parent is None:
             return
         if execution.iteration is None:
             self._release(parent, self.plan.task_at(path))
-            family = _replace(family, open=family.open - 1)
+            counts = _replace(counts, open=counts.open - 1)
         else:
-            family = _replace(family, open=family.open - 1, active=family.active - int(execution.begun))
+            counts = _replace(counts, open=counts.open - 1, active=counts.active - int(execution.begun))
             self.queue.append((self.fill, parent))
-        self.families[parent] = family
-        if family.open == 0:
+        self.child_counts[parent] = counts
+        if counts.open == 0:
             self.queue.append((self.finish, parent))
 
     def _release(self, parent: str, task: TaskPlan) -> None:
@@ -516,8 +516,8 @@ class Turn:
 
     def _is_full(self, loop: Execution) -> bool:
         iterator = self.plan.task_at(loop.path).iterator
-        limit, family = (iterator.parallelism if iterator else 0), self.families.get(loop.path)
-        return bool(limit) and family is not None and family.active >= limit
+        limit, counts = (iterator.parallelism if iterator else 0), self.child_counts.get(loop.path)
+        return bool(limit) and counts is not None and counts.active >= limit
 
     def _free(self, path: str, child: Execution) -> None:
         """Reset what has not begun because of a child: it may begin now."""
@@ -535,11 +535,11 @@ class Turn:
         """The index of a group whose children were changed, and what follows from it."""
         execution = self.executions[path]
         if execution.kind is Kind.LOOP:
-            self.families[path] = loop_family(execution, self.executions)
+            self.child_counts[path] = count_loop_children(execution, self.executions)
             self.queue.append((self.fill, path))
         else:
             dag = self.plan.dag_at(path)
-            self.families[path] = dag_family(dag, path, self.executions)
+            self.child_counts[path] = count_dag_children(dag, path, self.executions)
             for waiting, count in unmet_below(dag, path, self.executions).items():
                 self.unmet[waiting] = count
             ready = (child_path(path, name) for name in dag.tasks)
@@ -566,7 +566,7 @@ class Turn:
         path = execution.path
         for name, task in dag.tasks.items():
             self._add(child_path(path, name), path, name, task.kind, None)
-        self.families[path] = Family(open=len(dag.tasks))
+        self.child_counts[path] = ChildCounts(open=len(dag.tasks))
         for name, task in dag.tasks.items():
             if task.dependencies:
                 self.unmet[child_path(path, name)] = len(task.dependencies)
@@ -585,8 +585,8 @@ class Turn:
     def finish(self, path: str) -> None:
         """All children are final: so is the DAG or loop, unless its policy begins it again."""
         execution = self.executions[path]
-        family = self.families.get(path)
-        if family is None or family.open or execution.state not in _LIVE_DAG:
+        counts = self.child_counts.get(path)
+        if counts is None or counts.open or execution.state not in _LIVE_DAG:
             return
         children = self._children(execution)
         root = execution.kind is Kind.ROOT
@@ -656,7 +656,7 @@ class Turn:
         for i in range(len(items)):
             self._add(iteration_path(path, i), path, execution.task, task.body, i)
         self._drop_extra_iterations(execution)
-        self.families[path] = Family(open=len(items))
+        self.child_counts[path] = ChildCounts(open=len(items))
         self.queue.append((self.fill, path) if items else (self.finish, path))
 
     def _drop_extra_iterations(self, loop: Execution) -> None:
@@ -669,12 +669,12 @@ class Turn:
 
     def fill(self, path: str) -> None:
         """Begin iterations of a loop, in order, as far as its parallelism allows."""
-        loop, family = self.executions[path], self.families.get(path)
-        if family is None or loop.state not in _LIVE_DAG or self.state.paused:
+        loop, counts = self.executions[path], self.child_counts.get(path)
+        if counts is None or loop.state not in _LIVE_DAG or self.state.paused:
             return
         task = self.plan.task_at(path)
         limit = task.iterator.parallelism if task.iterator else 0
-        count, number, active = loop.iteration_count or 0, family.next, family.active
+        count, number, active = loop.iteration_count or 0, counts.next, counts.active
         items: Sequence[Any] | None = None
         while number < count:
             child = self.executions[iteration_path(path, number)]
@@ -685,8 +685,8 @@ class Turn:
                 active += self._begin_iteration(child, loop, task, items[number])
             number += 1
         # Iterations that ended at once have counted themselves out already.
-        family = self.families.get(path, family)
-        self.families[path] = _replace(family, active=active, next=number)
+        counts = self.child_counts.get(path, counts)
+        self.child_counts[path] = _replace(counts, active=active, next=number)
 
     def _begin_iteration(self, child: Execution, loop: Execution, task: TaskPlan, item: Any) -> int:
         if self._cancels(child.path):
@@ -718,7 +718,7 @@ class Turn:
     def _cancel_one(self, execution: Execution) -> None:
         if execution.state.final:
             return  # It ended with the DAG it is in.
-        if execution.is_attempted or (execution.path in self.families and execution.state is not State.PENDING):
+        if execution.is_attempted or (execution.path in self.child_counts and execution.state is not State.PENDING):
             self.set(execution, state=State.CANCELING)
         else:
             self._end(execution, State.CANCELED, self._why)
@@ -743,7 +743,7 @@ class Turn:
             execution = self.executions[path]
             if execution.state is State.PENDING:
                 self._go_on_with(execution)
-            elif execution.kind is Kind.LOOP and path in self.families:
+            elif execution.kind is Kind.LOOP and path in self.child_counts:
                 self.queue.append((self.fill, path))
 
     def _go_on_with(self, execution: Execution) -> None:
@@ -796,7 +796,7 @@ class Turn:
                 self._reset_tree(child.path)
             else:
                 self._redo_body(child)
-        self.families[path] = dag_family(dag, path, self.executions)
+        self.child_counts[path] = count_dag_children(dag, path, self.executions)
         for waiting, count in unmet_below(dag, path, self.executions).items():
             self.unmet[waiting] = count
         ready = (child_path(path, name) for name in dag.tasks if name in redone)
@@ -825,10 +825,10 @@ class Turn:
             if self._has_begun_body(child):
                 # Its tasks stay as they are until `fill` has room for it again: see `_begin_dag`.
                 self.put(_fresh(child))
-                self.families.pop(child.path, None)
+                self.child_counts.pop(child.path, None)
             else:
                 self._reset_tree(child.path)
-        self.families[loop.path] = loop_family(self.executions[loop.path], self.executions)
+        self.child_counts[loop.path] = count_loop_children(self.executions[loop.path], self.executions)
         self.queue.append((self.fill, loop.path))
         self.queue.append((self.finish, loop.path))
 
@@ -836,7 +836,7 @@ class Turn:
         """Make an execution and all below it as if they had not been begun. Attempts keep their numbers."""
         for below in self._tree(path):
             self.put(_fresh(self.executions[below]))
-            self.families.pop(below, None)
+            self.child_counts.pop(below, None)
             self.unmet.pop(below, None)
 
     def _tree(self, path: str) -> list[str]:

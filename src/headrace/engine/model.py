@@ -223,7 +223,7 @@ class Execution(Value, frozen=True, kw_only=True):
         return bool(self.attempts) and not self.attempts[-1].state.final
 
 
-class Family(Value, frozen=True, kw_only=True):
+class ChildCounts(Value, frozen=True, kw_only=True):
     """Counts about the children of a DAG or loop that is under way."""
 
     #: Children that are not final.
@@ -238,7 +238,7 @@ class Index(Value, frozen=True, kw_only=True):
     """What makes `advance` cheap. Follows from the executions (see `engine.index`); never stored."""
 
     #: By path of a DAG or loop that has been begun and is not final.
-    families: Map[str, Family] = Map()
+    child_counts: Map[str, ChildCounts] = Map()
     #: By path of a task whose DAG is under way: upstream tasks that are not final; absent when none.
     unmet: Map[str, int] = Map()
     #: Retries that wait, by path.

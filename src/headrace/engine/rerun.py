@@ -40,7 +40,7 @@ class InvalidRerun(Faults[RerunFault]):
     code = "INVALID_RERUN"
 
 
-class Loan(msgspec.Struct, frozen=True, kw_only=True):
+class ReusePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier run leaves to a new one."""
 
     #: By path.
@@ -49,7 +49,7 @@ class Loan(msgspec.Struct, frozen=True, kw_only=True):
     again: tuple[str, ...]
 
 
-def lend(target: Plan, source: Plan, state: RunState, wanted: Sequence[str]) -> Loan:
+def plan_reuse(target: Plan, source: Plan, state: RunState, wanted: Sequence[str]) -> ReusePlan:
     """What the earlier run `state`, of document `source`, leaves to a run of `target`. Raises InvalidRerun.
 
     What is `wanted`, what depends on it, and what had not succeeded, runs; all else is left. A task is named by its
@@ -59,17 +59,17 @@ def lend(target: Plan, source: Plan, state: RunState, wanted: Sequence[str]) -> 
     patterns, faults = _patterns(target, state, wanted)
     if faults:
         raise InvalidRerun("The run cannot be made again like this:", tuple(faults))
-    lender = _Lender(source, state, patterns)
-    clean = lender.dag(target.root, "")
+    planner = _ReusePlanner(source, state, patterns)
+    clean = planner.dag(target.root, "")
     if clean and not wanted:
         nothing = RerunFault(
             task="", code="RERUN_NOTHING", problem="Every task of the run succeeded, so nothing would run again.",
             fix="Name the task to begin with.",
         )  # fmt: skip
-        lender.faults.append(nothing)
-    if lender.faults:
-        raise InvalidRerun("The run cannot be made again like this:", tuple(lender.faults))
-    return Loan(reuse=lender.reuse, again=tuple(patterns))
+        planner.faults.append(nothing)
+    if planner.faults:
+        raise InvalidRerun("The run cannot be made again like this:", tuple(planner.faults))
+    return ReusePlan(reuse=planner.reuse, again=tuple(patterns))
 
 
 # --- what is meant -----------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def _matches(path: str, pattern: str) -> bool:
 # --- what is left ------------------------------------------------------------------------------
 
 
-class _Lender:
+class _ReusePlanner:
     """Walks the new document along the earlier run."""
 
     def __init__(self, source: Plan, state: RunState, patterns: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headrace.engine import InvalidRerun, Loan, Plan, lend
+from headrace.engine import InvalidRerun, Plan, ReusePlan, plan_reuse
 from headrace.service import runs
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
@@ -23,10 +23,10 @@ async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> 
     if earlier is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
     source, compiled = await _source(context, earlier, wanted)
-    loan = _loan(earlier, compiled, wanted)
+    reuse_plan = _reuse_plan(earlier, compiled, wanted)
     experiment = await runs.experiment_of(context, earlier.record)
     new = _new(earlier, compiled, wanted, None if experiment is None else experiment.experiment_id)
-    return await runs.begin(context, loop, new, source, compiled, loan)
+    return await runs.begin(context, loop, new, source, compiled, reuse_plan)
 
 
 async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[runs.Source, Plan]:
@@ -47,9 +47,9 @@ async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[
     return source, earlier.plan
 
 
-def _loan(earlier: ActiveRun, compiled: Plan, wanted: Rerun) -> Loan:
+def _reuse_plan(earlier: ActiveRun, compiled: Plan, wanted: Rerun) -> ReusePlan:
     try:
-        return lend(compiled, earlier.plan, earlier.state, wanted.again)
+        return plan_reuse(compiled, earlier.plan, earlier.state, wanted.again)
     except InvalidRerun as error:
         faults = [msgspec.to_builtins(fault) for fault in error.faults]
         raise Invalid(str(error), code=error.code, faults=faults) from error

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from headrace.engine import InvalidArguments, Loan, Plan, new_run, restore
+from headrace.engine import InvalidArguments, Plan, ReusePlan, new_run, restore
 from headrace.engine.model import (
     CancelRequested,
     Execution,
@@ -62,14 +62,17 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
 
 
 async def begin(
-    context: Context, loop: RunLoop, new: NewRun, source: Source, compiled: Plan, loan: Loan | None = None
+    context: Context, loop: RunLoop, new: NewRun, source: Source, compiled: Plan, reuse_plan: ReusePlan | None = None
 ) -> RunRecord:
-    """Record a run of this document with its first event, and drive it; `loan` is what `source.rerun_of` leaves."""
+    """Record a run of this document with its first event, and drive it.
+
+    `reuse_plan` holds what the run reuses of `source.rerun_of`.
+    """
     check_length("run", new.display_name)
     experiment = await _experiment(context, new)
-    record = _record(context, new, source, compiled, experiment, loan)
+    record = _record(context, new, source, compiled, experiment, reuse_plan)
     run = _begin(record, compiled, _state(context, record, compiled, new))
-    reuse = loan.reuse if loan else {}
+    reuse = reuse_plan.reuse if reuse_plan else {}
     started = RunStarted(at=record.created_at, origin=record.origin, reuse=reuse)
     folded = fold(run, [Happening(run_id=record.run_id, event=started)], record.created_at)
     held = tuple(outcomes.held(record.run_id, reuse))
@@ -117,10 +120,15 @@ async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
 
 
 def _record(
-    context: Context, new: NewRun, source: Source, compiled: Plan, experiment: ExperimentRecord, loan: Loan | None
+    context: Context,
+    new: NewRun,
+    source: Source,
+    compiled: Plan,
+    experiment: ExperimentRecord,
+    reuse_plan: ReusePlan | None,
 ) -> RunRecord:
     now = context.now()
-    origin = Origin(run_id=source.rerun_of, again=loan.again) if source.rerun_of and loan else None
+    origin = Origin(run_id=source.rerun_of, again=reuse_plan.again) if source.rerun_of and reuse_plan else None
     return RunRecord(
         run_id=new_id(),
         display_name=new.display_name or _display_name(compiled.document.name, now),

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine_story import Story
 from headrace.engine import InvalidArguments
 from headrace.engine.model import State
 from headrace.spec.document import parse_document
 from properties.documents import leaf, pipeline, spec_of
+from scenario import Scenario
 
 TAKES = {
     "name": "STRING",
@@ -23,12 +23,12 @@ DOCUMENT = pipeline({"t": leaf()}, takes=TAKES)
 
 def faults(**arguments: object) -> dict[str, str]:
     with pytest.raises(InvalidArguments) as caught:
-        Story(DOCUMENT, **arguments)
+        Scenario(DOCUMENT, **arguments)
     return {fault.name: fault.code for fault in caught.value.faults}
 
 
 def test_arguments_over_defaults():
-    run = Story(DOCUMENT, name="n", count=4, items=[])
+    run = Scenario(DOCUMENT, name="n", count=4, items=[])
     assert run.state.inputs.parameters == {
         "name": "n", "count": 4, "rate": 0.5, "maybe": None, "mode": "fast", "flag": False, "items": [], "table": {},
     }  # fmt: skip
@@ -58,16 +58,16 @@ def test_every_fault_is_named_at_once(arguments: dict, expected: dict):
 
 
 def test_whole_numbers_may_come_as_doubles():
-    assert Story(DOCUMENT, name="n", count=4.0).state.inputs.parameters["count"] == 4
+    assert Scenario(DOCUMENT, name="n", count=4.0).state.inputs.parameters["count"] == 4
 
 
 def test_an_optional_argument_may_be_null():
-    assert Story(DOCUMENT, name="n", maybe=None).state.inputs.parameters["maybe"] is None
+    assert Scenario(DOCUMENT, name="n", maybe=None).state.inputs.parameters["maybe"] is None
 
 
 def test_the_message_says_what_where_and_how_to_put_it_right():
     with pytest.raises(InvalidArguments) as caught:
-        Story(DOCUMENT, name="n", cuont=3, flag="yes")
+        Scenario(DOCUMENT, name="n", cuont=3, flag="yes")
     text = str(caught.value)
     assert caught.value.code == "INVALID_ARGUMENTS"
     assert "pipeline p" in text
@@ -77,7 +77,7 @@ def test_the_message_says_what_where_and_how_to_put_it_right():
 
 def test_an_unknown_argument_lists_the_known():
     with pytest.raises(InvalidArguments, match="takes no arguments"):
-        Story(pipeline({"t": leaf()}), zzz=1)
+        Scenario(pipeline({"t": leaf()}), zzz=1)
 
 
 def test_an_artifact_cannot_be_an_argument():
@@ -85,12 +85,12 @@ def test_an_artifact_cannot_be_an_argument():
     spec["root"]["inputDefinitions"]["artifacts"] = {"data": {"artifactType": {"schemaTitle": "system.Dataset"}}}
     for arguments in ({}, {"data": "s3://x"}):
         with pytest.raises(InvalidArguments, match="dsl.importer") as caught:
-            Story(parse_document(spec), **arguments)
+            Scenario(parse_document(spec), **arguments)
         assert [f.code for f in caught.value.faults] == ["ARGUMENT_ARTIFACT"]
 
 
 def test_a_default_that_does_not_fit_is_the_documents_fault():
     document = pipeline({"t": leaf()}, takes={"n": {"parameterType": "NUMBER_INTEGER", "defaultValue": "x"}})
     with pytest.raises(InvalidArguments, match="its default in the document"):
-        Story(document)
-    assert Story(document, n=1).state.inputs.parameters == {"n": 1}
+        Scenario(document)
+    assert Scenario(document, n=1).state.inputs.parameters == {"n": 1}

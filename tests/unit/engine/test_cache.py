@@ -3,15 +3,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine_story import Story, artifact
 from headrace import engine
 from headrace.engine.model import State
 from properties.documents import const, given, group, leaf, made, out, param, pipeline
+from scenario import Scenario, artifact
 
 
-def cached(**fields: object) -> Story:
+def cached(**fields: object) -> Scenario:
     first = leaf(cache=True, gives={"Output": "STRING"}, **fields)
-    return Story(pipeline({"a": first, "b": leaf(takes={"v": "STRING"}, wires={"v": out("a")})}))
+    return Scenario(pipeline({"a": first, "b": leaf(takes={"v": "STRING"}, wires={"v": out("a")})}))
 
 
 def test_a_hit_stands_for_the_task():
@@ -33,12 +33,12 @@ def test_a_miss_launches_the_task_and_is_not_asked_again():
 
 def test_a_run_without_caching_asks_nobody():
     document = pipeline({"a": leaf(cache=True)})
-    assert Story(document, caching=False).starts() == ["launch a#1"]
-    assert Story(document, caching=True).starts() == ["look up a"]
+    assert Scenario(document, caching=False).starts() == ["launch a#1"]
+    assert Scenario(document, caching=True).starts() == ["look up a"]
 
 
 def test_a_task_without_caching_is_not_asked_for():
-    assert Story(pipeline({"a": leaf()}), caching=True).starts() == ["launch a#1"]
+    assert Scenario(pipeline({"a": leaf()}), caching=True).starts() == ["launch a#1"]
 
 
 def test_a_cancel_while_the_cache_is_asked():
@@ -60,7 +60,7 @@ def test_a_miss_in_a_pause_launches_when_resumed():
 def test_every_iteration_is_asked_for():
     loop = group({"x": leaf(cache=True, takes={"item": "NUMBER_INTEGER"}, wires={"item": param("item")})},
                  loop="[1, 2]", takes={"item": "NUMBER_INTEGER"})  # fmt: skip
-    run = Story(pipeline({"loop": loop}))
+    run = Scenario(pipeline({"loop": loop}))
     assert run.starts() == ["look up loop[0]/x", "look up loop[1]/x"]
     marks = {engine.fingerprint(run.plan, run.state, f"loop[{i}]/x") for i in (0, 1)}
     assert len(marks) == 2
@@ -71,7 +71,7 @@ def test_every_iteration_is_asked_for():
 
 def mark(name: str = "a", value: object = "x", **fields: object) -> str:
     task = leaf(cache=True, takes={"v": "STRING"}, wires={"v": const(value)}, **fields)
-    run = Story(pipeline({name: task}))
+    run = Scenario(pipeline({name: task}))
     run.starts()
     return engine.fingerprint(run.plan, run.state, name)
 
@@ -104,7 +104,7 @@ def test_resources_do_not_change_the_work():
 
 def with_artifact(**fields: object) -> str:
     use = leaf(cache=True, takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": made("make")})
-    run = Story(pipeline({"make": leaf(makes=("model",)), "use": use}))
+    run = Scenario(pipeline({"make": leaf(makes=("model",)), "use": use}))
     run.starts()
     run.succeeds("make", model=msgspec.structs.replace(artifact("one"), **fields))
     return engine.fingerprint(run.plan, run.state, "use")
@@ -122,16 +122,16 @@ def test_artifacts_of_unknown_content_are_told_apart_by_address():
 
 
 def test_what_uses_the_cache():
-    run = Story(pipeline({"a": leaf(cache=True), "b": leaf()}))
+    run = Scenario(pipeline({"a": leaf(cache=True), "b": leaf()}))
     assert [engine.uses_cache(run.plan, run.state, path) for path in "ab"] == [True, False]
-    off = Story(pipeline({"a": leaf(cache=True)}), caching=False)
+    off = Scenario(pipeline({"a": leaf(cache=True)}), caching=False)
     assert engine.uses_cache(off.plan, off.state, "a") is False
 
 
 def test_a_question_that_was_answered_is_asked_again_when_its_pipeline_begins_again():
     fails = leaf(takes={"v": "STRING"}, wires={"v": const("x")}, condition="inputs.parameter_values['v'] > 3")
     inner = group({"x": fails, "y": leaf(cache=True, after=["x"], always=True)}, retry=(1, 0))
-    run = Story(pipeline({"inner": inner}))
+    run = Scenario(pipeline({"inner": inner}))
     assert run.starts() == ["look up inner/y"]
     # `x` fails again at once, so that `y` wants the same as before it was answered.
     assert run.hits("inner/y") == ["look up inner/y"]

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace.engine.conditions import ExpressionError, holds, referenced, select
 from headrace.engine.model import Bundle, State
 from properties.documents import group, leaf, out, param, pipeline
+from scenario import Scenario, artifact
 
 
 def conditional(condition: str, kind: str = "STRING") -> dict:
     return leaf(condition=condition, takes={"v": kind}, wires={"v": param("v")})
 
 
-def run_with(condition: str, value: object, kind: str = "STRING") -> Story:
+def run_with(condition: str, value: object, kind: str = "STRING") -> Scenario:
     tasks = {"c": conditional(condition, kind), "after": leaf(after=["c"]), "free": leaf()}
-    run = Story(pipeline(tasks, takes={"v": kind}), v=value)
+    run = Scenario(pipeline(tasks, takes={"v": kind}), v=value)
     run.starts()
     return run
 
@@ -57,7 +57,7 @@ def test_a_condition_that_cannot_be_evaluated_fails_the_task_and_says_why(condit
 
 def test_a_condition_on_an_output_waits_for_it():
     task = leaf(condition="inputs.parameter_values['v'] > 0.5", takes={"v": "NUMBER_DOUBLE"}, wires={"v": out("a")})
-    run = Story(pipeline({"a": leaf(gives={"Output": "NUMBER_DOUBLE"}), "c": task}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "NUMBER_DOUBLE"}), "c": task}))
     assert run.starts() == ["launch a#1"]
     assert run.succeeds("a", Output=0.9) == ["launch c#1"]
 
@@ -65,14 +65,14 @@ def test_a_condition_on_an_output_waits_for_it():
 def test_a_group_that_is_skipped_makes_none_of_its_tasks():
     inner = group({"x": leaf()}, condition="inputs.parameter_values['v'] == 'yes'", takes={"v": "STRING"},
                   wires={"v": param("v")})  # fmt: skip
-    run = Story(pipeline({"inner": inner}, takes={"v": "STRING"}), v="no")
+    run = Scenario(pipeline({"inner": inner}, takes={"v": "STRING"}), v="no")
     assert run.starts() == []
     assert run.states() == {"inner": "SKIPPED"}
     assert run.end is State.SUCCEEDED
 
 
 def test_a_failure_upstream_outweighs_a_skip():
-    run = Story(
+    run = Scenario(
         pipeline(
             {"c": conditional("inputs.parameter_values['v'] == 'yes'"), "f": leaf(), "after": leaf(after=["c", "f"])},
             takes={"v": "STRING"},

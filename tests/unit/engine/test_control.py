@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from engine_story import Story
 from headrace import engine
 from headrace.engine.model import AttemptFailed, AttemptId, AttemptSucceeded, Bundle, CacheHit, Reason, State
 from properties.documents import group, leaf, out, param, pipeline
+from scenario import Scenario
 
 
-def chain() -> Story:
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"])}))
+def chain() -> Scenario:
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"])}))
     run.starts()
     return run
 
@@ -59,7 +59,7 @@ def test_a_task_that_starts_late_is_still_to_be_stopped():
 
 
 def test_a_cancel_before_the_start():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     assert run.is_cancelled() == []
     assert run.end is State.CANCELED
     run.ignores(run.starts, run.is_cancelled)
@@ -67,7 +67,7 @@ def test_a_cancel_before_the_start():
 
 def test_a_cancel_reaches_into_pipelines_and_loops():
     loop = group({"x": leaf()}, loop="[1, 2, 3]", takes={"item": "NUMBER_INTEGER"}, parallelism=1)
-    run = Story(pipeline({"inner": group({"loop": loop, "z": leaf(after=["loop"])})}))
+    run = Scenario(pipeline({"inner": group({"loop": loop, "z": leaf(after=["loop"])})}))
     run.starts()
     assert run.is_cancelled() == ["stop inner/loop[0]/x#1"]
     run.is_stopped("inner/loop[0]/x")
@@ -96,7 +96,7 @@ def test_a_pause_lets_what_runs_end_and_starts_nothing():
 
 
 def test_a_pause_holds_back_retries():
-    run = Story(pipeline({"a": leaf(retry=(1, 5))}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 5))}))
     run.starts()
     run.is_paused()
     assert run.fails("a") == []
@@ -107,7 +107,7 @@ def test_a_pause_holds_back_retries():
 
 def test_a_pause_holds_back_iterations():
     loop = group({"x": leaf()}, loop="[1, 2]", takes={"item": "NUMBER_INTEGER"}, parallelism=1)
-    run = Story(pipeline({"loop": loop}))
+    run = Scenario(pipeline({"loop": loop}))
     run.starts()
     run.is_paused()
     assert run.succeeds("loop[0]/x") == []
@@ -115,7 +115,7 @@ def test_a_pause_holds_back_iterations():
 
 
 def test_a_run_may_be_paused_before_it_starts():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.is_paused()
     assert run.starts() == []
     assert run.end is State.PAUSED
@@ -123,7 +123,7 @@ def test_a_run_may_be_paused_before_it_starts():
 
 
 def test_a_run_may_end_while_it_is_paused():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     run.is_paused()
     run.succeeds("a")
@@ -139,7 +139,7 @@ def test_a_cancel_ends_a_pause():
 
 
 def test_an_exit_task_that_a_pause_held_back_runs_after_a_cancel():
-    run = Story(pipeline({"a": leaf(), "exit": leaf(after=["a"], always=True)}))
+    run = Scenario(pipeline({"a": leaf(), "exit": leaf(after=["a"], always=True)}))
     run.starts()
     run.is_paused()
     assert run.succeeds("a") == []
@@ -150,7 +150,7 @@ def test_an_exit_task_that_a_pause_held_back_runs_after_a_cancel():
 
 
 def test_a_retry_keeps_what_succeeded_and_runs_the_rest():
-    run = Story(pipeline({"a": leaf(gives={"Output": "STRING"}), "b": leaf(after=["a"]), "c": leaf(after=["b"])}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "STRING"}), "b": leaf(after=["a"]), "c": leaf(after=["b"])}))
     run.starts()
     run.succeeds("a", Output="kept")
     run.fails("b")
@@ -165,7 +165,7 @@ def test_a_retry_keeps_what_succeeded_and_runs_the_rest():
 
 
 def test_a_retry_gives_the_policy_afresh():
-    run = Story(pipeline({"a": leaf(retry=(1, 0))}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 0))}))
     run.starts()
     run.fails("a")
     run.fails("a")
@@ -177,7 +177,7 @@ def test_a_retry_gives_the_policy_afresh():
 
 def test_a_retry_goes_into_pipelines_and_loops():
     loop = group({"x": leaf(), "y": leaf(after=["x"])}, loop="[1, 2]", takes={"item": "NUMBER_INTEGER"})
-    run = Story(pipeline({"inner": group({"loop": loop})}))
+    run = Scenario(pipeline({"inner": group({"loop": loop})}))
     run.starts()
     run.succeeds("inner/loop[0]/x")
     run.succeeds("inner/loop[0]/y")
@@ -190,7 +190,7 @@ def test_a_retry_goes_into_pipelines_and_loops():
 
 def test_what_a_pause_held_back_keeps_its_order_when_it_is_done_again():
     inner = group({"a": leaf(), "b": leaf(after=["a"])}, after=["u"], always=True)
-    run = Story(pipeline({"u": leaf(), "inner": inner}))
+    run = Scenario(pipeline({"u": leaf(), "inner": inner}))
     run.starts()
     run.fails("u")
     run.succeeds("inner/a")
@@ -204,7 +204,7 @@ def test_what_a_pause_held_back_keeps_its_order_when_it_is_done_again():
 
 def test_a_loop_may_have_fewer_items_when_it_is_done_again_and_more_the_next_time():
     loop = leaf(takes={"all": "LIST"}, wires={"all": out("u", "items")}, loop="all")
-    run = Story(pipeline({"p": leaf(), "u": leaf(after=["p"], always=True, gives={"items": "LIST"}), "loop": loop}))
+    run = Scenario(pipeline({"p": leaf(), "u": leaf(after=["p"], always=True, gives={"items": "LIST"}), "loop": loop}))
     run.starts()
     run.fails("p")
     assert run.succeeds("u", items=[1, 2, 3]) == ["launch loop[0]#1", "launch loop[1]#1", "launch loop[2]#1"]
@@ -225,7 +225,7 @@ def test_a_loop_may_have_fewer_items_when_it_is_done_again_and_more_the_next_tim
 
 def test_what_depends_on_something_redone_is_redone():
     last = leaf(after=["b"], always=True)
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "exit": last}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "exit": last}))
     run.starts()
     run.succeeds("a")
     run.fails("b")
@@ -237,7 +237,7 @@ def test_what_depends_on_something_redone_is_redone():
 
 def test_a_condition_is_asked_again():
     task = leaf(condition="inputs.parameter_values['v'] == 'yes'", takes={"v": "STRING"}, wires={"v": out("a")})
-    run = Story(pipeline({"a": leaf(gives={"Output": "STRING"}), "b": leaf(after=["a"]), "c": task}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "STRING"}), "b": leaf(after=["a"]), "c": task}))
     run.starts()
     run.succeeds("a", Output="no")
     run.fails("b")
@@ -255,7 +255,7 @@ def test_a_cancelled_run_may_be_retried():
 
 def test_a_run_cancelled_before_it_started_may_be_retried_with_its_arguments():
     task = leaf(takes={"v": "STRING"}, wires={"v": param("v")})
-    run = Story(pipeline({"a": task}, takes={"v": "STRING"}), v="kept")
+    run = Scenario(pipeline({"a": task}, takes={"v": "STRING"}), v="kept")
     run.is_cancelled()
     assert run.is_retried() == ["launch a#1"]
     assert run.gets("a") == {"v": "kept"}
@@ -285,7 +285,7 @@ def test_a_retry_is_for_runs_that_failed():
 
 
 def test_reports_come_late_twice_and_from_nowhere_and_change_nothing():
-    run = Story(pipeline({"a": leaf(retry=(1, 0)), "b": leaf(after=["a"]), "c": leaf()}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 0)), "b": leaf(after=["a"]), "c": leaf()}))
     run.starts()
     run.runs("a")
     run.ignores(lambda: run.runs("a"), lambda: run.waits("a"), run.starts, run.is_resumed, lambda: run.is_woken(9.0))
@@ -310,7 +310,7 @@ def test_reports_come_late_twice_and_from_nowhere_and_change_nothing():
 
 
 def test_nothing_happens_to_a_final_run():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     run.succeeds("a")
     run.ignores(run.starts, run.is_cancelled, run.is_paused, run.is_resumed, lambda: run.is_lost("a"))
@@ -328,7 +328,7 @@ def test_what_an_attempt_waits_for_is_told_until_it_runs():
 
 def test_after_a_restart_the_same_is_wished_for():
     loop = group({"x": leaf(retry=(1, 30))}, loop="[1, 2, 3]", takes={"item": "NUMBER_INTEGER"}, parallelism=2)
-    run = Story(pipeline({"a": leaf(cache=True), "loop": loop, "after": leaf(after=["a", "loop"])}))
+    run = Scenario(pipeline({"a": leaf(cache=True), "loop": loop, "after": leaf(after=["a", "loop"])}))
     run.starts()
     run.fails("loop[0]/x")
     wished = run.outstanding()

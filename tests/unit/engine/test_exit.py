@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from engine_story import Story
 from headrace.engine.model import State
 from properties.documents import const, group, leaf, out, param, pipeline, status
+from scenario import Scenario
 
 RESOURCE = "p-r"
 
 
-def with_exit(**fields: object) -> Story:
+def with_exit(**fields: object) -> Scenario:
     notify = leaf(after=["body"], always=True, takes={"s": "TASK_FINAL_STATUS"}, wires={"s": status("body")}, **fields)
-    return Story(pipeline({"body": group({"a": leaf(), "b": leaf(after=["a"])}), "notify": notify}))
+    return Scenario(pipeline({"body": group({"a": leaf(), "b": leaf(after=["a"])}), "notify": notify}))
 
 
 def test_an_exit_task_runs_after_success():
@@ -83,7 +83,7 @@ def test_an_exit_pipeline_is_told_the_status_and_is_not_cancelled():
         {"x": leaf(takes={"s": "TASK_FINAL_STATUS"}, wires={"s": param("s")}), "y": leaf(after=["x"])},
         after=["body"], always=True, takes={"s": "TASK_FINAL_STATUS"}, wires={"s": status("body")},
     )  # fmt: skip
-    run = Story(pipeline({"body": leaf(), "notify": inner}))
+    run = Scenario(pipeline({"body": leaf(), "notify": inner}))
     run.starts()
     assert run.fails("body") == ["launch notify/x#1"]
     assert run.gets("notify/x")["s"]["state"] == "FAILED"
@@ -94,7 +94,7 @@ def test_an_exit_pipeline_is_told_the_status_and_is_not_cancelled():
 def test_ignoring_a_failure_upstream_takes_the_default_for_what_is_missing():
     task = leaf(always=True, takes={"v": {"parameterType": "STRING", "isOptional": True, "defaultValue": "none"}},
                 wires={"v": out("a")})  # fmt: skip
-    run = Story(pipeline({"a": leaf(gives={"Output": "STRING"}), "after": task}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "STRING"}), "after": task}))
     run.starts()
     assert run.fails("a") == ["launch after#1"]
     assert run.gets("after") == {"v": "none"}
@@ -102,7 +102,7 @@ def test_ignoring_a_failure_upstream_takes_the_default_for_what_is_missing():
 
 def test_ignoring_a_failure_upstream_without_a_default_fails_the_task():
     task = leaf(always=True, takes={"v": "STRING"}, wires={"v": out("a")})
-    run = Story(pipeline({"a": leaf(gives={"Output": "STRING"}), "after": task}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "STRING"}), "after": task}))
     run.starts()
     run.fails("a")
     assert (run["after"].state, run.code("after")) == (State.FAILED, "INPUT_MISSING")
@@ -111,7 +111,7 @@ def test_ignoring_a_failure_upstream_without_a_default_fails_the_task():
 def test_an_exit_task_runs_though_the_body_was_skipped():
     body = leaf(condition="inputs.parameter_values['v'] == 'yes'", takes={"v": "STRING"}, wires={"v": const("no")})
     notify = leaf(after=["body"], always=True, takes={"s": "TASK_FINAL_STATUS"}, wires={"s": status("body")})
-    run = Story(pipeline({"body": body, "notify": notify}))
+    run = Scenario(pipeline({"body": body, "notify": notify}))
     assert run.starts() == ["launch notify#1"]
     assert run.gets("notify")["s"]["state"] == "SKIPPED"
 
@@ -124,7 +124,7 @@ def exit_task(name: str, *more: str) -> dict:
 
 
 def test_two_exit_tasks_of_one_body_both_run_and_each_once():
-    run = Story(pipeline({"body": leaf(), "mail": exit_task("body"), "clean": exit_task("body")}))
+    run = Scenario(pipeline({"body": leaf(), "mail": exit_task("body"), "clean": exit_task("body")}))
     run.starts()
     assert sorted(run.fails("body")) == ["launch clean#1", "launch mail#1"]
     run.succeeds("mail")
@@ -133,19 +133,19 @@ def test_two_exit_tasks_of_one_body_both_run_and_each_once():
 
 
 def test_an_exit_task_of_several_waits_for_the_last_and_runs_once():
-    run = Story(pipeline({"a": leaf(), "b": leaf(), "c": leaf(condition="1 == 2"), "e": exit_task("a", "b", "c")}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(), "c": leaf(condition="1 == 2"), "e": exit_task("a", "b", "c")}))
     run.starts()
     assert run.fails("a") == []
     assert run.succeeds("b") == ["launch e#1"]
     assert run.gets("e")["s"]["state"] == "FAILED"
 
 
-def looped_handlers(**loop: object) -> Story:
+def looped_handlers(**loop: object) -> Scenario:
     each = group(
         {"body": group({"x": leaf()}), "clean": exit_task("body")}, loop="[1, 2, 3]",
         takes={"item": "NUMBER_INTEGER"}, **loop,
     )  # fmt: skip
-    run = Story(pipeline({"each": each, "last": leaf(after=["each"])}))
+    run = Scenario(pipeline({"each": each, "last": leaf(after=["each"])}))
     run.starts()
     return run
 
@@ -173,7 +173,7 @@ def test_after_a_cancel_only_iterations_that_had_begun_clean_up():
 
 def test_an_exit_handler_in_a_branch_that_is_not_taken_never_happens():
     branch = group({"body": leaf(), "clean": exit_task("body")}, condition="1 == 2")
-    run = Story(pipeline({"branch": branch}))
+    run = Scenario(pipeline({"branch": branch}))
     assert run.starts() == []
     assert (run.end, run.states()) == (State.SUCCEEDED, {"branch": "SKIPPED"})
 
@@ -197,7 +197,7 @@ def test_a_cancel_reaches_what_waits_for_a_retry_the_cache_an_import_or_a_pause_
         "retries": leaf(retry=(3, 60)), "asks": leaf(cache=True), "imports": leaf(executor=imports, makes=("artifact",)),
         "later": leaf(after=["retries"]), "runs": leaf(),
     }  # fmt: skip
-    run = Story(pipeline({**tasks, "exit": exit_task("retries", *tasks)}))
+    run = Scenario(pipeline({**tasks, "exit": exit_task("retries", *tasks)}))
     run.starts()
     run.fails("retries")
     run.is_paused()

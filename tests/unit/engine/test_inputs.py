@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace.engine.model import State
 from properties.documents import const, given, group, leaf, made, out, param, pipeline
+from scenario import Scenario, artifact
 
 OPTIONAL = {"isOptional": True}
 
 
-def task_with(definition: object, wire: object | None = None) -> Story:
+def task_with(definition: object, wire: object | None = None) -> Scenario:
     task = leaf(takes={"v": definition}, wires={"v": wire} if wire else {})
-    run = Story(pipeline({"t": task}))
+    run = Scenario(pipeline({"t": task}))
     run.starts()
     return run
 
@@ -97,7 +97,7 @@ def test_literals():
 
 def test_an_output_of_the_wrong_type_fails_the_task_that_takes_it():
     take = leaf(takes={"v": "NUMBER_INTEGER"}, wires={"v": out("a")})
-    run = Story(pipeline({"a": leaf(gives={"Output": "NUMBER_INTEGER"}), "take": take}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "NUMBER_INTEGER"}), "take": take}))
     run.starts()
     assert run.succeeds("a", Output="no number") == []
     assert run.code("take") == "INPUT_TYPE"
@@ -106,7 +106,7 @@ def test_an_output_of_the_wrong_type_fails_the_task_that_takes_it():
 def test_an_output_that_was_not_given():
     take = leaf(takes={"v": "STRING"}, wires={"v": out("a")})
     maybe = leaf(takes={"v": {"parameterType": "STRING", **OPTIONAL}}, wires={"v": out("a")})
-    run = Story(pipeline({"a": leaf(gives={"Output": "STRING"}), "take": take, "maybe": maybe}))
+    run = Scenario(pipeline({"a": leaf(gives={"Output": "STRING"}), "take": take, "maybe": maybe}))
     run.starts()
     assert run.succeeds("a") == ["launch maybe#1"]
     assert (run.code("take"), run.gets("maybe")) == ("INPUT_MISSING", {})
@@ -116,7 +116,7 @@ def test_an_output_nested_too_deep():
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
-    run = Story(
+    run = Scenario(
         pipeline({"a": leaf(gives={"Output": "LIST"}), "b": leaf(takes={"v": "STRING"}, wires={"v": out("a")})})
     )
     run.starts()
@@ -129,7 +129,7 @@ def test_an_optional_argument_that_was_left_out_is_null_inside():
         {"x": leaf(takes={"v": {"parameterType": "STRING", **OPTIONAL}}, wires={"v": param("v")})},
         takes={"v": {"parameterType": "STRING", **OPTIONAL}},
     )
-    run = Story(pipeline({"inner": inner}))
+    run = Scenario(pipeline({"inner": inner}))
     run.starts()
     assert (run.gets("inner"), run.gets("inner/x")) == ({"v": None}, {"v": None})
 
@@ -143,7 +143,7 @@ def test_placeholders_in_constants():
             "all": const({"list": ["{{$.inputs.parameters['n']}}"], "id": "{{$.pipeline_job_uuid}}"}),
         },
     )
-    run = Story(pipeline({"t": task}, takes={"count": "NUMBER_INTEGER"}), count=3)
+    run = Scenario(pipeline({"t": task}, takes={"count": "NUMBER_INTEGER"}), count=3)
     run.starts()
     assert run.gets("t") == {"n": 3, "v": "my run: 3 of t", "all": {"list": ["3"], "id": "r"}}
 
@@ -151,7 +151,7 @@ def test_placeholders_in_constants():
 def test_a_value_cannot_smuggle_in_a_placeholder():
     task = leaf(takes={"v": "STRING", "n": "STRING"},
                 wires={"n": param("text"), "v": const("<{{$.inputs.parameters['n']}}>")})  # fmt: skip
-    run = Story(pipeline({"t": task}, takes={"text": "STRING"}), text="{{$.pipeline_job_uuid}}")
+    run = Scenario(pipeline({"t": task}, takes={"text": "STRING"}), text="{{$.pipeline_job_uuid}}")
     run.starts()
     assert run.gets("t") == {"n": "{{$.pipeline_job_uuid}}", "v": "<{{$.pipeline_job_uuid}}>"}
 
@@ -163,7 +163,7 @@ def test_a_missing_artifact_fails_the_task_unless_it_is_optional():
     must = leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": made("make")})
     may = leaf(takes_artifacts={"m": {"artifactType": {"schemaTitle": "system.Model"}, **OPTIONAL}},
                wires_artifacts={"m": made("make")})  # fmt: skip
-    run = Story(pipeline({"make": leaf(makes=("model",)), "must": must, "may": may}))
+    run = Scenario(pipeline({"make": leaf(makes=("model",)), "must": must, "may": may}))
     run.starts()
     assert run.succeeds("make") == ["launch may#1"]
     assert run.code("must") == "INPUT_MISSING"
@@ -171,7 +171,7 @@ def test_a_missing_artifact_fails_the_task_unless_it_is_optional():
 
 
 def test_an_artifact_that_nobody_wired():
-    run = Story(pipeline({"t": leaf(takes_artifacts={"m": "system.Model"})}))
+    run = Scenario(pipeline({"t": leaf(takes_artifacts={"m": "system.Model"})}))
     assert run.starts() == []
     assert run.code("t") == "INPUT_MISSING"
 
@@ -180,7 +180,7 @@ def test_one_artifact_where_a_list_comes():
     loop = group({"x": leaf(makes=("model",))}, loop="[1, 2]", takes={"item": "NUMBER_INTEGER"},
                  hands_out_artifacts={"model": [("x", "model")]})  # fmt: skip
     one = leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": made("loop")})
-    run = Story(pipeline({"loop": loop, "one": one}))
+    run = Scenario(pipeline({"loop": loop, "one": one}))
     run.starts()
     run.succeeds("loop[0]/x", model=artifact("a"))
     run.succeeds("loop[1]/x", model=artifact("b"))
@@ -189,6 +189,6 @@ def test_one_artifact_where_a_list_comes():
 
 
 def test_an_executor_that_nobody_runs():
-    run = Story(pipeline({"t": leaf(executor={"customJob": {"x": 1}}), "after": leaf(after=["t"])}))
+    run = Scenario(pipeline({"t": leaf(executor={"customJob": {"x": 1}}), "after": leaf(after=["t"])}))
     assert run.starts() == []
     assert (run.code("t"), run.end) == ("EXECUTOR_UNSUPPORTED", State.FAILED)

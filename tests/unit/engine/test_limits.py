@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine_story import Story
 from headrace import engine
 from headrace.engine.model import State
 from headrace.spec.document import Document
 from properties.documents import leaf, pipeline
+from scenario import Scenario
 
 
 def with_config(document: Document, **config: object) -> Document:
@@ -17,9 +17,9 @@ def with_config(document: Document, **config: object) -> Document:
     return msgspec.structs.replace(document, kubernetes=kubernetes)
 
 
-def limited() -> Story:
+def limited() -> Scenario:
     tasks = {"a": leaf(retry=(5, 600)), "b": leaf(after=["a"]), "exit": leaf(after=["a", "b"], always=True)}
-    run = Story(with_config(pipeline(tasks), activeDeadlineSeconds=60))
+    run = Scenario(with_config(pipeline(tasks), activeDeadlineSeconds=60))
     run.starts()
     return run
 
@@ -46,7 +46,7 @@ def test_a_pause_does_not_stop_the_clock():
 
 
 def test_a_resume_after_the_limit_launches_an_exit_task_once():
-    run = Story(with_config(pipeline({"exit": leaf(always=True), "b": leaf()}), activeDeadlineSeconds=60))
+    run = Scenario(with_config(pipeline({"exit": leaf(always=True), "b": leaf()}), activeDeadlineSeconds=60))
     run.starts()
     run.is_paused()
     run.is_lost("exit")

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace.engine.model import Kind, State
 from properties.documents import const, given, group, leaf, made, out, param, pipeline
+from scenario import Scenario, artifact
 
 ITEM = {"item": "NUMBER_INTEGER"}
 
@@ -17,7 +17,7 @@ def body(**extra: object) -> dict:
 
 
 def test_a_loop_runs_its_body_once_for_each_item():
-    run = Story(pipeline({"loop": group(body(), loop="[7, 8]", takes=ITEM), "after": leaf(after=["loop"])}))
+    run = Scenario(pipeline({"loop": group(body(), loop="[7, 8]", takes=ITEM), "after": leaf(after=["loop"])}))
     assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
     assert (run["loop"].kind, run["loop"].iteration_count, run["loop[1]"].iteration) == (Kind.LOOP, 2, 1)
     assert (run.gets("loop[0]/x"), run.gets("loop[1]/x")) == ({"item": 7}, {"item": 8})
@@ -27,13 +27,13 @@ def test_a_loop_runs_its_body_once_for_each_item():
 
 
 def test_a_loop_over_nothing_succeeds_at_once():
-    run = Story(pipeline({"loop": group(body(), loop="[]", takes=ITEM), "after": leaf(after=["loop"])}))
+    run = Scenario(pipeline({"loop": group(body(), loop="[]", takes=ITEM), "after": leaf(after=["loop"])}))
     assert run.starts() == ["launch after#1"]
     assert (run["loop"].state, run["loop"].iteration_count) == (State.SUCCEEDED, 0)
 
 
 def test_parallelism_limits_the_iterations_under_way_and_keeps_their_order():
-    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4, 5]", takes=ITEM, parallelism=2)}))
+    run = Scenario(pipeline({"loop": group(body(), loop="[1, 2, 3, 4, 5]", takes=ITEM, parallelism=2)}))
     assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
     assert run.succeeds("loop[1]/x", Output="") == ["launch loop[2]/x#1"]
     assert run.fails("loop[0]/x") == ["launch loop[3]/x#1"]  # A failure stops no other iteration.
@@ -44,7 +44,7 @@ def test_parallelism_limits_the_iterations_under_way_and_keeps_their_order():
 
 
 def test_a_retry_that_waits_keeps_its_iterations_place():
-    run = Story(pipeline({"loop": group(body(retry=(1, 10)), loop="[1, 2]", takes=ITEM, parallelism=1)}))
+    run = Scenario(pipeline({"loop": group(body(retry=(1, 10)), loop="[1, 2]", takes=ITEM, parallelism=1)}))
     run.starts()
     assert run.fails("loop[0]/x") == []
     assert run.outstanding() == []
@@ -55,7 +55,7 @@ def test_a_retry_that_waits_keeps_its_iterations_place():
 def test_a_loop_over_an_output():
     make = leaf(gives={"Output": "LIST"})
     loop = group(body(), loop="items", takes={**ITEM, "items": "LIST"}, wires={"items": out("make")})
-    run = Story(pipeline({"make": make, "loop": loop}))
+    run = Scenario(pipeline({"make": make, "loop": loop}))
     run.starts()
     assert run.succeeds("make", Output=[4, 5]) == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
     assert run.gets("loop[1]/x") == {"item": 5}
@@ -63,20 +63,20 @@ def test_a_loop_over_an_output():
 
 def test_items_that_are_the_json_text_of_a_list():
     loop = group(body(), loop="items", takes={**ITEM, "items": "STRING"}, wires={"items": param("text")})
-    run = Story(pipeline({"loop": loop}, takes={"text": "STRING"}), text="[4, 5]")
+    run = Scenario(pipeline({"loop": loop}, takes={"text": "STRING"}), text="[4, 5]")
     assert run.starts() == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
 
 
 @pytest.mark.parametrize(("text", "code"), [("no json", "LOOP_ITEMS"), ('{"a": 1}', "LOOP_ITEMS")])
 def test_items_that_are_no_list_fail_the_loop(text: str, code: str):
     loop = group(body(), loop="items", takes={**ITEM, "items": "STRING"}, wires={"items": param("text")})
-    run = Story(pipeline({"loop": loop}, takes={"text": "STRING"}), text=text)
+    run = Scenario(pipeline({"loop": loop}, takes={"text": "STRING"}), text=text)
     assert run.starts() == []
     assert (run.code("loop"), run.end) == (code, State.FAILED)
 
 
 def test_an_item_of_another_type_fails_its_iteration_only():
-    run = Story(pipeline({"loop": group(body(), loop='["one", 2]', takes=ITEM)}))
+    run = Scenario(pipeline({"loop": group(body(), loop='["one", 2]', takes=ITEM)}))
     assert run.starts() == ["launch loop[1]/x#1"]
     assert (run["loop[0]"].state, run.code("loop[0]")) == (State.FAILED, "INPUT_TYPE")
     run.succeeds("loop[1]/x", Output="")
@@ -86,7 +86,7 @@ def test_an_item_of_another_type_fails_its_iteration_only():
 def test_the_body_sees_the_loops_other_inputs():
     task = leaf(takes={"p": "STRING", **ITEM}, wires={"p": param("phrase"), "item": param("item")})
     loop = group({"x": task}, loop="[1]", takes={**ITEM, "phrase": "STRING"}, wires={"phrase": param("phrase")})
-    run = Story(pipeline({"loop": loop}, takes={"phrase": "STRING"}), phrase="hello")
+    run = Scenario(pipeline({"loop": loop}, takes={"phrase": "STRING"}), phrase="hello")
     run.starts()
     assert run.gets("loop[0]/x") == {"p": "hello", "item": 1}
 
@@ -97,7 +97,7 @@ def test_parts_of_items_are_taken_by_a_selector():
         takes={"a": "NUMBER_INTEGER", "b": "STRING"},
         wires={"a": param("item", 'parseJson(string_value)["a"]'), "b": param("item", 'parseJson(string_value)["b"]')},
     )
-    run = Story(pipeline({"loop": group({"x": task}, loop='[{"a": 1, "b": "x"}, {"a": 2}]', takes=item)}))
+    run = Scenario(pipeline({"loop": group({"x": task}, loop='[{"a": 1, "b": "x"}, {"a": 2}]', takes=item)}))
     assert run.starts() == ["launch loop[0]/x#1"]
     assert run.gets("loop[0]/x") == {"a": 1, "b": "x"}
     assert (run["loop[1]/x"].state, run.code("loop[1]/x")) == (State.FAILED, "INPUT_SELECTOR")
@@ -105,7 +105,7 @@ def test_parts_of_items_are_taken_by_a_selector():
 
 def test_an_iterator_on_a_container():
     task = leaf(takes={**ITEM, "p": "STRING"}, wires={"p": const("k")}, loop="[1, 2]", gives={"Output": "STRING"})
-    run = Story(pipeline({"t": task}))
+    run = Scenario(pipeline({"t": task}))
     assert run.starts() == ["launch t[0]#1", "launch t[1]#1"]
     assert (run["t"].kind, run["t[1]"].kind) == (Kind.LOOP, Kind.TASK)
     assert run.gets("t[1]") == {"p": "k", "item": 2}
@@ -117,7 +117,7 @@ def test_an_iterator_on_a_container():
 def test_an_iteration_of_a_container_holds_its_item_and_not_the_list():
     task = leaf(takes={**ITEM, "items": "LIST", "p": "STRING"}, wires={"items": const([1.0, 2.0]), "p": const("k")},
                 loop="items")  # fmt: skip
-    run = Story(pipeline({"t": task}))
+    run = Scenario(pipeline({"t": task}))
     run.starts()
     assert run.gets("t[1]") == {"p": "k", "item": 2}
 
@@ -128,7 +128,7 @@ def test_a_loop_over_artifacts():
     loop = group({"x": inner}, loop_artifacts="models", takes_artifacts={"models": many, "item": "system.Model"},
                  wires_artifacts={"models": made("make")})  # fmt: skip
     make = leaf(makes=("model",), takes=ITEM, loop="[1, 2]")
-    run = Story(pipeline({"make": make, "loop": loop}))
+    run = Scenario(pipeline({"make": make, "loop": loop}))
     run.starts()
     run.succeeds("make[0]", model=artifact("one"))
     assert run.succeeds("make[1]", model=artifact("two")) == ["launch loop[0]/x#1", "launch loop[1]/x#1"]
@@ -138,7 +138,7 @@ def test_a_loop_over_artifacts():
 def test_nested_loops_and_outer_items():
     x = leaf(takes={"i": "NUMBER_INTEGER", "j": "NUMBER_INTEGER"}, wires={"i": param("outer"), "j": param("item")})
     inner = group({"x": x}, loop="[1, 2]", takes={**ITEM, "outer": "NUMBER_INTEGER"}, wires={"outer": param("item")})
-    run = Story(pipeline({"out": group({"in": inner}, loop="[10, 20]", takes=ITEM)}))
+    run = Scenario(pipeline({"out": group({"in": inner}, loop="[10, 20]", takes=ITEM)}))
     assert run.starts() == [f"launch out[{i}]/in[{j}]/x#1" for i in (0, 1) for j in (0, 1)]
     assert run.gets("out[1]/in[0]/x") == {"i": 20, "j": 1}
 
@@ -149,7 +149,7 @@ def test_nested_loops_and_outer_items():
 def test_collected_outputs_come_in_the_order_of_the_items():
     loop = group(body(), loop="[1, 2, 3]", takes=ITEM, hands_out={"Output": ("x", "Output")})
     take = leaf(takes={"all": "LIST"}, wires={"all": out("loop")})
-    run = Story(pipeline({"loop": loop, "take": take}))
+    run = Scenario(pipeline({"loop": loop, "take": take}))
     run.starts()
     run.succeeds("loop[2]/x", Output="c")
     run.succeeds("loop[0]/x", Output="a")
@@ -162,7 +162,7 @@ def test_collected_artifacts():
     loop = group(x, loop="[1, 2]", takes=ITEM, hands_out_artifacts={"models": [("x", "model")]})
     many = {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}
     take = leaf(takes_artifacts={"all": many}, wires_artifacts={"all": made("loop", "models")})
-    run = Story(pipeline({"loop": loop, "take": take}))
+    run = Scenario(pipeline({"loop": loop, "take": take}))
     run.starts()
     run.succeeds("loop[1]/x", model=artifact("two"))
     run.succeeds("loop[0]/x", model=artifact("one"))
@@ -175,7 +175,7 @@ def test_an_iteration_whose_branch_was_skipped_has_no_entry():
         wires={"v": param("item")}, hands_out={"Output": ("y", "Output")},
     )  # fmt: skip
     loop = group({"b": branch}, loop="[1, 2, 3]", takes=ITEM, hands_out={"Output": ("b", "Output")})
-    run = Story(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
+    run = Scenario(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
     assert run.starts() == ["launch loop[1]/b/y#1", "launch loop[2]/b/y#1"]
     run.succeeds("loop[2]/b/y", Output="three")
     run.succeeds("loop[1]/b/y", Output="two")
@@ -185,7 +185,7 @@ def test_an_iteration_whose_branch_was_skipped_has_no_entry():
 def test_nested_loops_collect_lists_of_lists():
     inner = group(body(), loop="[1, 2]", takes=ITEM, hands_out={"Output": ("x", "Output")})
     outer = group({"in": inner}, loop="[1, 2]", takes=ITEM, hands_out={"Output": ("in", "Output")})
-    run = Story(pipeline({"out": outer, "take": leaf(takes={"all": "LIST"}, wires={"all": out("out")})}))
+    run = Scenario(pipeline({"out": outer, "take": leaf(takes={"all": "LIST"}, wires={"all": out("out")})}))
     run.starts()
     for i in (0, 1):
         for j in (0, 1):
@@ -195,7 +195,7 @@ def test_nested_loops_collect_lists_of_lists():
 
 def test_a_loop_over_nothing_collects_an_empty_list():
     loop = group(body(), loop="[]", takes=ITEM, hands_out={"Output": ("x", "Output")})
-    run = Story(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
+    run = Scenario(pipeline({"loop": loop, "take": leaf(takes={"all": "LIST"}, wires={"all": out("loop")})}))
     assert run.starts() == ["launch take#1"]
     assert run.gets("take") == {"all": []}
 
@@ -205,14 +205,14 @@ def test_a_loop_over_nothing_collects_an_empty_list():
 
 def test_a_loop_of_too_many_items_fails_before_it_makes_any(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("headrace.engine.loops.MAX_LOOP_ITEMS", 3)
-    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
+    run = Scenario(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
     assert run.starts() == []
     assert (run.code("loop"), run.states()) == ("LOOP_TOO_LONG", {"loop": "FAILED"})
 
 
 def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys.modules["headrace.engine.advance"], "MAX_EXECUTIONS", 5)
-    run = Story(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
+    run = Scenario(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
     assert run.starts() == []
     assert (run.code("loop"), run.end) == ("RUN_TOO_LARGE", State.FAILED)
 
@@ -223,7 +223,7 @@ def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: p
 def test_a_loop_with_a_failed_iteration_hands_out_the_others_to_who_ignores_the_failure():
     each = group({"x": leaf(gives={"Output": "STRING"})}, loop="[1, 2, 3]", hands_out={"Output": ("x", "Output")})
     best = leaf(after=["each"], always=True, takes={"all": "LIST"}, wires={"all": out("each")})
-    run = Story(pipeline({"each": each, "best": best}))
+    run = Scenario(pipeline({"each": each, "best": best}))
     run.starts()
     run.succeeds("each[0]/x", Output="a")
     run.fails("each[1]/x")
@@ -234,7 +234,7 @@ def test_a_loop_with_a_failed_iteration_hands_out_the_others_to_who_ignores_the_
 def test_a_retry_collects_what_is_old_and_new():
     each = group({"x": leaf(gives={"Output": "STRING"})}, loop="[1, 2]", hands_out={"Output": ("x", "Output")})
     best = leaf(takes={"all": "LIST"}, wires={"all": out("each")}, after=["each"])
-    run = Story(pipeline({"inner": group({"each": each, "best": best})}))
+    run = Scenario(pipeline({"inner": group({"each": each, "best": best})}))
     run.starts()
     run.succeeds("inner/each[0]/x", Output="old")
     run.fails("inner/each[1]/x")
@@ -245,7 +245,7 @@ def test_a_retry_collects_what_is_old_and_new():
     assert run.end is State.SUCCEEDED
 
 
-def one_of(*conditions: str, reads: dict) -> Story:
+def one_of(*conditions: str, reads: dict) -> Scenario:
     branches = {
         f"branch-{i}": group(
             {"x": leaf(gives={"Output": "STRING"}, makes=("model",))}, condition=condition,
@@ -257,7 +257,7 @@ def one_of(*conditions: str, reads: dict) -> Story:
         branches, hands_out={"Output": [(name, "Output") for name in branches]},
         hands_out_artifacts={"model": [(name, "model") for name in branches]},
     )  # fmt: skip
-    run = Story(pipeline({"chosen": chosen, "reads": leaf(after=["chosen"], **reads)}))
+    run = Scenario(pipeline({"chosen": chosen, "reads": leaf(after=["chosen"], **reads)}))
     run.starts()
     return run
 
@@ -291,7 +291,7 @@ def test_a_loop_over_collected_artifacts():
             "models": {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}, "item": "system.Model",
         },
     )  # fmt: skip
-    run = Story(pipeline({"each": each, "over": over}))
+    run = Scenario(pipeline({"each": each, "over": over}))
     run.starts()
     run.succeeds("each[0]/x", model=artifact("a"))
     assert run.succeeds("each[1]/x", model=artifact("b")) == ["launch over[0]/y#1", "launch over[1]/y#1"]
@@ -299,7 +299,7 @@ def test_a_loop_over_collected_artifacts():
 
 
 def test_parallelism_holds_after_a_retry_and_after_a_pause():
-    run = Story(pipeline({"each": group({"x": leaf()}, loop="[1, 2, 3, 4]", parallelism=2)}))
+    run = Scenario(pipeline({"each": group({"x": leaf()}, loop="[1, 2, 3, 4]", parallelism=2)}))
     run.starts()
     run.fails("each[0]/x")
     run.is_paused()

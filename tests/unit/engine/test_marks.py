@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace import engine
 from headrace.engine.marks import InvalidOutputs, check_outputs
 from headrace.engine.model import ArtifactType, Kind, State
 from properties.documents import group, leaf, out, param, pipeline, status
+from scenario import Scenario, artifact
 
 
-def chain() -> Story:
+def chain() -> Scenario:
     tasks = {
         "a": leaf(gives={"Output": "STRING"}),
         "b": leaf(gives={"Output": "STRING"}, takes={"s": "STRING"}, wires={"s": out("a")}, after=["a"]),
         "c": leaf(after=["b"]),
     }
-    run = Story(pipeline(tasks))
+    run = Scenario(pipeline(tasks))
     run.starts()
     return run
 
@@ -55,7 +55,7 @@ def test_a_task_that_waits_is_marked_at_once():
 
 
 def test_marks_while_a_retry_waits_and_while_the_cache_is_asked():
-    run = Story(pipeline({"a": leaf(retry=(3, 10)), "b": leaf(cache=True), "c": leaf(after=["a", "b"])}))
+    run = Scenario(pipeline({"a": leaf(retry=(3, 10)), "b": leaf(cache=True), "c": leaf(after=["a", "b"])}))
     run.starts()
     run.fails("a")
     run.is_marked("a")
@@ -75,7 +75,7 @@ def test_a_task_marked_skipped_skips_what_depends_on_it():
 
 
 def test_what_a_failure_held_back_goes_on_in_a_run_that_is_still_live():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"]), "long": leaf()}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"]), "long": leaf()}))
     run.starts()
     run.fails("a")
     assert run.states() == {"a": "FAILED", "b": "SKIPPED", "c": "SKIPPED", "long": "PENDING"}
@@ -108,7 +108,7 @@ def test_a_cancel_while_the_marked_attempt_is_stopped():
 
 def test_a_failed_run_goes_on_where_the_mark_lets_it():
     tasks = {"a": leaf(), "b": leaf(after=["a"]), "broken": leaf(), "exit": leaf(after=["a"], always=True)}
-    run = Story(pipeline(tasks))
+    run = Scenario(pipeline(tasks))
     run.starts()
     run.fails("a")
     run.fails("broken")
@@ -123,10 +123,10 @@ def test_a_failed_run_goes_on_where_the_mark_lets_it():
     assert run.end is State.SUCCEEDED
 
 
-def nested(**loop: Any) -> Story:
+def nested(**loop: Any) -> Scenario:
     body = {"x": leaf(gives={"Output": "STRING"}), "y": leaf(after=["x"])}
     inner = group({"each": group(body, loop="[1, 2]", takes={"item": "NUMBER_INTEGER"}, **loop)})
-    run = Story(pipeline({"inner": inner, "last": leaf(after=["inner"])}))
+    run = Scenario(pipeline({"inner": inner, "last": leaf(after=["inner"])}))
     run.starts()
     return run
 
@@ -157,7 +157,7 @@ def test_an_iteration_takes_its_turn_where_its_loop_has_no_room():
 
 
 def test_marks_stand_through_a_retry_of_the_run():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "broken": leaf()}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "broken": leaf()}))
     run.starts()
     run.is_marked("a", "SKIPPED")
     run.is_stopped("a")
@@ -167,7 +167,7 @@ def test_marks_stand_through_a_retry_of_the_run():
 
 
 def test_an_exit_task_reads_a_mark_as_the_final_status():
-    run = Story(
+    run = Scenario(
         pipeline({"a": leaf(), "e": leaf(after=["a"], always=True, takes={"s": "STRUCT"}, wires={"s": status("a")})})
     )
     run.starts()
@@ -200,14 +200,14 @@ def test_what_cannot_be_marked_is_left_as_it_is_and_says_why():
 
 
 def test_a_group_that_succeeded_without_a_task_stays_as_it_is():
-    run = Story(pipeline({"g": group({"x": leaf(condition="1 == 2")}), "y": leaf()}))
+    run = Scenario(pipeline({"g": group({"x": leaf(condition="1 == 2")}), "y": leaf()}))
     run.starts()
     assert run["g"].state is State.SUCCEEDED
     run.ignores(lambda: run.is_marked("g/x"))
 
 
 def test_what_is_in_a_group_that_has_not_begun_cannot_be_marked():
-    run = Story(pipeline({"a": leaf(), "g": group({"x": leaf()}, after=["a"]), "z": leaf()}))
+    run = Scenario(pipeline({"a": leaf(), "g": group({"x": leaf()}, after=["a"]), "z": leaf()}))
     run.starts()
     run.succeeds("a")
     run.fails("g/x")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine_story import Story, artifact
 from headrace.engine.model import State
 from properties.documents import const, given, group, leaf, made, out, param, pipeline
+from scenario import Scenario, artifact
 
 
 def test_tasks_run_when_all_they_depend_on_has_succeeded():
-    run = Story(pipeline({"a": leaf(), "b": leaf(), "c": leaf(after=["a", "b"]), "d": leaf(after=["c"])}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(), "c": leaf(after=["a", "b"]), "d": leaf(after=["c"])}))
     assert run.starts() == ["launch a#1", "launch b#1"]
     assert run.runs("a") == []
     assert run.succeeds("a") == []
@@ -23,7 +23,7 @@ def test_tasks_run_when_all_they_depend_on_has_succeeded():
 
 def test_wiring_makes_order_and_hands_values_on():
     take = leaf(takes={"x": "NUMBER_INTEGER", "y": "STRING"}, wires={"x": out("make"), "y": const("k")})
-    run = Story(pipeline({"take": take, "make": leaf(gives={"Output": "NUMBER_INTEGER"})}))
+    run = Scenario(pipeline({"take": take, "make": leaf(gives={"Output": "NUMBER_INTEGER"})}))
     assert run.starts() == ["launch make#1"]
     assert run.succeeds("make", Output=7) == ["launch take#1"]
     assert run.gets("take") == {"x": 7, "y": "k"}
@@ -31,14 +31,14 @@ def test_wiring_makes_order_and_hands_values_on():
 
 def test_artifacts_are_handed_on():
     take = leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": made("make")})
-    run = Story(pipeline({"make": leaf(makes=("model",)), "take": take}))
+    run = Scenario(pipeline({"make": leaf(makes=("model",)), "take": take}))
     run.starts()
     assert run.succeeds("make", model=artifact("one")) == ["launch take#1"]
     assert run["take"].inputs.artifacts == {"m": (artifact("one"),)}
 
 
 def test_a_failure_lets_the_independent_go_on_and_skips_what_follows():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"]), "free": leaf()}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"]), "free": leaf()}))
     run.starts()
     assert run.fails("a") == []
     assert run.states() == {"a": "FAILED", "b": "SKIPPED", "c": "SKIPPED", "free": "PENDING"}
@@ -52,7 +52,7 @@ def test_a_failure_lets_the_independent_go_on_and_skips_what_follows():
 
 
 def test_a_pipeline_without_tasks_succeeds():
-    run = Story(pipeline({}))
+    run = Scenario(pipeline({}))
     assert run.starts() == []
     assert run.end is State.SUCCEEDED
 
@@ -64,7 +64,7 @@ def test_a_nested_pipeline_takes_and_gives():
         takes={"n": "NUMBER_INTEGER"}, wires={"n": param("count")}, hands_out={"Output": ("one", "Output")},
     )  # fmt: skip
     last = leaf(takes={"s": "STRING"}, wires={"s": out("inner")})
-    run = Story(pipeline({"inner": inner, "last": last}, takes={"count": "NUMBER_INTEGER"}), count=3)
+    run = Scenario(pipeline({"inner": inner, "last": last}, takes={"count": "NUMBER_INTEGER"}), count=3)
     assert run.starts() == ["launch inner/one#1"]
     assert run.gets("inner/one") == {"x": 3}
     assert run.succeeds("inner/one", Output="done") == ["launch inner/two#1"]
@@ -76,7 +76,7 @@ def test_a_nested_pipeline_takes_and_gives():
 
 def test_three_pipelines_deep():
     deep = group({"c": group({"x": leaf()})})
-    run = Story(pipeline({"a": group({"b": deep})}))
+    run = Scenario(pipeline({"a": group({"b": deep})}))
     assert run.starts() == ["launch a/b/c/x#1"]
     run.succeeds("a/b/c/x")
     assert set(run.states().values()) == {"SUCCEEDED"}
@@ -84,7 +84,7 @@ def test_three_pipelines_deep():
 
 
 def test_a_failure_inside_fails_the_pipelines_around_it_and_names_the_task_at_the_bottom():
-    run = Story(pipeline({"a": group({"b": group({"x": leaf(), "y": leaf()})}), "after": leaf(after=["a"])}))
+    run = Scenario(pipeline({"a": group({"b": group({"x": leaf(), "y": leaf()})}), "after": leaf(after=["a"])}))
     run.starts()
     run.fails("a/b/x")
     assert run["a/b"].state is State.RUNNING  # y is under way.
@@ -100,7 +100,7 @@ def test_an_artifact_given_to_a_pipeline_reaches_its_tasks():
         {"x": leaf(takes_artifacts={"m": "system.Model"}, wires_artifacts={"m": given("data")})},
         takes_artifacts={"data": "system.Model"}, wires_artifacts={"data": made("make")},
     )  # fmt: skip
-    run = Story(pipeline({"make": leaf(makes=("model",)), "inner": inner}))
+    run = Scenario(pipeline({"make": leaf(makes=("model",)), "inner": inner}))
     run.starts()
     assert run.succeeds("make", model=artifact("one")) == ["launch inner/x#1"]
     assert run["inner/x"].inputs.artifacts == {"m": (artifact("one"),)}
@@ -117,7 +117,7 @@ ONE_OF = {
 }  # fmt: skip
 
 
-def branches() -> Story:
+def branches() -> Scenario:
     chosen = group(
         ONE_OF, takes={"v": "STRING"}, wires={"v": param("v")},
         hands_out={"Output": [("heads", "Output"), ("tails", "Output")]},
@@ -125,7 +125,7 @@ def branches() -> Story:
     )  # fmt: skip
     use = leaf(takes={"s": "STRING"}, wires={"s": out("chosen")}, takes_artifacts={"m": "system.Model"},
                wires_artifacts={"m": made("chosen")})  # fmt: skip
-    return Story(pipeline({"chosen": chosen, "use": use}, takes={"v": "STRING"}), v="tails")
+    return Scenario(pipeline({"chosen": chosen, "use": use}, takes={"v": "STRING"}), v="tails")
 
 
 def test_one_of_hands_out_the_branch_that_ran():
@@ -151,7 +151,7 @@ def test_one_of_hands_out_nothing_of_a_branch_that_failed_after_it_had_made_it()
         {"x": leaf(gives={"Output": "STRING"}), "y": leaf(after=["x"])}, hands_out={"Output": ("x", "Output")}
     )
     chosen = group({"b": branch}, hands_out={"Output": [("b", "Output")]})
-    run = Story(pipeline({"chosen": chosen}))
+    run = Scenario(pipeline({"chosen": chosen}))
     run.starts()
     run.succeeds("chosen/b/x", Output="made")
     run.fails("chosen/b/y")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace import engine
 from headrace.engine.model import ArtifactType, ContainerSpec, Kind, execution_id
 from headrace.spec.document import Document, parse_document
 from properties.documents import const, leaf, made, out, param, pipeline, spec_of
+from scenario import Scenario, artifact
 
 
 def test_a_container_order():
@@ -24,7 +24,7 @@ def test_a_container_order():
         container=container, takes={"tag": "STRING", "memory": "STRING"},
         wires={"tag": const("v1"), "memory": const("4Gi")}, gives={"Output": "NUMBER_INTEGER"}, makes=("model",),
     )  # fmt: skip
-    run = Story(pipeline({"t": task}))
+    run = Scenario(pipeline({"t": task}))
     run.starts()
     order = run.order("t")
     # Command, arguments and environment are the executor's to resolve: it knows the paths.
@@ -41,7 +41,7 @@ def test_a_container_order():
 
 
 def test_the_facts_texts_may_name():
-    run = Story(pipeline({"t": leaf()}))
+    run = Scenario(pipeline({"t": leaf()}))
     run.starts()
     assert run.order("t").facts == {
         "pipeline_job_name": "my run", "pipeline_job_resource_name": "p-r", "pipeline_job_uuid": "r",
@@ -55,7 +55,7 @@ def test_a_list_of_artifacts_is_said_to_be_one():
     many = {"artifactType": {"schemaTitle": "system.Model"}, "isArtifactList": True}
     loop = leaf(makes=("model",), loop="[1]", takes={"item": "NUMBER_INTEGER"})
     take = leaf(takes_artifacts={"all": many}, wires_artifacts={"all": made("loop")})
-    run = Story(pipeline({"loop": loop, "take": take}))
+    run = Scenario(pipeline({"loop": loop, "take": take}))
     run.starts()
     run.succeeds("loop[0]", model=artifact("one"))
     assert run.order("take").artifact_lists == frozenset({"all"})
@@ -69,7 +69,7 @@ def importer(uri: dict, metadata: dict | None = None, **task: object) -> Documen
 
 
 def test_an_importer_of_a_constant():
-    run = Story(importer({"constant": "s3://bucket/data"}, {"rows": 3.0, "of": {"a": 1.0}}))
+    run = Scenario(importer({"constant": "s3://bucket/data"}, {"rows": 3.0, "of": {"a": 1.0}}))
     assert run.starts() == ["launch i#1"]
     assert run["i"].kind is Kind.IMPORTER
     spec = run.order("i").importer
@@ -79,7 +79,7 @@ def test_an_importer_of_a_constant():
 
 
 def test_an_importer_of_an_input_with_metadata_from_inputs():
-    run = Story(
+    run = Scenario(
         importer(
             {"runtimeParameter": "uri"},
             {
@@ -97,7 +97,7 @@ def test_an_importer_of_an_input_with_metadata_from_inputs():
 
 
 def test_an_importer_never_asks_the_cache():
-    assert Story(importer({"constant": "s3://x"}, cache=True)).starts() == ["launch i#1"]
+    assert Scenario(importer({"constant": "s3://x"}, cache=True)).starts() == ["launch i#1"]
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,14 @@ def test_an_importer_never_asks_the_cache():
 def test_kubernetes_settings_and_the_deadline(seconds: object, expected: float | None):
     settings = {"activeDeadlineSeconds": seconds, "nodeSelector": {"labels": {"a": "b"}}}
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-0-t": settings}}}}}
-    run = Story(parse_document(spec_of({"t": leaf()}), platform))
+    run = Scenario(parse_document(spec_of({"t": leaf()}), platform))
     run.starts()
     order = run.order("t")
     assert (order.timeout_s, order.kubernetes) == (expected, settings)
 
 
 def test_an_order_is_the_same_however_often_it_is_asked_for():
-    run = Story(pipeline({"t": leaf()}))
+    run = Scenario(pipeline({"t": leaf()}))
     run.starts()
     first = run.order("t")
     run.survives_a_restart()

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from engine_story import Story
 from headrace import engine
 from headrace.engine.model import Kind
 from headrace.spec.document import SpecError, parse_document
 from properties.documents import group, leaf, out, param, pipeline, spec_of
+from scenario import Scenario
 
 
 def refused(spec: dict) -> SpecError:
@@ -145,5 +145,5 @@ def test_the_graph_is_told_as_the_author_wrote_it():
 
 
 def test_a_run_is_drawn_before_it_starts():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"])}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"])}))
     assert [(node.name, node.depends_on) for node in engine.graph(run.plan)] == [("a", []), ("b", ["a"])]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine_story import Story, artifact
 from headrace.engine.model import State, execution_id
 from headrace.engine.rerun import InvalidRerun
 from properties.documents import const, group, leaf, made, out, param, pipeline
+from scenario import Scenario, artifact
 
 MODEL = {"makes": ("model",)}
 
@@ -29,8 +29,8 @@ def training(**changes: Any):
     return pipeline(tasks | changes, takes={"lr": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.1}})
 
 
-def trained() -> Story:
-    run = Story(training())
+def trained() -> Scenario:
+    run = Scenario(training())
     run.starts()
     run.succeeds("load", model=artifact("data"), rows=5)
     run.succeeds("other", Output="x")
@@ -66,7 +66,7 @@ def test_a_run_made_from_another_survives_a_restart_and_replays():
 
 
 def test_without_a_choice_what_had_not_succeeded_runs():
-    first = Story(training())
+    first = Scenario(training())
     first.starts()
     first.succeeds("load", model=artifact("data"), rows=5)
     first.fails("other")
@@ -90,7 +90,7 @@ def test_what_is_taken_over_though_its_argument_changed_says_so():
         },
         takes={"lr": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.1}},
     )
-    first = Story(document)
+    first = Scenario(document)
     first.starts()
     first.succeeds("load", n=1)
     first.succeeds("train")
@@ -111,7 +111,7 @@ def test_a_retry_of_a_run_made_from_another_keeps_what_was_taken_over():
 
 @pytest.mark.parametrize(("wanted", "caching", "asks"), [("a", None, False), ("", None, True), ("a", True, True)])
 def test_named_tasks_run_and_are_not_looked_up_in_the_cache(wanted: str, caching: bool | None, asks: bool):
-    first = Story(pipeline({"a": leaf(cache=True), "b": leaf(cache=True, after=["a"])}))
+    first = Scenario(pipeline({"a": leaf(cache=True), "b": leaf(cache=True, after=["a"])}))
     first.starts()
     first.misses("a")
     first.fails("a")
@@ -130,7 +130,7 @@ def nested(**changes: Any):
 
 
 def test_from_a_task_inside_a_pipeline():
-    first = Story(nested())
+    first = Scenario(nested())
     first.starts()
     for path in ("inner/fit", "beside/x", "inner/score", "after"):
         first.succeeds(path, Output="o")
@@ -154,8 +154,8 @@ def looped(items: str = "[1, 2, 3]", **loop: Any):
     return pipeline({"each": each, "best": best})
 
 
-def looped_to_the_end(document: Any = None) -> Story:
-    run = Story(document or looped())
+def looped_to_the_end(document: Any = None) -> Scenario:
+    run = Scenario(document or looped())
     run.starts()
     for i in range(3):
         run.succeeds(f"each[{i}]/fit", Output=f"fit {i}")
@@ -216,7 +216,7 @@ def test_a_branch_that_turns_otherwise_takes_nothing_over_behind_it():
         {"branches": branches, "reads": reads, "last": leaf()},
         takes={"side": {"parameterType": "STRING", "defaultValue": "heads"}},
     )
-    first = Story(document)
+    first = Scenario(document)
     first.starts()
     for path in ("branches/yes/x", "last", "reads"):
         first.succeeds(path, Output="yes")
@@ -230,7 +230,7 @@ def test_a_branch_that_turns_otherwise_takes_nothing_over_behind_it():
 
 def test_an_exit_task_runs_again_when_what_it_watches_does():
     document = pipeline({"body": group({"x": leaf()}), "clean": leaf(after=["body"], always=True), "y": leaf()})
-    first = Story(document)
+    first = Scenario(document)
     first.starts()
     for path in ("body/x", "y", "clean"):
         first.succeeds(path)
@@ -239,7 +239,7 @@ def test_an_exit_task_runs_again_when_what_it_watches_does():
 
 
 def test_a_task_skipped_by_a_mark_runs():
-    first = Story(pipeline({"a": leaf(), "b": leaf(after=["a"], always=True), "c": leaf()}))
+    first = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"], always=True), "c": leaf()}))
     first.starts()
     first.is_marked("a", "SKIPPED")
     first.is_stopped("a")
@@ -299,7 +299,7 @@ def test_a_task_that_is_not_there(wanted: str, code: str, says: str):
 
 
 def test_a_name_of_several_tasks_and_an_iteration_that_never_was():
-    first = Story(
+    first = Scenario(
         pipeline({"a": group({"x": leaf()}), "b": group({"x": leaf()}), "l": group({"y": leaf()}, loop="[1]")})
     )
     first.starts()

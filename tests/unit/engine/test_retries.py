@@ -2,20 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from engine_story import Story
 from headrace import engine
 from headrace.engine.advance import backoff
 from headrace.engine.model import State
 from headrace.spec.document import RetryPolicy
 from properties.documents import group, leaf, pipeline
+from scenario import Scenario
 
 
-def attempts(run: Story, path: str) -> list[tuple[int, str]]:
+def attempts(run: Scenario, path: str) -> list[tuple[int, str]]:
     return [(a.number, str(a.state)) for a in run[path].attempts]
 
 
 def test_a_failure_is_tried_again_after_a_growing_pause():
-    run = Story(pipeline({"a": leaf(retry=(2, 10)), "b": leaf(after=["a"])}))
+    run = Scenario(pipeline({"a": leaf(retry=(2, 10)), "b": leaf(after=["a"])}))
     run.starts()
     run.now = 100.0
     assert run.fails("a") == []
@@ -33,7 +33,7 @@ def test_a_failure_is_tried_again_after_a_growing_pause():
 
 
 def test_retries_end():
-    run = Story(pipeline({"a": leaf(retry=(1, 0))}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 0))}))
     run.starts()
     assert run.fails("a") == ["launch a#2"]
     assert run.fails("a") == []
@@ -41,21 +41,21 @@ def test_retries_end():
 
 
 def test_without_a_policy_there_is_one_attempt():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     assert run.fails("a") == []
     assert run.end is State.FAILED
 
 
 def test_what_cannot_be_helped_by_trying_again_is_not_tried_again():
-    run = Story(pipeline({"a": leaf(retry=(5, 0))}))
+    run = Scenario(pipeline({"a": leaf(retry=(5, 0))}))
     run.starts()
     assert run.fails("a", "NO_CONTAINER_ENGINE", retryable=False) == []
     assert run.code("a") == "NO_CONTAINER_ENGINE"
 
 
 def test_a_lost_attempt_is_repeated_without_a_policy_and_at_once():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     run.runs("a")
     assert run.is_lost("a") == ["launch a#2"]
@@ -65,7 +65,7 @@ def test_a_lost_attempt_is_repeated_without_a_policy_and_at_once():
 
 
 def test_losses_do_not_count_as_retries():
-    run = Story(pipeline({"a": leaf(retry=(1, 0))}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 0))}))
     run.starts()
     assert run.is_lost("a") == ["launch a#2"]
     assert run.fails("a") == ["launch a#3"]
@@ -74,7 +74,7 @@ def test_losses_do_not_count_as_retries():
 
 
 def test_losses_end():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     for number in range(engine.MAX_LOST):
         assert run.is_lost("a") == [f"launch a#{number + 2}"]
@@ -84,14 +84,14 @@ def test_losses_end():
 
 
 def test_an_attempt_that_somebody_else_stopped_is_as_good_as_lost():
-    run = Story(pipeline({"a": leaf()}))
+    run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     assert run.is_stopped("a") == ["launch a#2"]
 
 
 def test_a_pipelines_policy_repeats_what_did_not_succeed_in_it():
     inner = group({"a": leaf(), "b": leaf(after=["a"]), "c": leaf(after=["b"]), "d": leaf()}, retry=(1, 10))
-    run = Story(pipeline({"inner": inner, "after": leaf(after=["inner"])}))
+    run = Scenario(pipeline({"inner": inner, "after": leaf(after=["inner"])}))
     run.starts()
     run.succeeds("inner/a")
     run.succeeds("inner/d")
@@ -105,7 +105,7 @@ def test_a_pipelines_policy_repeats_what_did_not_succeed_in_it():
 
 
 def test_a_pipelines_policy_ends():
-    run = Story(pipeline({"inner": group({"a": leaf()}, retry=(1, 0))}))
+    run = Scenario(pipeline({"inner": group({"a": leaf()}, retry=(1, 0))}))
     run.starts()
     assert run.fails("inner/a") == ["launch inner/a#2"]
     assert run.fails("inner/a") == []
@@ -113,7 +113,7 @@ def test_a_pipelines_policy_ends():
 
 
 def test_a_task_in_a_repeated_pipeline_has_its_own_retries_each_time():
-    run = Story(pipeline({"inner": group({"a": leaf(retry=(1, 0))}, retry=(1, 0))}))
+    run = Scenario(pipeline({"inner": group({"a": leaf(retry=(1, 0))}, retry=(1, 0))}))
     run.starts()
     assert [run.fails("inner/a")[0] for _ in range(3)] == [f"launch inner/a#{n}" for n in (2, 3, 4)]
     assert run.fails("inner/a") == []
@@ -122,7 +122,7 @@ def test_a_task_in_a_repeated_pipeline_has_its_own_retries_each_time():
 
 def test_a_loops_policy_is_each_iterations():
     loop = group({"x": leaf()}, loop="[1, 2]", takes={"item": "NUMBER_INTEGER"}, retry=(1, 0))
-    run = Story(pipeline({"loop": loop}))
+    run = Scenario(pipeline({"loop": loop}))
     run.starts()
     assert run.fails("loop[0]/x") == ["launch loop[0]/x#2"]
     assert run.fails("loop[1]/x") == ["launch loop[1]/x#2"]
@@ -132,7 +132,7 @@ def test_a_loops_policy_is_each_iterations():
 
 
 def test_a_cancel_ends_what_waits_for_a_retry():
-    run = Story(pipeline({"a": leaf(retry=(3, 60)), "inner": group({"b": leaf()}, retry=(3, 60))}))
+    run = Scenario(pipeline({"a": leaf(retry=(3, 60)), "inner": group({"b": leaf()}, retry=(3, 60))}))
     run.starts()
     run.fails("a")
     run.fails("inner/b")

@@ -6,10 +6,10 @@ import uuid
 
 import msgspec
 
-from engine_story import Story
 from headrace import engine
 from headrace.engine.model import Kind, State, execution_id
 from properties.documents import leaf, pipeline
+from scenario import Scenario
 
 
 def test_a_new_run_waits():
@@ -23,7 +23,7 @@ def test_a_new_run_waits():
 
 
 def test_the_header_is_the_state_without_its_executions():
-    run = Story(pipeline({"a": leaf(retry=(1, 5))}, takes={"v": {"parameterType": "LIST", "defaultValue": [1.0]}}))
+    run = Scenario(pipeline({"a": leaf(retry=(1, 5))}, takes={"v": {"parameterType": "LIST", "defaultValue": [1.0]}}))
     run.starts()
     run.fails("a")
     stored = msgspec.json.decode(engine.encode_header(run.state))
@@ -35,7 +35,7 @@ def test_the_header_is_the_state_without_its_executions():
 
 
 def test_a_step_names_what_changed_once_and_nothing_else():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf()}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"]), "c": leaf()}))
     run.starts()
     before = run.state
     run.succeeds("a")
@@ -44,7 +44,7 @@ def test_a_step_names_what_changed_once_and_nothing_else():
 
 
 def test_an_old_state_stays_what_it_was():
-    run = Story(pipeline({"a": leaf(), "b": leaf(after=["a"])}))
+    run = Scenario(pipeline({"a": leaf(), "b": leaf(after=["a"])}))
     run.starts()
     before = run.state
     run.succeeds("a")

@@ -1,4 +1,4 @@
-"""Why a run and its tasks are in their states: one story for each code."""
+"""Why a run and its tasks are in their states: one scenario for each code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from engine_story import Story
 from headrace.engine.model import (
     AttemptFailed,
     AttemptLost,
@@ -26,41 +25,42 @@ from headrace.service.explaining import Subject, explain, explain_run
 from headrace.service.failures import failure_view, package_of
 from headrace.wire import api, codes
 from properties.documents import const, given, group, leaf, out, param, pipeline
+from scenario import Scenario
 
 
-def told(story: Story, path: str = "a", **known: Any) -> api.Explanation:
-    return explain(Subject(plan=story.plan, state=story.state, now=story.now, **known), path)
+def told(scenario: Scenario, path: str = "a", **known: Any) -> api.Explanation:
+    return explain(Subject(plan=scenario.plan, state=scenario.state, now=scenario.now, **known), path)
 
 
-def one(**fields: Any) -> Story:
+def one(**fields: Any) -> Scenario:
     """A run of one task, begun."""
-    story = Story(pipeline({"a": leaf(**fields)}))
-    story.starts()
-    return story
+    scenario = Scenario(pipeline({"a": leaf(**fields)}))
+    scenario.starts()
+    return scenario
 
 
-def two(**fields: Any) -> Story:
+def two(**fields: Any) -> Scenario:
     """`a`, then `b` which takes its output."""
     first = leaf(gives={"Output": "STRING"}, **fields)
-    story = Story(pipeline({"a": first, "b": leaf(takes={"v": "STRING"}, wires={"v": out("a")})}))
-    story.starts()
-    return story
+    scenario = Scenario(pipeline({"a": first, "b": leaf(takes={"v": "STRING"}, wires={"v": out("a")})}))
+    scenario.starts()
+    return scenario
 
 
-def cached(**event: Any) -> Story:
-    story = one(cache=True)
-    story.happens(CacheMissed(at=0.0, path="a", fingerprint="f" * 64, **event))
-    return story
+def cached(**event: Any) -> Scenario:
+    scenario = one(cache=True)
+    scenario.happens(CacheMissed(at=0.0, path="a", fingerprint="f" * 64, **event))
+    return scenario
 
 
 # --- each code -----------------------------------------------------------------------------------
 
-#: Code -> a story whose execution `path` has it.
-STORIES: dict[str, Callable[[], tuple[Story, str]]] = {}
+#: Code -> a scenario whose execution `path` has it.
+STORIES: dict[str, Callable[[], tuple[Scenario, str]]] = {}
 
 
-def tells(code: str, path: str = "a") -> Callable[[Callable[[], Story]], Callable[[], Story]]:
-    def keep(make: Callable[[], Story]) -> Callable[[], Story]:
+def tells(code: str, path: str = "a") -> Callable[[Callable[[], Scenario]], Callable[[], Scenario]]:
+    def keep(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
         STORIES[code] = lambda: (make(), path)
         return make
 
@@ -68,182 +68,182 @@ def tells(code: str, path: str = "a") -> Callable[[Callable[[], Story]], Callabl
 
 
 @tells("RUN_NOT_STARTED", "")
-def not_started() -> Story:
-    return Story(pipeline({"a": leaf()}))
+def not_started() -> Scenario:
+    return Scenario(pipeline({"a": leaf()}))
 
 
 @tells("STARTING")
-def starting() -> Story:
+def starting() -> Scenario:
     return one()
 
 
 @tells("RUNNING")
-def running() -> Story:
-    story = one()
-    story.runs("a")
-    return story
+def running() -> Scenario:
+    scenario = one()
+    scenario.runs("a")
+    return scenario
 
 
 @tells("SUCCEEDED")
-def succeeded() -> Story:
-    story = running()
-    story.succeeds("a")
-    return story
+def succeeded() -> Scenario:
+    scenario = running()
+    scenario.succeeds("a")
+    return scenario
 
 
 @tells("STOPPING")
-def stopping() -> Story:
-    story = running()
-    story.is_cancelled()
-    return story
+def stopping() -> Scenario:
+    scenario = running()
+    scenario.is_cancelled()
+    return scenario
 
 
 @tells("RUN_CANCELED", "b")
-def canceled() -> Story:
-    story = two()
-    story.is_cancelled()
-    return story
+def canceled() -> Scenario:
+    scenario = two()
+    scenario.is_cancelled()
+    return scenario
 
 
 @tells("WAITING_FOR_UPSTREAM", "b")
-def upstream() -> Story:
-    story = two()
-    story.runs("a")
-    return story
+def upstream() -> Scenario:
+    scenario = two()
+    scenario.runs("a")
+    return scenario
 
 
 @tells("WAITING_FOR_SLOT")
-def slot() -> Story:
-    story = one()
+def slot() -> Scenario:
+    scenario = one()
     reason = Reason(code="WAITING_FOR_SLOT", message="2 attempts are running.", details={"position": 1})
-    story.happens(AttemptWaiting(at=0.0, attempt=story.attempt("a"), reason=reason))
-    return story
+    scenario.happens(AttemptWaiting(at=0.0, attempt=scenario.attempt("a"), reason=reason))
+    return scenario
 
 
 @tells("WAITING_FOR_RETRY")
-def retry() -> Story:
-    story = one(retry=(3, 30))
-    story.runs("a")
-    story.fails("a", "USER_EXCEPTION")
-    return story
+def retry() -> Scenario:
+    scenario = one(retry=(3, 30))
+    scenario.runs("a")
+    scenario.fails("a", "USER_EXCEPTION")
+    return scenario
 
 
 @tells("RUN_PAUSED", "b")
-def paused() -> Story:
-    story = two()
-    story.runs("a")
-    story.is_paused()
-    story.succeeds("a", Output="x")
-    return story
+def paused() -> Scenario:
+    scenario = two()
+    scenario.runs("a")
+    scenario.is_paused()
+    scenario.succeeds("a", Output="x")
+    return scenario
 
 
-def loop(limit: int = 1) -> Story:
+def loop(limit: int = 1) -> Scenario:
     body = group(
         {"x": leaf(takes={"item": "NUMBER_INTEGER"}, wires={"item": param("item")})},
         loop="[1, 2]", takes={"item": "NUMBER_INTEGER"}, parallelism=limit,
     )  # fmt: skip
-    story = Story(pipeline({"loop": body}))
-    story.starts()
-    return story
+    scenario = Scenario(pipeline({"loop": body}))
+    scenario.starts()
+    return scenario
 
 
 @tells("WAITING_FOR_PARALLELISM", "loop[1]")
-def parallelism() -> Story:
+def parallelism() -> Scenario:
     return loop()
 
 
 @tells("WAITING_FOR_GROUP", "g/x")
-def group_to_come() -> Story:
-    story = Story(pipeline({"a": leaf(), "g": group({"x": leaf()}, after=["a"], always=True)}))
-    story.starts()
-    story.runs("a")
-    story.fails("a", "EXIT_CODE")
-    story.runs("g/x")
-    story.succeeds("g/x")
-    story.is_retried()
-    return story
+def group_to_come() -> Scenario:
+    scenario = Scenario(pipeline({"a": leaf(), "g": group({"x": leaf()}, after=["a"], always=True)}))
+    scenario.starts()
+    scenario.runs("a")
+    scenario.fails("a", "EXIT_CODE")
+    scenario.runs("g/x")
+    scenario.succeeds("g/x")
+    scenario.is_retried()
+    return scenario
 
 
 @tells("LOOKING_UP_CACHE")
-def looking_up() -> Story:
+def looking_up() -> Scenario:
     return one(cache=True)
 
 
 @tells("WAITING_FOR_SAME_TASK")
-def same_task() -> Story:
-    story = one(cache=True)
+def same_task() -> Scenario:
+    scenario = one(cache=True)
     reason = Reason(
         code="WAITING_FOR_SAME_TASK", message="m", details={"run_id": "r2", "path": "a", "execution_id": "e2"}
     )
-    story.happens(CacheWaiting(at=0.0, path="a", reason=reason, fingerprint="f"))
-    return story
+    scenario.happens(CacheWaiting(at=0.0, path="a", reason=reason, fingerprint="f"))
+    return scenario
 
 
 @tells("CACHE_HIT")
-def hit() -> Story:
-    story = one(cache=True)
-    story.happens(CacheHit(at=0.0, path="a", outputs=Bundle(), cached_from="earlier", fingerprint="f"))
-    return story
+def hit() -> Scenario:
+    scenario = one(cache=True)
+    scenario.happens(CacheHit(at=0.0, path="a", outputs=Bundle(), cached_from="earlier", fingerprint="f"))
+    return scenario
 
 
 @tells("USER_EXCEPTION")
-def user_exception() -> Story:
-    story = one()
-    story.runs("a")
-    story.fails("a", "USER_EXCEPTION")
-    return story
+def user_exception() -> Scenario:
+    scenario = one()
+    scenario.runs("a")
+    scenario.fails("a", "USER_EXCEPTION")
+    return scenario
 
 
 @tells("EXECUTOR_LOST")
-def lost() -> Story:
-    story = one()
+def lost() -> Scenario:
+    scenario = one()
     for _ in range(4):
-        story.is_lost("a")
-    return story
+        scenario.is_lost("a")
+    return scenario
 
 
 @tells("CONDITION_FALSE")
-def condition() -> Story:
+def condition() -> Scenario:
     task = leaf(takes={"v": "STRING"}, wires={"v": const("low")}, condition="inputs.parameter_values['v'] == 'high'")
-    story = Story(pipeline({"a": task}))
-    story.starts()
-    return story
+    scenario = Scenario(pipeline({"a": task}))
+    scenario.starts()
+    return scenario
 
 
 @tells("UPSTREAM_FAILED", "b")
-def upstream_failed() -> Story:
-    story = two()
-    story.runs("a")
-    story.fails("a", "USER_EXCEPTION")
-    return story
+def upstream_failed() -> Scenario:
+    scenario = two()
+    scenario.runs("a")
+    scenario.fails("a", "USER_EXCEPTION")
+    return scenario
 
 
 @tells("UPSTREAM_SKIPPED", "b")
-def upstream_skipped() -> Story:
-    story = two(condition="1 == 2")
-    return story
+def upstream_skipped() -> Scenario:
+    scenario = two(condition="1 == 2")
+    return scenario
 
 
 @tells("INPUT_MISSING", "b")
-def input_missing() -> Story:
-    story = two()
-    story.runs("a")
-    story.succeeds("a")
-    return story
+def input_missing() -> Scenario:
+    scenario = two()
+    scenario.runs("a")
+    scenario.succeeds("a")
+    return scenario
 
 
 @tells("REUSED", "a")
-def reused() -> Story:
-    story = two()
-    story.succeeds("a", Output="x")
-    story.succeeds("b")
-    return story.again("b")
+def reused() -> Scenario:
+    scenario = two()
+    scenario.succeeds("a", Output="x")
+    scenario.succeeds("b")
+    return scenario.again("b")
 
 
 @pytest.mark.parametrize("code", STORIES)
 def test_each_code_has_its_story_and_its_page(code: str) -> None:
-    story, path = STORIES[code]()
-    found = told(story, path)
+    scenario, path = STORIES[code]()
+    found = told(scenario, path)
     assert (found.reason.code, bool(found.reason.message)) == (code, True)
     page = codes.find(code)
     assert page is not None and page.cause and page.example and page.fix
@@ -264,12 +264,12 @@ def test_what_the_document_of_a_failed_attempt_says_comes_through() -> None:
         "PACKAGE_NOT_FOUND",
         "ATTEMPT_LOST",
     ):
-        story = one()
+        scenario = one()
         error = Reason(
             code=code, message="first\nlast", details={"signal": "SIGKILL", "image": "x:1", "packages": ["p"]}
         )
-        story.happens(AttemptFailed(at=0.0, attempt=story.attempt("a"), error=error))
-        found = told(story)
+        scenario.happens(AttemptFailed(at=0.0, attempt=scenario.attempt("a"), error=error))
+        found = told(scenario)
         assert found.reason.code == code
         assert found.failure is not None
         assert (found.failure.told, found.failure.signal, found.failure.image, found.failure.packages) == (
@@ -287,36 +287,36 @@ def test_what_it_waits_for_is_named_with_its_state() -> None:
 
 
 def test_a_retry_says_which_of_how_many_after_what_and_when() -> None:
-    story = retry()
-    story.now = 10.0
-    found = told(story)
+    scenario = retry()
+    scenario.now = 10.0
+    found = told(scenario)
     assert found.retry is not None and found.retry.after is not None
     assert (found.retry.number, found.retry.at_most, found.retry.after.code) == (1, 3, "USER_EXCEPTION")
     assert found.retry.due_at == "1970-01-01T00:00:30.000Z"
     assert "Retry 1 of 3 after:" in found.reason.message and "due in 20 s" in found.reason.message
-    story.is_woken(30.0)
-    story.runs("a")
-    story.fails("a", "EXIT_CODE")
-    again = told(story).retry
+    scenario.is_woken(30.0)
+    scenario.runs("a")
+    scenario.fails("a", "EXIT_CODE")
+    again = told(scenario).retry
     assert again is not None and again.after is not None and (again.number, again.after.code) == (2, "EXIT_CODE")
 
 
 def test_after_the_last_retry_it_says_how_many_there_were_and_what_came_before() -> None:
-    story = one(retry=(1, 0))
+    scenario = one(retry=(1, 0))
     for code in ("EXIT_CODE", "USER_EXCEPTION"):
-        story.runs("a")
-        story.fails("a", code)
-    found = told(story)
+        scenario.runs("a")
+        scenario.fails("a", code)
+    found = told(scenario)
     assert found.state == "FAILED" and found.reason.code == "USER_EXCEPTION"
     assert found.retry is not None and found.retry.after is not None
     assert (found.retry.number, found.retry.at_most, found.retry.after.code) == (1, 1, "EXIT_CODE")
 
 
 def test_lost_attempts_are_no_retries() -> None:
-    story = one(retry=(2, 0))
-    story.is_lost("a")
-    story.runs("a")
-    found = told(story).retry
+    scenario = one(retry=(2, 0))
+    scenario.is_lost("a")
+    scenario.runs("a")
+    found = told(scenario).retry
     assert found is not None and (found.number, found.lost) == (0, 1)
 
 
@@ -326,11 +326,11 @@ def test_a_first_attempt_has_no_retry() -> None:
 
 
 def test_a_nested_pipeline_that_begins_again_tells_of_its_rounds() -> None:
-    story = Story(pipeline({"g": group({"x": leaf()}, retry=(2, 60))}))
-    story.starts()
-    story.runs("g/x")
-    story.fails("g/x", "EXIT_CODE")
-    found = told(story, "g")
+    scenario = Scenario(pipeline({"g": group({"x": leaf()}, retry=(2, 60))}))
+    scenario.starts()
+    scenario.runs("g/x")
+    scenario.fails("g/x", "EXIT_CODE")
+    found = told(scenario, "g")
     assert (found.reason.code, found.retry and (found.retry.number, found.retry.at_most)) == (
         "WAITING_FOR_RETRY",
         (1, 2),
@@ -345,24 +345,26 @@ def test_a_condition_comes_with_its_values() -> None:
 
 def test_the_chain_leads_down_through_groups_and_upstream_to_the_first_cause() -> None:
     inner = group({"x": leaf(), "y": leaf(after=["x"])})
-    story = Story(pipeline({"g": group({"h": inner}), "last": leaf(after=["g"]), "very-last": leaf(after=["last"])}))
-    story.starts()
-    story.runs("g/h/x")
-    story.fails("g/h/x", "USER_EXCEPTION")
-    assert [ref.path for ref in told(story, "very-last").causes] == ["last", "g", "g/h", "g/h/x"]
-    assert [ref.path for ref in told(story, "").causes] == ["g", "g/h", "g/h/x"]
-    run = explain_run(Subject(plan=story.plan, state=story.state, now=1.0), limit=10)
+    scenario = Scenario(
+        pipeline({"g": group({"h": inner}), "last": leaf(after=["g"]), "very-last": leaf(after=["last"])})
+    )
+    scenario.starts()
+    scenario.runs("g/h/x")
+    scenario.fails("g/h/x", "USER_EXCEPTION")
+    assert [ref.path for ref in told(scenario, "very-last").causes] == ["last", "g", "g/h", "g/h/x"]
+    assert [ref.path for ref in told(scenario, "").causes] == ["g", "g/h", "g/h/x"]
+    run = explain_run(Subject(plan=scenario.plan, state=scenario.state, now=1.0), limit=10)
     assert run.cause is not None
     assert (run.cause.path, run.cause.reason.code, run.reason.code) == ("g/h/x", "USER_EXCEPTION", "USER_EXCEPTION")
 
 
 def test_the_chain_of_a_loop_names_the_iteration() -> None:
-    story = loop(limit=2)
-    story.runs("loop[1]/x")
-    story.fails("loop[1]/x", "USER_EXCEPTION")
-    story.runs("loop[0]/x")
-    story.succeeds("loop[0]/x")
-    assert [ref.path for ref in told(story, "").causes] == ["loop", "loop[1]", "loop[1]/x"]
+    scenario = loop(limit=2)
+    scenario.runs("loop[1]/x")
+    scenario.fails("loop[1]/x", "USER_EXCEPTION")
+    scenario.runs("loop[0]/x")
+    scenario.succeeds("loop[0]/x")
+    assert [ref.path for ref in told(scenario, "").causes] == ["loop", "loop[1]", "loop[1]/x"]
 
 
 def test_a_cancel_says_when() -> None:
@@ -379,15 +381,15 @@ def test_groups_count_what_is_below_them() -> None:
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def use(story: Story, **known: Any) -> api.CacheUse:
-    found = told(story, **known).cache
+def use(scenario: Scenario, **known: Any) -> api.CacheUse:
+    found = told(scenario, **known).cache
     assert found is not None
     return found
 
 
 def test_where_the_cache_is_off_it_is_said_by_whom() -> None:
     assert use(one()).reason.code == "CACHE_OFF_TASK"
-    by_run = Story(pipeline({"a": leaf(cache=True)}), caching=False)
+    by_run = Scenario(pipeline({"a": leaf(cache=True)}), caching=False)
     by_run.starts()
     assert use(by_run).reason.code == "CACHE_OFF_RUN"
     told_off = cached(reason=Reason(code="CACHE_OFF_SERVER", message="m"))
@@ -396,10 +398,10 @@ def test_where_the_cache_is_off_it_is_said_by_whom() -> None:
     assert use(upstream_of_cached(), caching=False).reason.code == "CACHE_OFF_SERVER"
 
 
-def upstream_of_cached() -> Story:
-    story = Story(pipeline({"z": leaf(), "a": leaf(cache=True, after=["z"])}))
-    story.starts()
-    return story
+def upstream_of_cached() -> Scenario:
+    scenario = Scenario(pipeline({"z": leaf(), "a": leaf(cache=True, after=["z"])}))
+    scenario.starts()
+    return scenario
 
 
 def test_a_miss_names_what_differs() -> None:
@@ -424,8 +426,8 @@ def test_a_hit_names_its_source_and_who_leads_now_is_told() -> None:
 # --- runs ----------------------------------------------------------------------------------------
 
 
-def run_of(story: Story, limit: int = 100) -> api.RunExplanation:
-    return explain_run(Subject(plan=story.plan, state=story.state, now=story.now), limit=limit)
+def run_of(scenario: Scenario, limit: int = 100) -> api.RunExplanation:
+    return explain_run(Subject(plan=scenario.plan, state=scenario.state, now=scenario.now), limit=limit)
 
 
 @pytest.mark.parametrize(
@@ -435,25 +437,25 @@ def run_of(story: Story, limit: int = 100) -> api.RunExplanation:
         (succeeded, "SUCCEEDED"), (user_exception, "USER_EXCEPTION"), (canceled, "STOPPING"),
     ],
 )  # fmt: skip
-def test_a_run_says_why_it_is_in_its_state(make: Callable[[], Story], code: str) -> None:
+def test_a_run_says_why_it_is_in_its_state(make: Callable[[], Scenario], code: str) -> None:
     assert run_of(make()).reason.code == code
 
 
 def test_a_run_counts_what_its_tasks_wait_for() -> None:
-    story = upstream()
-    (wait,) = run_of(story).waiting
+    scenario = upstream()
+    (wait,) = run_of(scenario).waiting
     assert (wait.code, wait.count, wait.example.path) == ("WAITING_FOR_UPSTREAM", 1, "b")
 
 
 def test_of_many_tasks_those_that_tell_most_come_first() -> None:
-    story = Story(pipeline({f"t{n}": leaf() for n in range(12)}))
-    story.starts()
+    scenario = Scenario(pipeline({f"t{n}": leaf() for n in range(12)}))
+    scenario.starts()
     for n in (0, 1, 2):
-        story.runs(f"t{n}")
-        story.succeeds(f"t{n}")
-    story.runs("t5")
-    story.fails("t5")
-    found = run_of(story, limit=3)
+        scenario.runs(f"t{n}")
+        scenario.succeeds(f"t{n}")
+    scenario.runs("t5")
+    scenario.fails("t5")
+    found = run_of(scenario, limit=3)
     assert (found.tasks[0].path, len(found.tasks), found.omitted) == ("t5", 3, 9)
     assert "SUCCEEDED" not in {task.state for task in found.tasks}
 

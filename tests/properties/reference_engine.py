@@ -1,7 +1,7 @@
-"""The obvious version of the engine: after each event, look at everything again until nothing follows.
+"""A second engine, slow and plain: after each event it looks at every execution again until nothing changes.
 
-It shares with the engine only the values. What happens when, and (in `obvious`) what tasks get and hand out, it works
-out for itself, from the document and without any plan or index. Slow and plain.
+It shares only the values with the real engine. It reads the document without a plan and without an index; the rules of
+inputs and outputs are in `reference_rules`. The histories compare both engines after each event.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import msgspec
 
 from headrace.engine.model import *
 from headrace.spec.document import Component, Dag, Document, Task
-from properties import obvious
-from properties.obvious import Place, Wrong
+from properties import reference_rules
+from properties.reference_rules import Scope, Wrong
 
 replace = msgspec.structs.replace
 LIVE = (State.RUNNING, State.CANCELING)
@@ -22,7 +22,7 @@ MAX_LOST = 3
 
 
 @dataclass
-class Oracle:
+class ReferenceEngine:
     document: Document
     state: RunState
     all: dict[str, Execution] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Oracle:
     # --- what an earlier run left ----------------------------------------------------------------
 
     def reused(self, e: Execution) -> Reusable | None:
-        """What this task may take over: it is in the loan, and so is all that it and its groups waited for."""
+        """What this task may take over: it is in the reuse_plan, and so is all that it and its groups waited for."""
         left = self.state.reuse.get(e.path)
         if left is None or left.state is not State.SUCCEEDED:
             return None
@@ -394,9 +394,9 @@ class Oracle:
 
     def begin_task(self, e: Execution, task: Task) -> None:
         try:
-            place = Place(self.document, self.state, self.all, self.all[e.parent])
-            found = obvious.inputs_of(place, task, self.component(e))
-            if task.condition and not obvious.holds(task.condition, found):
+            scope = Scope(self.document, self.state, self.all, self.all[e.parent])
+            found = reference_rules.inputs_of(scope, task, self.component(e))
+            if task.condition and not reference_rules.holds(task.condition, found):
                 self.end(replace(e, inputs=found), State.SKIPPED, "CONDITION_FALSE")
                 return
             self.begin(replace(e, inputs=found), task)
@@ -405,7 +405,7 @@ class Oracle:
 
     def begin(self, e: Execution, task: Task) -> None:
         if e.kind is Kind.LOOP:
-            count = len(obvious.items_of(task, e.inputs))
+            count = len(reference_rules.items_of(task, e.inputs))
             self.put(e, state=State.RUNNING, begun=True, iteration_count=count)
             for i in range(count):
                 path = f"{e.path}[{i}]"
@@ -455,8 +455,8 @@ class Oracle:
 
     def begin_iteration(self, c: Execution, loop: Execution, task: Task) -> None:
         try:
-            item = obvious.items_of(task, loop.inputs)[c.iteration]
-            found = obvious.iteration_inputs(task, self.component(loop), loop.inputs, item)
+            item = reference_rules.items_of(task, loop.inputs)[c.iteration]
+            found = reference_rules.iteration_inputs(task, self.component(loop), loop.inputs, item)
             self.begin(replace(c, inputs=found), task)
         except Wrong as wrong:
             self.end(c, State.FAILED, wrong.code)
@@ -476,9 +476,9 @@ class Oracle:
                 self.put(e, state=State.PENDING, retry_at=self.delayed(policy, e.retries))
                 return
         if e.kind is Kind.LOOP:
-            outputs = obvious.collected(self.component(e), children)
+            outputs = reference_rules.collected(self.component(e), children)
         else:
-            outputs = obvious.handed_out(self.dag(e.path), e.path, self.all)
+            outputs = reference_rules.handed_out(self.dag(e.path), e.path, self.all)
         left = self.state.reuse.get(e.path)
         same = (
             word is State.SUCCEEDED and left is not None and left.iteration_count == e.iteration_count
@@ -557,5 +557,5 @@ def seen_run(state: RunState) -> tuple[Any, ...]:
 
 
 def without_wording(value: Any) -> Any:
-    """A task's final status without its error, which the oracle does not word."""
+    """A task's final status without its error, which the reference does not word."""
     return {**value, "error": {}} if isinstance(value, dict) and "pipelineTaskName" in value else value

@@ -1,4 +1,4 @@
-"""What a task gets, what a loop goes over and what a DAG hands out, worked out the obvious way.
+"""The rules of the reference engine: inputs of tasks, items of loops, outputs of DAGs.
 
 Nothing of the engine but its values is used here: the document is read as it stands, each rule is written down once
 more in the plainest words, and conditions and selectors are not CEL but Python functions that the generator of random
@@ -183,7 +183,7 @@ def typed(value: Json, kind: str) -> Json:
 _INPUT = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
-class Place:
+class Scope:
     """Where a task stands: the DAG execution it is in, its siblings, and what the run is called."""
 
     def __init__(self, document: Document, run: Any, everything: Mapping[str, Execution], parent: Execution) -> None:
@@ -199,37 +199,37 @@ class Place:
         return [self.parent.inputs, self.everything[self.parent.parent or ""].inputs]
 
 
-def inputs_of(place: Place, task: Task, component: Component) -> Bundle:
+def inputs_of(scope: Scope, task: Task, component: Component) -> Bundle:
     is_dag = component.dag is not None
     item = task.iterator.item_input if task.iterator else None
     found: dict[str, Json] = {}
     made_of_others = {n for n, s in task.inputs.parameters.items() if _INPUT.search(json.dumps(_plain(s.constant)))}
     sources = task.inputs.parameters
     for name in [*(n for n in sources if n not in made_of_others), *(n for n in sources if n in made_of_others)]:
-        value = _given_value(place, task, component, name, found)
+        value = _given_value(scope, task, component, name, found)
         _put(found, name, value, component, is_dag)
     for name in component.inputs.parameters:
         if name not in sources and name != item:
             _put(found, name, NOTHING, component, is_dag)
-    return Bundle(parameters=found, artifacts=_artifacts(place, task, component, item))
+    return Bundle(parameters=found, artifacts=_artifacts(scope, task, component, item))
 
 
 def _plain(constant: Json) -> Json:
     return None if constant is NOTHING else constant
 
 
-def _given_value(place: Place, task: Task, component: Component, name: str, found: Mapping[str, Json]) -> Json:
+def _given_value(scope: Scope, task: Task, component: Component, name: str, found: Mapping[str, Json]) -> Json:
     source = task.inputs.parameters[name]
     value: Json = NOTHING
     if source.component_input is not None:
-        for bundle in reversed(place.given()):
+        for bundle in reversed(scope.given()):
             value = bundle.parameters.get(source.component_input, value)
     elif source.task_output is not None:
-        value = place.sibling(source.task_output.task).outputs.parameters.get(source.task_output.output, NOTHING)
+        value = scope.sibling(source.task_output.task).outputs.parameters.get(source.task_output.output, NOTHING)
     elif source.final_status_of is not None:
-        value = status_of(place, source.final_status_of)
+        value = status_of(scope, source.final_status_of)
     else:
-        value = _filled(exact(source.constant), place, task, {**dict.fromkeys(task.inputs.parameters), **found})
+        value = _filled(exact(source.constant), scope, task, {**dict.fromkeys(task.inputs.parameters), **found})
     if source.selector and value is not NOTHING and value is not None:
         value = selected(source.selector, value)
     definition = component.inputs.parameters.get(name)
@@ -269,18 +269,18 @@ def _put(found: dict[str, Json], name: str, value: Json, component: Component, i
     found[name] = value
 
 
-def _filled(value: Json, place: Place, task: Task, others: Mapping[str, Json]) -> Json:
+def _filled(value: Json, scope: Scope, task: Task, others: Mapping[str, Json]) -> Json:
     """Placeholders in texts, at any depth. Only those that the generator writes."""
     if isinstance(value, list):
-        return [_filled(item, place, task, others) for item in value]
+        return [_filled(item, scope, task, others) for item in value]
     if isinstance(value, dict):
-        return {key: _filled(item, place, task, others) for key, item in value.items()}
+        return {key: _filled(item, scope, task, others) for key, item in value.items()}
     if not isinstance(value, str) or "{{$" not in value:
         return value
     known = {
-        "pipeline_job_name": place.run.display_name,
-        "pipeline_job_uuid": place.run.run_id,
-        "pipeline_job_resource_name": f"{place.document.name}-{place.run.run_id}",
+        "pipeline_job_name": scope.run.display_name,
+        "pipeline_job_uuid": scope.run.run_id,
+        "pipeline_job_resource_name": f"{scope.document.name}-{scope.run.run_id}",
         "pipeline_task_name": task.name,
     }
 
@@ -296,17 +296,17 @@ def _filled(value: Json, place: Place, task: Task, others: Mapping[str, Json]) -
     return re.sub(r"\{\{\$\.(?:(pipeline_\w+)|inputs\.parameters\['([^']+)'\])\}\}", put_in, value)
 
 
-def status_of(place: Place, name: str) -> dict[str, Json]:
+def status_of(scope: Scope, name: str) -> dict[str, Json]:
     """Without its error, which is worded by the engine."""
     return {
-        "state": str(place.sibling(name).state),
+        "state": str(scope.sibling(name).state),
         "pipelineTaskName": name,
-        "pipelineJobResourceName": f"{place.document.name}-{place.run.run_id}",
+        "pipelineJobResourceName": f"{scope.document.name}-{scope.run.run_id}",
         "error": {},
     }
 
 
-def _artifacts(place: Place, task: Task, component: Component, item: str | None) -> dict[str, tuple[Artifact, ...]]:
+def _artifacts(scope: Scope, task: Task, component: Component, item: str | None) -> dict[str, tuple[Artifact, ...]]:
     found = {}
     for name in [*task.inputs.artifacts, *(n for n in component.inputs.artifacts if n not in task.inputs.artifacts)]:
         source, definition = task.inputs.artifacts.get(name), component.inputs.artifacts.get(name)
@@ -314,10 +314,10 @@ def _artifacts(place: Place, task: Task, component: Component, item: str | None)
             continue
         value: tuple[Artifact, ...] | None = None
         if source is not None and source.component_input is not None:
-            for bundle in reversed(place.given()):
+            for bundle in reversed(scope.given()):
                 value = bundle.artifacts.get(source.component_input, value)
         elif source is not None and source.task_output is not None:
-            value = place.sibling(source.task_output.task).outputs.artifacts.get(source.task_output.output)
+            value = scope.sibling(source.task_output.task).outputs.artifacts.get(source.task_output.output)
         if definition is not None:
             is_list = definition.is_list
             if value is None or (value == () and not is_list):

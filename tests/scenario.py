@@ -48,7 +48,7 @@ def artifact(name: str) -> Artifact:
     return Artifact(artifact_id=name, name=name, type=ArtifactType(schema_title="system.Model"), uri=f"file:///{name}")
 
 
-class Story:
+class Scenario:
     """One run. Facts answer with wishes in a few letters: `launch a#1`, `stop a#1`, `look up a`."""
 
     def __init__(self, document: Document, *, caching: bool | None = None, **arguments: Json) -> None:
@@ -58,7 +58,7 @@ class Story:
         )
         self.now = 0.0
         #: Of a run made from another: what that left to it, and what it wished at its start.
-        self.loan: engine.Loan | None = None
+        self.reuse_plan: engine.ReusePlan | None = None
         self.begun: list[str] = []
 
     # --- facts -------------------------------------------------------------------------------
@@ -122,15 +122,15 @@ class Story:
 
     def again(
         self, *wanted: str, document: Document | None = None, caching: bool | None = None, **arguments: Json
-    ) -> Story:
+    ) -> Scenario:
         """A run made from this one, begun."""
-        story = Story(document or self.plan.document, caching=caching, **arguments)
+        scenario = Scenario(document or self.plan.document, caching=caching, **arguments)
         if document is None:
-            story.plan = self.plan
-        story.loan = engine.lend(story.plan, self.plan, self.state, wanted)
-        origin = Origin(run_id="r", again=story.loan.again)
-        story.begun = story.happens(RunStarted(at=0.0, origin=origin, reuse=story.loan.reuse))
-        return story
+            scenario.plan = self.plan
+        scenario.reuse_plan = engine.plan_reuse(scenario.plan, self.plan, self.state, wanted)
+        origin = Origin(run_id="r", again=scenario.reuse_plan.again)
+        scenario.begun = scenario.happens(RunStarted(at=0.0, origin=origin, reuse=scenario.reuse_plan.reuse))
+        return scenario
 
     def is_woken(self, at: float) -> list[str]:
         self.now = at
@@ -173,7 +173,7 @@ class Story:
         rows = msgspec.json.encode(list(self.state.executions.values()))
         executions = msgspec.json.decode(rows, type=list[Execution])
         header = engine.decode_header(engine.encode_header(self.state))
-        back = engine.restore(self.plan, header, executions, reuse=self.loan.reuse if self.loan else None)
+        back = engine.restore(self.plan, header, executions, reuse=self.reuse_plan.reuse if self.reuse_plan else None)
         assert back == self.state
         self.state = back
 
