@@ -55,12 +55,27 @@ def page_id(value: object) -> str | None:
 
 # --- error codes ---------------------------------------------------------------------------------
 
+#: One worker reads the source for all tests that need it.
+reads_the_source = pytest.mark.xdist_group("reads the source")
+
 
 @cache
 def trees() -> dict[str, ast.Module]:
     """All our modules, parsed."""
     found = sorted(SOURCE.rglob("*.py"))
     return {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in found}
+
+
+@cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Every node of our modules, with its module: walked once, since the walk takes seconds."""
+    return [(module, node) for module, tree in trees().items() for node in ast.walk(tree)]
+
+
+@cache
+def constants() -> set[object]:
+    """Every text and number that stands in our modules."""
+    return {node.value for _, node in nodes() if isinstance(node, ast.Constant)}
 
 
 def texts_in(node: ast.expr) -> Iterator[str]:
@@ -78,14 +93,13 @@ def texts_in(node: ast.expr) -> Iterator[str]:
 def takers() -> dict[str, int]:
     """Functions and classes of ours that take a code by position: name -> which argument."""
     found: dict[str, int] = {}
-    for tree in trees().values():
-        for node in ast.walk(tree):
-            owner = node.name if isinstance(node, ast.ClassDef) else ""
-            for one in node.body if isinstance(node, ast.ClassDef | ast.Module) else ():
-                if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
-                    names = [argument.arg for argument in one.args.args if argument.arg not in ("self", "cls")]
-                    if "code" in names:
-                        found[owner if one.name == "__init__" else one.name] = names.index("code")
+    for _, node in nodes():
+        owner = node.name if isinstance(node, ast.ClassDef) else ""
+        for one in node.body if isinstance(node, ast.ClassDef | ast.Module) else ():
+            if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = [argument.arg for argument in one.args.args if argument.arg not in ("self", "cls")]
+                if "code" in names:
+                    found[owner if one.name == "__init__" else one.name] = names.index("code")
     return found
 
 
@@ -130,10 +144,9 @@ def codes_in(node: ast.AST) -> Iterator[str]:
 def codes() -> dict[str, set[str]]:
     """Every code of the source -> the modules that have it."""
     found: dict[str, set[str]] = defaultdict(set)
-    for module, tree in trees().items():
-        for node in ast.walk(tree):
-            for code in codes_in(node):
-                found[code].add(module)
+    for module, node in nodes():
+        for code in codes_in(node):
+            found[code].add(module)
     return dict(found)
 
 
@@ -144,6 +157,7 @@ def documented() -> list[str]:
     return [code for row in rows for code in re.findall(r"`([A-Z0-9_]+)`", row)]
 
 
+@reads_the_source
 def test_the_walk_finds_codes_of_every_room() -> None:
     rooms = {module.split("/")[0] for modules in codes().values() for module in modules}
     assert {"cli", "client", "compiler", "components", "dsl", "engine", "executors", "kubernetes"} <= rooms
@@ -151,14 +165,16 @@ def test_the_walk_finds_codes_of_every_room() -> None:
     assert len(codes()) > 300
 
 
+@reads_the_source
 def test_every_code_is_documented() -> None:
     missing = {code: sorted(where) for code, where in codes().items() if code not in documented()}
     assert not missing, f"Write these into docs/reference/error-codes.md: {missing}"
 
 
+@reads_the_source
 def test_every_documented_code_exists() -> None:
     # A code may also come from where the walk does not look; somewhere in the source it must stand, or be made up of parts.
-    everything = {n.value for t in trees().values() for n in ast.walk(t) if isinstance(n, ast.Constant)}
+    everything = constants()
     made = {f"RUN_{state}" for state in ("FAILED", "CANCELED")}
     assert [code for code in documented() if code not in everything | made] == []
 
@@ -185,6 +201,7 @@ def test_every_reason_has_a_page_with_cause_example_and_fix() -> None:
     assert set(headings) == reasons, "docs/reference/reasons.md has sections of codes that no run and no task has."
 
 
+@reads_the_source
 def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
     """Codes of what makes tasks happen: of the engine, of executors, of the runtime, of the cache."""
     homes = ("engine/", "executors/", "runtime/", "service/caching.py", "service/explaining.py", "service/importing.py")
@@ -282,10 +299,12 @@ def test_every_command_and_option_is_documented(path: str, command: click.Comman
     assert [flag for flag in flags if not re.search(rf"`{flag}[` ]", section)] == []
 
 
+@reads_the_source
 def test_every_environment_variable_of_ours_is_documented() -> None:
-    texts = {node.value for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     ours = {
-        text for text in texts if isinstance(text, str) and re.fullmatch(r"(HEADRACE|KF_PIPELINES|KFP)_[A-Z_]+", text)
+        text
+        for text in constants()
+        if isinstance(text, str) and re.fullmatch(r"(HEADRACE|KF_PIPELINES|KFP)_[A-Z_]+", text)
     }
     # The mark of an attempt's processes is nothing that anybody sets.
     text = (REFERENCE / "cli.md").read_text()
