@@ -37,7 +37,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_ROOMS, "Client"})
 
 
-# The wiring that `headrace.dsl.seams` asks for.
+# The wiring that `headrace.dsl.hooks` asks for.
 
 
 def _run_locally(component: Any, arguments: dict[str, Any]) -> Any:

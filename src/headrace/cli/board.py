@@ -18,7 +18,7 @@ _ITERATION = re.compile(r"^(.*)\[(\d+)\]$")
 _ORDINARY_WAITS = frozenset({"WAITING_FOR_SLOT"})
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class BoardLine(msgspec.Struct, frozen=True, kw_only=True):
     """Something worth telling of one task."""
 
     label: str
@@ -70,7 +70,7 @@ class Board:
         """Tasks that failed, in the order in which they came up."""
         return [task for task in self.tasks if task.state == "FAILED"]
 
-    def apply(self, change: RunChange) -> list[Line]:
+    def apply(self, change: RunChange) -> list[BoardLine]:
         """Take note of a change; the lines it is worth."""
         self.run = change.run
         for execution in change.executions:
@@ -106,7 +106,7 @@ class Board:
                 names.append(name)
         return "/".join([*names, own]) + iterations
 
-    def _lines(self, execution: ExecutionView) -> Iterator[Line]:
+    def _lines(self, execution: ExecutionView) -> Iterator[BoardLine]:
         if execution.kind not in ("TASK", "IMPORTER"):
             return
         last = execution.attempts[-1] if execution.attempts else None
@@ -118,22 +118,22 @@ class Board:
         elif execution.retry_at is not None and last is not None:
             if self._first(execution, "RETRYING", number):
                 why = last.error.message if last.error else "it failed"
-                yield Line(label=label, word="RETRYING", note=f"attempt {number} failed: {why}")
+                yield BoardLine(label=label, word="RETRYING", note=f"attempt {number} failed: {why}")
         elif last is not None and last.waiting is not None and last.state == "PENDING":
             if last.waiting.code not in _ORDINARY_WAITS and self._first(execution, last.waiting.code, number):
-                yield Line(label=label, word="WAITING", note=last.waiting.message, passing=True)
+                yield BoardLine(label=label, word="WAITING", note=last.waiting.message, passing=True)
         elif execution.waiting is not None and not self._one_of_many(execution):
             if self._first(execution, execution.waiting.code, number):
-                yield Line(label=label, word="WAITING", note=execution.waiting.message, passing=True)
+                yield BoardLine(label=label, word="WAITING", note=execution.waiting.message, passing=True)
         elif last is not None and last.state == "RUNNING" and self._first(execution, "RUNNING", number):
             note = f"attempt {number}" if number > 1 else ""
-            yield Line(label=label, word="RUNNING", note=note, started_at=last.started_at, passing=True)
+            yield BoardLine(label=label, word="RUNNING", note=note, started_at=last.started_at, passing=True)
 
-    def _ended(self, execution: ExecutionView, label: str) -> Line:
+    def _ended(self, execution: ExecutionView, label: str) -> BoardLine:
         note = "cached" if execution.cached_from else "reused" if execution.reused_from else ""
         if execution.reason is not None and (execution.state != "SUCCEEDED" or execution.marked is not None):
             note = execution.reason.message
-        return Line(
+        return BoardLine(
             label=label,
             word=execution.state,
             note=note,

@@ -12,7 +12,7 @@ import click
 from headrace.cli.errors import OK, CliError
 
 if TYPE_CHECKING:
-    from headrace.components.image_context import Context
+    from headrace.components.image_context import BuildContext
     from headrace.dsl.base_component import PythonComponent
 
 
@@ -75,7 +75,7 @@ def build(
     return OK
 
 
-def _context(folder: Path, pattern: str) -> Context:
+def _context(folder: Path, pattern: str) -> BuildContext:
     """The containerized components of the folder."""
     from headrace.components.image_context import ContextError, context_of
 
@@ -120,7 +120,7 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     return files
 
 
-def _written(context: Context, overwrite: bool, kfp_path: str | None, headrace_path: str | None) -> list[str]:
+def _written(context: BuildContext, overwrite: bool, kfp_path: str | None, headrace_path: str | None) -> list[str]:
     from headrace.cli.image_engine import local_package
     from headrace.components.image_context import start_up_packages, write
 

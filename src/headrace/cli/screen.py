@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import IO
 
-from headrace.cli.board import FINAL, Board, Line
+from headrace.cli.board import FINAL, Board, BoardLine
 from headrace.cli.terminal import Paint, between, duration, moment, shorten
 from headrace.wire.api import ExecutionView
 
@@ -27,7 +27,7 @@ class PlainScreen:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def show(self, board: Board, lines: list[Line]) -> None:
+    def show(self, board: Board, lines: list[BoardLine]) -> None:
         """Print what is new."""
         for line in lines:
             ended = duration(between(line.started_at, line.ended_at)) if line.ended_at else ""
@@ -57,7 +57,7 @@ class LiveScreen:
         self._marks = _MARKS if unicode else _ASCII_MARKS
         self._spin = _SPIN if unicode else "|/-\\"
 
-    def show(self, board: Board, lines: list[Line]) -> None:
+    def show(self, board: Board, lines: list[BoardLine]) -> None:
         """Print what is new above what goes on."""
         self._draw([self._line(line) for line in lines if not line.passing], self._region(board))
 
@@ -92,7 +92,7 @@ class LiveScreen:
     def _up(self) -> str:
         return f"\x1b[{self._drawn}F\x1b[0J" if self._drawn else ""
 
-    def _line(self, line: Line) -> str:
+    def _line(self, line: BoardLine) -> str:
         mark = self._paint.state(line.word, self._marks.get(line.word, " "))
         took = duration(between(line.started_at, line.ended_at)) if line.ended_at else ""
         width = shutil.get_terminal_size((100, 24)).columns
@@ -132,6 +132,6 @@ def screen_for(stream: IO[str], paint: Paint) -> PlainScreen | LiveScreen:
     return LiveScreen(stream, paint) if paint.colours else PlainScreen(stream)
 
 
-def _clock(line: Line) -> str:
+def _clock(line: BoardLine) -> str:
     seconds = moment(line.ended_at or line.started_at)
     return datetime.fromtimestamp(time.time() if seconds is None else seconds).strftime("%H:%M:%S")

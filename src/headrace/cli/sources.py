@@ -20,7 +20,7 @@ Json: TypeAlias = Any
 _SHOWN_FINDINGS = 20
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineSource(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline document and where it is from."""
 
     path: Path
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.pipeline_spec["pipelineInfo"].get("name", ""))
 
 
-def load(path: Path, choice: str | None = None) -> Source:
+def load(path: Path, choice: str | None = None) -> PipelineSource:
     """The document in a file: of its only pipeline, or the chosen one. Raises CliError."""
     if path.suffix == ".py":
         component = choose(import_file(_existing(path)), path, choice)
@@ -51,7 +51,7 @@ def load(path: Path, choice: str | None = None) -> Source:
         raise document_error(error, path) from None
 
 
-def verified(source: Source) -> Source:
+def verified(source: PipelineSource) -> PipelineSource:
     """The same, or CliError with all that is wrong with it."""
     found = errors(verify(source.pipeline_spec, source.platform_spec))
     if found:
@@ -144,8 +144,8 @@ def _existing(path: Path) -> Path:
         ) from None
 
 
-def _source(path: Path, file: PipelineFile) -> Source:
-    return Source(path=path, text=file.text, pipeline_spec=file.pipeline_spec, platform_spec=file.platform_spec)
+def _source(path: Path, file: PipelineFile) -> PipelineSource:
+    return PipelineSource(path=path, text=file.text, pipeline_spec=file.pipeline_spec, platform_spec=file.platform_spec)
 
 
 def _found(module: ModuleType, kind: str) -> dict[str, Any]:

@@ -66,13 +66,13 @@ def refused(error: BaseException) -> CliError | None:
 
     if not isinstance(error, DslError):
         return None
-    place = error.place
+    location = error.location
     return CliError(
         error.message,
         code=error.code,
-        where=str(place) if place else "",
+        where=str(location) if location else "",
         fix=error.hint or "",
-        story=linecache.getline(place.file, place.line).strip() if place else "",
+        story=linecache.getline(location.file, location.line).strip() if location else "",
     )
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from headrace.client.headrace import Headrace as Headrace
     from headrace.client.kfp import Client as Client
     from headrace.client.kfp import RunPipelineResult as RunPipelineResult
-    from headrace.client.place import Place as Place
-    from headrace.client.place import find_server as find_server
+    from headrace.client.server_address import ServerAddress as ServerAddress
+    from headrace.client.server_address import find_server as find_server
 
 _WHERE = {
     "ApiError": "errors",
@@ -20,11 +20,11 @@ _WHERE = {
     "Headrace": "headrace",
     "Client": "kfp",
     "RunPipelineResult": "kfp",
-    "Place": "place",
-    "find_server": "place",
+    "ServerAddress": "server_address",
+    "find_server": "server_address",
 }
 
-__all__ = ["ApiError", "Client", "Headrace", "Place", "RunPipelineResult", "ServerUnreachable", "find_server"]
+__all__ = ["ApiError", "Client", "Headrace", "RunPipelineResult", "ServerAddress", "ServerUnreachable", "find_server"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headrace.client import core
-from headrace.client.place import find_place
+from headrace.client.server_address import find_server_address
 from headrace.client.transport import Transport
 from headrace.wire import api
 
@@ -45,12 +45,12 @@ class Headrace:
         timeout_s: float = 60.0,
         transport: Transport | None = None,
     ) -> None:
-        self.transport = transport or Transport(find_place(url, token, home), timeout_s=timeout_s)
+        self.transport = transport or Transport(find_server_address(url, token, home), timeout_s=timeout_s)
 
     @property
     def url(self) -> str:
         """The server's address."""
-        return self.transport.place.url
+        return self.transport.address.url
 
     def close(self) -> None:
         """Let go of the connection."""

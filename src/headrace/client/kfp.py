@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from headrace.client import core, packages
 from headrace.client.calling import find_source
-from headrace.client.place import find_place
 from headrace.client.recurring import RecurringRuns
+from headrace.client.server_address import find_server_address
 from headrace.client.transport import Transport
 from headrace.wire import v2beta1 as wire
 
@@ -86,13 +86,13 @@ class Client(RecurringRuns):
             kube_context=kube_context,
         )
         token = existing_token or (credentials.get_token() if credentials is not None else None)
-        place = find_place(host or os.environ.get("KF_PIPELINES_ENDPOINT"), token, home)
+        address = find_server_address(host or os.environ.get("KF_PIPELINES_ENDPOINT"), token, home)
         headers = {"Cookie": cookies} if cookies else {}
         super().__init__(
-            Transport(place, verify_ssl=verify_ssl is not False, ca_file=ssl_ca_cert or "", headers=headers)
+            Transport(address, verify_ssl=verify_ssl is not False, ca_file=ssl_ca_cert or "", headers=headers)
         )
         self._namespace = "" if namespace == "kubeflow" else namespace
-        self._ui = (os.environ.get("KF_PIPELINES_UI_ENDPOINT") or ui_host or place.url).rstrip("/")
+        self._ui = (os.environ.get("KF_PIPELINES_UI_ENDPOINT") or ui_host or address.url).rstrip("/")
         self._verbose = verbose
 
     def get_kfp_healthz(self, sleep_duration: int = 5) -> wire.Health:

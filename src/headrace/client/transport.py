@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from headrace.client.core import Answer, Request, check
 from headrace.client.errors import ServerUnreachable
-from headrace.client.place import Place
+from headrace.client.server_address import ServerAddress
 from headrace.client.sse import SentEvent, parse_events
 
 #: The server sends a heartbeat every 15 s; silence for longer means the connection is dead.
@@ -20,21 +20,21 @@ _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
 
 class Transport:
-    """Sends requests to one place."""
+    """Sends requests to one server."""
 
     def __init__(
         self,
-        place: Place,
+        address: ServerAddress,
         *,
         timeout_s: float = 60.0,
         verify_ssl: bool = True,
         ca_file: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        self.place = place
+        self.address = address
         #: Sent with every request, for what stands before the server.
         self._headers = dict(headers or {})
-        self._parts = urlsplit(place.url)
+        self._parts = urlsplit(address.url)
         self._timeout_s = timeout_s
         self._verify_ssl = verify_ssl
         self._ca_file = ca_file
@@ -126,8 +126,8 @@ class Transport:
 
     def _put(self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str]) -> None:
         headers = {"Accept": "application/json", **self._headers, **request.headers, **extra}
-        if self.place.token:
-            headers["Authorization"] = f"Bearer {self.place.token}"
+        if self.address.token:
+            headers["Authorization"] = f"Bearer {self.address.token}"
         connection.request(request.method, self._parts.path + request.path, body=request.body, headers=headers)
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:

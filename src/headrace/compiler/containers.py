@@ -149,7 +149,7 @@ def _check_passthroughs(task: PipelineTask) -> None:
                 "task_config_passthroughs",
                 code="PASSTHROUGH_NOT_DECLARED",
                 hint=f"add dsl.TaskConfigField.{one.name} to the component's task_config_passthroughs.",
-                place=task.place,
+                location=task.location,
             )
 
 

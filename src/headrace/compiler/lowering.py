@@ -111,14 +111,14 @@ class _Lowering:
                     f"Got unknown pipeline output, {channel!r}, of type {type(channel).__name__}.",
                     code="PIPELINE_OUTPUT_INVALID",
                     hint="return outputs of tasks: `return task.output`, or a NamedTuple of them.",
-                    place=self.spec.place,
+                    location=self.spec.location,
                 )
             if channel.producer is None:
                 raise DslValueError(
                     f"The pipeline returns {channel.described()}, which no task made.",
                     code="PIPELINE_OUTPUT_INVALID",
                     hint="return an output of a task.",
-                    place=self.spec.place,
+                    location=self.spec.location,
                 )
             surfaced[name] = self.wiring.returned(channel, some_task)
         return surfaced
@@ -134,7 +134,7 @@ class _Lowering:
                     f"Missing pipeline output: {name}.",
                     code="PIPELINE_OUTPUT_MISSING",
                     hint="return it from the pipeline function, or take it out of the annotation.",
-                    place=self.spec.place,
+                    location=self.spec.location,
                 )
 
     def _check_output(self, name: str, surfaced: Surfaced, *, single: bool) -> None:
@@ -144,7 +144,7 @@ class _Lowering:
                 f"Pipeline or component output not defined: {name}. You may be missing a type annotation.",
                 code="PIPELINE_OUTPUT_UNDECLARED",
                 hint="annotate the pipeline function: `def my_pipeline(...) -> str:`.",
-                place=self.spec.place,
+                location=self.spec.location,
             )
         if not fits(surfaced.type, expected.type):
             which = "" if single else f"{name!r} "
@@ -153,7 +153,7 @@ class _Lowering:
                 f"{_type_name(surfaced.type)!r} cannot be surfaced as pipeline output type "
                 f"{_type_name(expected.type)!r}",
                 hint="change the pipeline's return annotation, or return an output of that type.",
-                place=self.spec.place,
+                location=self.spec.location,
             )
 
     # DAGs
@@ -175,7 +175,7 @@ class _Lowering:
                     f"The task {task.name!r} has the name of a control-flow group.",
                     code="TASK_NAMED_LIKE_GROUP",
                     hint="rename the component.",
-                    place=task.place,
+                    location=task.location,
                 )
             entry = self._task(task, path)
             self._add(tasks, task.name, entry, self._component(task, path))
@@ -213,7 +213,7 @@ class _Lowering:
             try:
                 entry["triggerPolicy"] = {"condition": conjunction(group.conditions)}
             except DslError as error:
-                raise type(error)(error.message, code=error.code, hint=error.hint, place=group.place) from None
+                raise type(error)(error.message, code=error.code, hint=error.hint, location=group.location) from None
         return entry
 
     def _iterator(self, group: ParallelFor, path: tuple[TasksGroup, ...]) -> IR:
@@ -288,7 +288,7 @@ class _Lowering:
                     "has type PipelineTaskFinalStatus.",
                     code="FINAL_STATUS_OUTSIDE_EXIT",
                     hint="give the task to dsl.ExitHandler(...), or call .ignore_upstream_failure() on it.",
-                    place=task.place,
+                    location=task.location,
                 )
 
     def _give_final_status(self, task: PipelineTask, entry: IR) -> None:
@@ -302,7 +302,7 @@ class _Lowering:
                     f"dependent upstream task within the same control flow scope. Got task {task.name!r} with "
                     f"{len(upstream)} dependent tasks: {upstream}.",
                     code="FINAL_STATUS_UPSTREAM",
-                    place=task.place,
+                    location=task.location,
                 )
             _final_status(entry, name, upstream[0])
 
@@ -327,7 +327,7 @@ class _Lowering:
                 f"set on the pipeline {task.name!r}.",
                 code="PLATFORM_ON_PIPELINE",
                 hint="set it on the tasks inside that pipeline.",
-                place=task.place,
+                location=task.location,
             )
         return merged_root(self.document, self.platforms, task.graph.pipeline_spec, task.graph.platform_spec)
 
@@ -341,7 +341,9 @@ class _Lowering:
             if spec.is_final_status:
                 _final_status(entry, name, handler.name)
         if task.importer_spec is not None:
-            raise DslValueError("An importer cannot be an exit task.", code="EXIT_TASK_IMPORTER", place=task.place)
+            raise DslValueError(
+                "An importer cannot be an exit task.", code="EXIT_TASK_IMPORTER", location=task.location
+            )
         self._add(self.document["root"]["dag"]["tasks"], task.name, entry, self._component(task, path))
 
 
@@ -387,13 +389,15 @@ def _raw_items(group: ParallelFor) -> str:
             "The items of a loop are constants with pipeline values among them, which the document cannot hold.",
             code="LOOP_ITEMS_WITH_CHANNELS",
             hint="let a component build the list and loop over its output, or use the value inside the loop.",
-            place=group.place,
+            location=group.location,
         )
     try:
         return json.dumps(items, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise DslValueError(
-            f"The items of a loop cannot be written as JSON: {error}.", code="LOOP_ITEMS_INVALID", place=group.place
+            f"The items of a loop cannot be written as JSON: {error}.",
+            code="LOOP_ITEMS_INVALID",
+            location=group.location,
         ) from error
 
 

@@ -67,7 +67,7 @@ def _rewired(spec: IR, task: PipelineTask, wiring: Wiring, path: tuple[TasksGrou
                     f"A platform setting of task {task.name!r} names an output of {output['producerTask']!r} that does "
                     "not reach it.",
                     hint="put the channel itself (task.output) into the setting.",
-                    place=task.place,
+                    location=task.location,
                 )
             rest = {key: value for key, value in spec.items() if key != "taskOutputParameter"}
             return {**rest, "componentInputParameter": inside}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from headrace.compiler.compiler_utils import InvalidTopologyException
-from headrace.dsl.conditions import Condition as ConditionValue
+from headrace.dsl.conditions import ConditionExpression as ConditionValue
 from headrace.dsl.errors import DslTypeError, DslValueError
 from headrace.dsl.for_loop import Collected, LoopArgumentVariable, _LoopItem
 from headrace.dsl.pipeline_channel import OneOfMixin, PipelineChannel, additional_input_name_for_pipeline_channel
@@ -110,7 +110,7 @@ class Wiring:
                 f"These tasks wait for each other, so none of them can begin: {', '.join(names)}.",
                 code="DEPENDENCY_CYCLE",
                 hint="take out one of the .after(...) calls.",
-                place=task.place if task is not None else None,
+                location=task.location if task is not None else None,
             )
 
     def group(self, group: TasksGroup) -> GroupWiring:
@@ -198,7 +198,7 @@ class Wiring:
                 f"{consumer.name!r} uses {channel.described()}, which belongs to another pipeline.",
                 code="FOREIGN_INPUT",
                 hint="give this pipeline an input of its own and pass the value when it is called.",
-                place=consumer.place,
+                location=consumer.location,
             )
 
     def _check_loops(self, channel: PipelineChannel, path: tuple[TasksGroup, ...], consumer: Node) -> None:
@@ -209,7 +209,7 @@ class Wiring:
                     code="LOOP_ITEM_OUTSIDE_LOOP",
                     hint="use the item inside `with dsl.ParallelFor(...)`; outputs of tasks in the loop are gathered "
                     "with dsl.Collected(task.output).",
-                    place=consumer.place,
+                    location=consumer.location,
                 )
 
     def _from_task(self, channel: PipelineChannel, path: tuple[TasksGroup, ...], consumer: Node) -> None:
@@ -229,14 +229,14 @@ class Wiring:
             raise InvalidTopologyException(
                 f"{consumer.name!r} depends on the exit task {producer.name!r}, which runs after everything else.",
                 code="DEPENDS_ON_EXIT_TASK",
-                place=consumer.place,
+                location=consumer.location,
             )
         if foreign or home is None or (home not in self._paths and home.path[0] is not self.pipeline.root):
             raise InvalidTopologyException(
                 f"{consumer.name!r} uses an output of {producer.name!r}, a task of another pipeline.",
                 code="FOREIGN_TASK",
                 hint="return the output from that pipeline and use it as a component here.",
-                place=consumer.place,
+                location=consumer.location,
             )
         self._paths.setdefault(home, home.path)
         return home
@@ -258,7 +258,7 @@ class Wiring:
             f"Found task {consumer.name} which depends on upstream task {producer.name} within an uncommon "
             f"dsl.{_shown(group)} context.",
             hint=hint,
-            place=consumer.place,
+            location=consumer.location,
         )
 
     def _after(self, task: PipelineTask, upstream: Node, path: tuple[TasksGroup, ...]) -> None:
@@ -269,7 +269,7 @@ class Wiring:
             raise InvalidTopologyException(
                 f"Task {task.name!r} is inside {upstream.name!r} and cannot wait for it.",
                 code="AFTER_OWN_GROUP",
-                place=task.place,
+                location=task.location,
             )
         group = outer[common] if common < len(outer) else None
         if isinstance(group, _Branch | ExitHandler):
@@ -277,7 +277,7 @@ class Wiring:
                 f"{_ILLEGAL} A downstream task cannot depend on an upstream task within a dsl.{_shown(group)} context "
                 f"unless the downstream is within that context too. Found task {task.name} which depends on upstream "
                 f"task {upstream.name} within an uncommon dsl.{_shown(group)} context.",
-                place=task.place,
+                location=task.location,
             )
         self._depend(path, outer[:common], (group or upstream).name, task)
 
@@ -340,14 +340,14 @@ class Wiring:
                 "dsl.Collected can only be used to fan-in outputs produced by a task within a dsl.ParallelFor context "
                 f"to a task outside of the dsl.ParallelFor context. Producer task {producer.name} is either not in a "
                 f"dsl.ParallelFor context or is only in one that also contains consumer task {consumer.name}.",
-                place=consumer.place,
+                location=consumer.location,
             )
         if not isinstance(between[0], ParallelFor):
             raise InvalidTopologyException(
                 f"{_ILLEGAL} When using dsl.Collected, the dsl.ParallelFor cannot be nested within a "
                 f"dsl.{_shown(between[0])} context unless the consumer task is too. Task {consumer.name} consumes from "
                 f"{producer.name} within a dsl.{_shown(between[0])} context.",
-                place=consumer.place,
+                location=consumer.location,
             )
 
     def _surface(self, channel: Collected, producer: Node, groups: tuple[TasksGroup, ...]) -> None:
@@ -394,7 +394,7 @@ class Wiring:
                 f"output from within the control flow group dsl.{_shown(home)}.",
                 code="OUTPUT_FROM_GROUP",
                 hint="join branches with dsl.OneOf(...), gather loops with dsl.Collected(...).",
-                place=producer.place,
+                location=producer.location,
             )
         if isinstance(channel, OneOfMixin):
             self._surface_one_of(channel)
@@ -405,7 +405,7 @@ class Wiring:
             raise InvalidTopologyException(
                 f"dsl.Collected was returned for an output of {producer.name!r}, which is in no loop.",
                 hint="return the output itself.",
-                place=producer.place,
+                location=producer.location,
             )
 
     # What a place sees
@@ -452,7 +452,9 @@ class Wiring:
     def _check_exit_task(self, task: PipelineTask) -> None:
         if task.after_dependencies:
             raise DslValueError(
-                f"The exit task {task.name!r} cannot wait for other tasks.", code="EXIT_TASK_DEPENDS", place=task.place
+                f"The exit task {task.name!r} cannot wait for other tasks.",
+                code="EXIT_TASK_DEPENDS",
+                location=task.location,
             )
 
 
@@ -485,5 +487,5 @@ def refuse_artifact_text(channel: PipelineChannel, task: PipelineTask) -> None:
             f"{channel.described()} is an artifact and cannot be put into a text.",
             code="ARTIFACT_IN_TEXT",
             hint="give it to an input of its own; in the component, use .path or .uri.",
-            place=task.place,
+            location=task.location,
         )

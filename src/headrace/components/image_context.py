@@ -40,7 +40,7 @@ class ContextError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class ImageComponent:
     """One component of the image: it has a recipe with a target image."""
 
     component: PythonComponent
@@ -55,11 +55,11 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class BuildContext:
     """All components of one image."""
 
     folder: Path
-    members: tuple[Member, ...]
+    members: tuple[ImageComponent, ...]
 
     @property
     def base_image(self) -> str:
@@ -78,27 +78,27 @@ class Context:
         return containerfile if containerfile.exists() and not dockerfile.exists() else dockerfile
 
 
-def context_of(folder: Path, components: Iterable[PythonComponent]) -> Context:
+def context_of(folder: Path, components: Iterable[PythonComponent]) -> BuildContext:
     """The components of a folder that have a target image. Raises ContextError where they do not fit into one image."""
-    members: dict[tuple[str, PurePosixPath], Member] = {}
+    members: dict[tuple[str, PurePosixPath], ImageComponent] = {}
     for component in components:
         member = _member(folder, component)
         if member is not None:
             members[member.function, member.module] = member
-    context = Context(folder=folder, members=tuple(members[key] for key in sorted(members)))
+    context = BuildContext(folder=folder, members=tuple(members[key] for key in sorted(members)))
     _check(context.members)
     return context
 
 
-def _member(folder: Path, component: PythonComponent) -> Member | None:
+def _member(folder: Path, component: PythonComponent) -> ImageComponent | None:
     path = Path(component.python_func.__code__.co_filename).resolve()
     recipe = component.recipe
     if recipe is None or not recipe.target_image or not path.is_relative_to(folder):
         return None
-    return Member(component=component, recipe=recipe, module=PurePosixPath(path.relative_to(folder)))
+    return ImageComponent(component=component, recipe=recipe, module=PurePosixPath(path.relative_to(folder)))
 
 
-def _check(members: Sequence[Member]) -> None:
+def _check(members: Sequence[ImageComponent]) -> None:
     if not members:
         raise ContextError(
             "There is no component with a target image here.",
@@ -128,7 +128,7 @@ def _check_one(what: str, images: list[tuple[str, str]]) -> None:
 
 
 def write(
-    context: Context, *, overwrite_build_file: bool, installed: Sequence[str], copied: Sequence[str]
+    context: BuildContext, *, overwrite_build_file: bool, installed: Sequence[str], copied: Sequence[str]
 ) -> list[str]:
     """Write what the build needs, and say what was written.
 
@@ -148,7 +148,7 @@ def write(
     return written
 
 
-def _write_metadata(context: Context) -> list[str]:
+def _write_metadata(context: BuildContext) -> list[str]:
     (context.folder / METADATA).mkdir(exist_ok=True)
     names = [f"{METADATA}/{m.recipe.output_component_file or f'{m.function}.yaml'}" for m in context.members]
     for name, member in zip(names, context.members, strict=True):
@@ -158,7 +158,7 @@ def _write_metadata(context: Context) -> list[str]:
     return names
 
 
-def _config(context: Context) -> str:
+def _config(context: BuildContext) -> str:
     """Which module has which function. What else the user has written there stays."""
     config = configparser.ConfigParser(interpolation=None)
     config.optionxform = str  # type: ignore[assignment, method-assign]  # names of functions keep their case
@@ -172,7 +172,7 @@ def _config(context: Context) -> str:
     return text.getvalue()
 
 
-def _requirements(context: Context) -> str:
+def _requirements(context: BuildContext) -> str:
     packages = sorted({package for member in context.members for package in member.recipe.packages})
     return _GENERATED + "\n".join(packages)
 
@@ -182,7 +182,7 @@ def start_up_packages() -> list[str]:
     return [f"kfp=={kfp_version()}", f"headrace=={headrace.__version__}"]
 
 
-def build_text(context: Context, installed: Sequence[str], copied: Sequence[str]) -> str:
+def build_text(context: BuildContext, installed: Sequence[str], copied: Sequence[str]) -> str:
     """The build file."""
     recipes = [member.recipe for member in context.members]
     urls = list(dict.fromkeys(url for recipe in recipes for url in recipe.index_urls))

@@ -81,7 +81,7 @@ def component_spec(document: Mapping[str, Json]) -> ComponentSpec:
             code="V1_NOT_A_CONTAINER",
             hint="write the graph as a @dsl.pipeline and call that like a component.",
         )
-    spec = _Reader(document).spec(implementation["container"])
+    spec = _ComponentReader(document).spec(implementation["container"])
     spec.check_placeholders()
     return spec
 
@@ -153,7 +153,7 @@ _CASTS: Final[dict[str, Callable[[Json], Json]]] = {
 }
 
 
-class _Reader:
+class _ComponentReader:
     """Reads one document; `_inputs` and `_outputs` are its entries by the names the file uses."""
 
     def __init__(self, document: Mapping[str, Json]) -> None:

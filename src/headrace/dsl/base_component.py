@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
-from headrace.dsl import seams
+from headrace.dsl import hooks
 from headrace.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
-from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.errors import DslTypeError, DslValueError, function_location
 from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
@@ -42,7 +42,7 @@ class BaseComponent:
             )
         self._check_names(kwargs)
         if Pipeline.get_default_pipeline() is None:
-            task: PipelineTask = seams.run_locally(self, kwargs)
+            task: PipelineTask = hooks.run_locally(self, kwargs)
             return task
         return PipelineTask(self.component_spec, kwargs)
 
@@ -79,18 +79,18 @@ class BaseComponent:
 
     @functools.cached_property
     def _documents(self) -> tuple[IR, IR]:
-        found: tuple[IR, IR] = seams.lower_component(self)
+        found: tuple[IR, IR] = hooks.lower_component(self)
         return found
 
     @property
     def pipeline_spec(self) -> Any:
         """The document as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
-        return seams.message("PipelineSpec", self.documents()[0])
+        return hooks.message("PipelineSpec", self.documents()[0])
 
     @property
     def platform_spec(self) -> Any:
         """The platform settings as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
-        return seams.message("PlatformSpec", self.documents()[1])
+        return hooks.message("PlatformSpec", self.documents()[1])
 
     def execute(self, **kwargs: Any) -> Any:
         """Call the Python function itself, where there is one."""
@@ -104,7 +104,7 @@ class BaseComponent:
                     f"output parameter {name!r} of component {self.name!r}.",
                     code="ARTIFACT_LIST_OUTPUT",
                     hint="write one artifact (a folder can hold many files), or gather a loop's with dsl.Collected.",
-                    place=self.component_spec.place,
+                    location=self.component_spec.location,
                 )
 
 
@@ -132,7 +132,7 @@ class PythonComponent(BaseComponent, Generic[Answer]):
 
     def test(self, **arguments: Any) -> Any:
         """Call the function in this process with real inputs and outputs: see `headrace.local.try_component`."""
-        return seams.try_component(self, arguments)
+        return hooks.try_component(self, arguments)
 
     def execute(self, **kwargs: Any) -> Any:
         return self.python_func(**kwargs)
@@ -215,10 +215,10 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
                 "Task is missing from pipeline.",
                 code="PIPELINE_EMPTY",
                 hint="call at least one component in the function.",
-                place=function_place(pipeline_func),
+                location=function_location(pipeline_func),
             )
         self._check_workspace(traced)
-        pipeline_spec, platform_spec = seams.lower(traced, component_spec, outputs, pipeline_config)
+        pipeline_spec, platform_spec = hooks.lower(traced, component_spec, outputs, pipeline_config)
         self._complete(pipeline_spec, display_name)
         component_spec.implementation = GraphImplementation(pipeline_spec, platform_spec)
 
@@ -253,7 +253,7 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
                         code="WORKSPACE_MISSING",
                         hint="@dsl.pipeline(pipeline_config=dsl.PipelineConfig("
                         "workspace=dsl.WorkspaceConfig(size='10Gi'))).",
-                        place=task.place,
+                        location=task.location,
                     )
 
 

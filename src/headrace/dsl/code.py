@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from headrace.dsl.errors import DslTypeError, DslValueError, Place, function_place
+from headrace.dsl.errors import DslTypeError, DslValueError, SourceLocation, function_location
 
 Code: TypeAlias = str | Path | Sequence[str | Path]
 
@@ -76,7 +76,7 @@ class Shipment(NamedTuple):
     arguments: list[str]
 
 
-class _File(NamedTuple):
+class _SourceFile(NamedTuple):
     """One file that travels."""
 
     name: str
@@ -86,7 +86,7 @@ class _File(NamedTuple):
 
 def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
     """What `code` names, relative to the file that defines the function."""
-    selection = _Selection(base_of(func), function_place(func))
+    selection = _Selection(base_of(func), function_location(func))
     try:
         contents = tuple((file.name, file.path.read_bytes()) for file in selection.files(code))
     except OSError as error:
@@ -94,7 +94,7 @@ def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
             f"What code={code!r} names cannot be read: {error}.",
             code="CODE_UNREADABLE",
             hint="name only what you can read.",
-            place=selection.place,
+            location=selection.location,
         ) from None
     packed = _checked(_archive(contents), selection)
     text = base64.b64encode(packed).decode("ascii")
@@ -104,17 +104,17 @@ def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
 
 def base_of(func: Callable[..., Any]) -> Path:
     """The folder of the file that defines the function; the current one for what a notebook or console defines."""
-    place = function_place(func)
-    file = Path(place.file) if place else None
+    location = function_location(func)
+    file = Path(location.file) if location else None
     return file.resolve().parent if file is not None and file.is_file() else Path.cwd()
 
 
-def warn(message: str, place: Place | None) -> None:
+def warn(message: str, location: SourceLocation | None) -> None:
     """Say it of the line in the user's file."""
-    if place is None:
+    if location is None:
         warnings.warn(message, UserWarning, stacklevel=3)
     else:
-        warnings.warn_explicit(message, UserWarning, place.file, place.line)
+        warnings.warn_explicit(message, UserWarning, location.file, location.line)
 
 
 # which files
@@ -123,14 +123,14 @@ def warn(message: str, place: Place | None) -> None:
 class _Selection:
     """The files of one component, as they are found."""
 
-    def __init__(self, base: Path, place: Place | None) -> None:
+    def __init__(self, base: Path, location: SourceLocation | None) -> None:
         self.base = base
-        self.place = place
-        self.found: dict[str, _File] = {}
+        self.location = location
+        self.found: dict[str, _SourceFile] = {}
         self._left_out: list[str] = []
         self._bytes = 0
 
-    def files(self, code: Code) -> list[_File]:
+    def files(self, code: Code) -> list[_SourceFile]:
         """All that travels, in the order of their names."""
         if isinstance(code, str | Path):
             self._add_alone(self._existing(code))
@@ -144,7 +144,7 @@ class _Selection:
                 f"code={code!r} holds no Python files.",
                 code="CODE_EMPTY",
                 hint="name the folder that your modules are in, or the packages and modules one by one.",
-                place=self.place,
+                location=self.location,
             )
         self._tell_left_out()
         return [self.found[name] for name in sorted(self.found)]
@@ -154,7 +154,7 @@ class _Selection:
             f"code={code!r} is neither a path nor a list of paths.",
             code="CODE_INVALID",
             hint='write code="." or code=["my_package", "my_module.py"].',
-            place=self.place,
+            location=self.location,
         )
 
     def _existing(self, item: object) -> Path:
@@ -166,7 +166,7 @@ class _Selection:
                 f"code names {str(item)!r}, but there is no {path}.",
                 code="CODE_NOT_FOUND",
                 hint="paths are relative to the file that defines the component.",
-                place=self.place,
+                location=self.location,
             )
         return path.resolve()
 
@@ -183,7 +183,7 @@ class _Selection:
                 f"code names two things called {path.name!r}; only one of them could be imported.",
                 code="CODE_NAME_TWICE",
                 hint="name each once, or rename one.",
-                place=self.place,
+                location=self.location,
             )
         if path.is_dir():
             self._add_folder(path, f"{path.name}/", (path,))
@@ -215,7 +215,7 @@ class _Selection:
             self._add_file(name, path, size)
 
     def _add_file(self, name: str, path: Path, size: int) -> None:
-        self.found[name] = _File(name, path, size)
+        self.found[name] = _SourceFile(name, path, size)
         self._bytes += size
         if len(self.found) > MAX_FILES or self._bytes > MAX_UNPACKED_BYTES:
             raise self.too_large(
@@ -229,14 +229,15 @@ class _Selection:
             f"What code names is too large to travel with a component: {much}. The largest files: {told}.",
             code="CODE_TOO_LARGE",
             hint="name only the packages the component imports, and hand data over as artifacts.",
-            place=self.place,
+            location=self.location,
         )
 
     def _tell_left_out(self) -> None:
         if self._left_out:
             left_out = ", ".join(self._left_out)
             warn(
-                f"Not shipped with the component: {left_out}. Name a file itself in code=[...] to ship it.", self.place
+                f"Not shipped with the component: {left_out}. Name a file itself in code=[...] to ship it.",
+                self.location,
             )
 
 
@@ -290,6 +291,6 @@ def _checked(packed: bytes, selection: _Selection) -> bytes:
         warn(
             f"The component's code is large ({_readable(len(packed))} compressed); above {_readable(WARN_BYTES)} "
             "Kubernetes may refuse it. Put large files into an image or an artifact.",
-            selection.place,
+            selection.location,
         )
     return packed

@@ -12,7 +12,7 @@ from headrace.dsl import embedding, names_used, packages, source
 from headrace.dsl.base_component import ContainerComponent, PythonComponent
 from headrace.dsl.component_factory import interface_of, passthroughs, resolved_signature
 from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
-from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.errors import DslTypeError, DslValueError, function_location
 from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_task import Answer
 from headrace.dsl.placeholders import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_IMAGE = "python:3.11"
 
 
-class Decorator(Protocol):
+class ComponentDecorator(Protocol):
     """`@dsl.component(...)`, still without its function."""
 
     def __call__(self, func: Callable[..., Answer], /) -> PythonComponent[Answer]: ...
@@ -65,7 +65,7 @@ def component(
     code: Code | None = None,
     requirements: str | Path | None = None,
     project: str | Path | None = None,
-) -> Decorator: ...
+) -> ComponentDecorator: ...
 
 
 def component(
@@ -189,7 +189,7 @@ def _own_code(func: Callable[..., Any], code: Code | None, target_image: str | N
             "code= ships modules with the source, but with target_image= the source is in the image.",
             code="CODE_IN_IMAGE",
             hint="leave out one of the two: `headrace component build` puts your modules into the image.",
-            place=function_place(func),
+            location=function_location(func),
         )
     from headrace.dsl.code import shipment
 
@@ -197,10 +197,10 @@ def _own_code(func: Callable[..., Any], code: Code | None, target_image: str | N
 
 
 def _write(made: PythonComponent, path: str) -> None:
-    from headrace.dsl import seams
+    from headrace.dsl import hooks
 
     warnings.warn("output_component_file is deprecated; use Compiler().compile(...).", DeprecationWarning, stacklevel=4)
-    seams.write_component(made, path)
+    hooks.write_component(made, path)
 
 
 @overload
@@ -221,7 +221,7 @@ def notebook_component(
     kfp_package_path: str | None = None,
     install_kfp_package: bool = True,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
-) -> Decorator: ...
+) -> ComponentDecorator: ...
 
 
 def notebook_component(
@@ -283,7 +283,7 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
         raise DslTypeError(
             f"The container component {func.__name__!r} must return a dsl.ContainerSpec; it returned {answer!r}.",
             code="CONTAINER_SPEC_MISSING",
-            place=function_place(func),
+            location=function_location(func),
         )
     spec.implementation = ContainerImplementation(answer.image, list(answer.command or []), list(answer.args or []))
     spec.check_placeholders()

@@ -10,7 +10,7 @@ from typing import Any
 
 from headrace.dsl import docstrings
 from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
-from headrace.dsl.errors import DslTypeError, DslValueError, function_place
+from headrace.dsl.errors import DslTypeError, DslValueError, function_location
 from headrace.dsl.structures import ComponentSpec, ContainerSpec, InputSpec, OutputSpec
 from headrace.dsl.types.type_annotations import (
     EmbeddedAnnotation,
@@ -73,7 +73,7 @@ def _resolved_one_by_one(func: Callable[..., Any], signature: inspect.Signature)
                 f"The type {annotation!r} of {what} cannot be resolved: {error}.",
                 code="ANNOTATION_UNRESOLVED",
                 hint="import or define the type at the top of the module.",
-                place=function_place(func),
+                location=function_location(func),
             ) from error
 
     parameters = [
@@ -109,18 +109,18 @@ def interface_of(
     description: str | None = None,
 ) -> ComponentSpec:
     """A component's name, description, inputs and outputs."""
-    place = function_place(func)
+    location = function_location(func)
     if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func) or inspect.isgeneratorfunction(func):
         raise DslTypeError(
             f"{func.__name__!r} is an async or generator function; a task calls a plain function once.",
             code="ASYNC_COMPONENT",
             hint="write `def` and call asyncio.run(...) inside.",
-            place=place,
+            location=location,
         )
     try:
         return _interface(func, containerized, name, description)
     except (DslTypeError, DslValueError) as error:
-        raise type(error)(error.message, code=error.code, hint=error.hint, place=place) from None
+        raise type(error)(error.message, code=error.code, hint=error.hint, location=location) from None
 
 
 def _interface(
@@ -138,7 +138,7 @@ def _interface(
         description=description or parsed.description,
         inputs=inputs,
         outputs=outputs,
-        place=function_place(func),
+        location=function_location(func),
     )
 
 

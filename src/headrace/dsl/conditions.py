@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Condition:
+class ConditionExpression:
     """Something that is true or false once the pipeline runs."""
 
     def channels(self) -> Iterator[PipelineChannel]:
@@ -24,19 +24,19 @@ class Condition:
     def cel(self) -> str:
         raise NotImplementedError
 
-    def __and__(self, other: object) -> Condition:
+    def __and__(self, other: object) -> ConditionExpression:
         return Combined(operator="&&", left=self, right=condition(other))
 
-    def __rand__(self, other: object) -> Condition:
+    def __rand__(self, other: object) -> ConditionExpression:
         return Combined(operator="&&", left=condition(other), right=self)
 
-    def __or__(self, other: object) -> Condition:
+    def __or__(self, other: object) -> ConditionExpression:
         return Combined(operator="||", left=self, right=condition(other))
 
-    def __ror__(self, other: object) -> Condition:
+    def __ror__(self, other: object) -> ConditionExpression:
         return Combined(operator="||", left=condition(other), right=self)
 
-    def __invert__(self) -> Condition:
+    def __invert__(self) -> ConditionExpression:
         return Negated(inner=self)
 
     def __bool__(self) -> bool:
@@ -49,7 +49,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison(Condition):
+class Comparison(ConditionExpression):
     """One comparison."""
 
     operator: str
@@ -69,7 +69,7 @@ ConditionOperation = Comparison
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Membership(Condition):
+class Membership(ConditionExpression):
     """Whether a channel's value is one of some constants."""
 
     channel: PipelineChannel
@@ -84,12 +84,12 @@ class Membership(Condition):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Combined(Condition):
+class Combined(ConditionExpression):
     """Two conditions joined by `&&` or `||`."""
 
     operator: str
-    left: Condition
-    right: Condition
+    left: ConditionExpression
+    right: ConditionExpression
 
     def channels(self) -> Iterator[PipelineChannel]:
         yield from self.left.channels()
@@ -98,17 +98,17 @@ class Combined(Condition):
     def cel(self) -> str:
         return f"{self._side(self.left)} {self.operator} {self._side(self.right)}"
 
-    def _side(self, side: Condition) -> str:
+    def _side(self, side: ConditionExpression) -> str:
         text = side.cel()
         plain = isinstance(side, Negated) or (isinstance(side, Combined) and side.operator == self.operator)
         return text if plain else f"({text})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Negated(Condition):
+class Negated(ConditionExpression):
     """The opposite of a condition."""
 
-    inner: Condition
+    inner: ConditionExpression
 
     def channels(self) -> Iterator[PipelineChannel]:
         return self.inner.channels()
@@ -124,7 +124,7 @@ def _is_channel(value: object) -> bool:
 
 
 def comparison(operator: str, left: PipelineChannel, right: Any) -> Comparison:
-    if isinstance(right, Condition):
+    if isinstance(right, ConditionExpression):
         raise DslTypeError(
             "A value was compared with a condition.",
             code="CONDITION_COMPARED",
@@ -139,7 +139,7 @@ def membership(channel: PipelineChannel, values: Any) -> Membership:
     return Membership(channel, tuple(values))
 
 
-def truth(channel: PipelineChannel) -> Condition:
+def truth(channel: PipelineChannel) -> ConditionExpression:
     """A BOOLEAN channel as a condition."""
     kind = getattr(channel.type, "kind", None)
     if kind != BOOLEAN:
@@ -151,9 +151,9 @@ def truth(channel: PipelineChannel) -> Condition:
     return Comparison("==", channel, True)
 
 
-def condition(value: object) -> Condition:
+def condition(value: object) -> ConditionExpression:
     """What `dsl.If` was given, as a condition."""
-    if isinstance(value, Condition):
+    if isinstance(value, ConditionExpression):
         return value
     if _is_channel(value):
         return truth(value)  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ def condition(value: object) -> Condition:
     )
 
 
-def conjunction(parts: tuple[Condition, ...]) -> str:
+def conjunction(parts: tuple[ConditionExpression, ...]) -> str:
     """All must hold. Single comparisons stand bare, as KFP writes them."""
     if len(parts) == 1:
         return parts[0].cel()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 _PACKAGE_DIR = str(Path(__file__).resolve().parent.parent) + "/"
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line of the user's own code."""
 
     file: str
@@ -20,21 +20,21 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
-def user_place() -> Place | None:
+def user_location() -> SourceLocation | None:
     """The innermost line that is not ours: what the user was writing when this was called."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith((_PACKAGE_DIR, "<frozen")) and "contextlib" not in filename:
-            return Place(file=filename, line=frame.f_lineno)
+            return SourceLocation(file=filename, line=frame.f_lineno)
         frame = frame.f_back
     return None
 
 
-def function_place(func: object) -> Place | None:
+def function_location(func: object) -> SourceLocation | None:
     """Where a function was defined."""
     code = getattr(func, "__code__", None)
-    return None if code is None else Place(file=code.co_filename, line=code.co_firstlineno)
+    return None if code is None else SourceLocation(file=code.co_filename, line=code.co_firstlineno)
 
 
 class DslError(Exception):
@@ -48,16 +48,16 @@ class DslError(Exception):
         *,
         code: str | None = None,
         hint: str | None = None,
-        place: Place | None = None,
+        location: SourceLocation | None = None,
     ) -> None:
         self.code = code or type(self).code
         self.message = message
         self.hint = hint
-        self.place = place or user_place()
+        self.location = location or user_location()
         super().__init__(self._text())
 
     def _text(self) -> str:
-        where = f"{self.place}: " if self.place else ""
+        where = f"{self.location}: " if self.location else ""
         hint = f"\n  Instead: {self.hint}" if self.hint else ""
         return f"{where}{self.message} [{self.code}]{hint}"
 

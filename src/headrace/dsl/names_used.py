@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from headrace.dsl import named_tuples, source
-from headrace.dsl.errors import DslValueError, function_place
+from headrace.dsl.errors import DslValueError, function_location
 
 #: What `from kfp.dsl import *` brings in a task.
 _FROM_DSL = frozenset(
@@ -42,7 +42,7 @@ def check(func: Callable[..., Any], additional: list[Callable[..., Any]], *, emb
                 "travels to its task, so this would be a NameError there.",
                 code="NAME_LEFT_BEHIND",
                 hint=_hint(one, name),
-                place=function_place(one),
+                location=function_location(one),
             )
 
 

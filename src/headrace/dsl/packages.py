@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from headrace.dsl.errors import DslValueError, Place, function_place
+from headrace.dsl.errors import DslValueError, SourceLocation, function_location
 
 
 class Wanted(NamedTuple):
@@ -41,20 +41,20 @@ def from_files(
     """What was given in the decorator, and then what the files say. Paths are relative to the function's file."""
     from headrace.dsl.code import base_of
 
-    place = function_place(func)
-    found = _Found(place)
+    location = function_location(func)
+    found = _Found(location)
     if requirements is not None:
         found.read(base_of(func) / requirements)
     if project is not None:
-        found.requirements.extend(project_requirements(base_of(func) / project, place))
+        found.requirements.extend(project_requirements(base_of(func) / project, location))
     return found.added_to(given)
 
 
 class _Found:
     """What requirements files say, as they are read."""
 
-    def __init__(self, place: Place | None) -> None:
-        self.place = place
+    def __init__(self, location: SourceLocation | None) -> None:
+        self.location = location
         self.requirements: list[str] = []
         self._index = ""
         self._extra: list[str] = []
@@ -78,44 +78,44 @@ class _Found:
         if path in self._seen:
             return
         self._seen.add(path)
-        for line, text in _lines(_text_of(path, self.place)):
-            self._take(text, path, Place(str(path), line))
+        for line, text in _lines(_text_of(path, self.location)):
+            self._take(text, path, SourceLocation(str(path), line))
 
-    def _take(self, text: str, path: Path, place: Place) -> None:
+    def _take(self, text: str, path: Path, location: SourceLocation) -> None:
         if not text.startswith("-"):
-            self.requirements.append(checked(_HASH.sub("", text).strip(), place))
+            self.requirements.append(checked(_HASH.sub("", text).strip(), location))
             return
         option = _OPTION.fullmatch(text)
         name, value = (_OPTIONS.get(option[1], option[1]), option[2].strip()) if option else (text, "")
         if name == "--requirement":
-            self.place = place
+            self.location = location
             self.read(path.parent / value)
         elif name == "--index-url":
-            self._index = _checked_url(value, place)
+            self._index = _checked_url(value, location)
         elif name == "--extra-index-url":
-            self._extra.append(_checked_url(value, place))
+            self._extra.append(_checked_url(value, location))
         elif name == "--trusted-host" and re.fullmatch(r"[A-Za-z0-9.:_\[\]-]+", value):
             self._hosts.append(value)
         elif name == "--pre":
             self.requirements.append(name)
         elif name == "--editable":
-            _refuse_local(value, place)
+            _refuse_local(value, location)
         elif name != "--require-hashes":
             _refuse(
                 f"the option {text.split()[0]} cannot travel with a component",
-                place,
+                location,
                 "keep to requirements, -r, --index-url, --extra-index-url, --trusted-host and --pre; "
                 "`uv pip compile` makes one list of exact versions of several files.",
             )
 
 
-def _text_of(path: Path, place: Place | None) -> str:
+def _text_of(path: Path, location: SourceLocation | None) -> str:
     if not path.is_file():
         raise DslValueError(
             f"There is no requirements file {path}.",
             code="REQUIREMENTS_NOT_FOUND",
             hint="the path is relative to the file that defines the component; with -r, to the file that includes it.",
-            place=place,
+            location=location,
         )
     content = path.read_bytes()
     try:
@@ -123,7 +123,7 @@ def _text_of(path: Path, place: Place | None) -> str:
             raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
         return content.decode("utf-8-sig")
     except ValueError as error:
-        _refuse(f"the file cannot be read: {error}", Place(str(path), 1), "write requirements as UTF-8 text.")
+        _refuse(f"the file cannot be read: {error}", SourceLocation(str(path), 1), "write requirements as UTF-8 text.")
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -142,60 +142,62 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield began, whole
 
 
-def checked(requirement: str, place: Place) -> str:
+def checked(requirement: str, location: SourceLocation) -> str:
     """A requirement as it can stand in the command; refused where it would mean something else in a task."""
     if _SECRET.search(requirement) and not re.match(r"[^:]*\bgit\+ssh://\w+@", requirement):
-        _refuse_secret(place)
+        _refuse_secret(location)
     if not requirement.isprintable() or "\\" in requirement or " -" in requirement:
-        _refuse(f"{requirement!r} holds more than a requirement", place, "write it as `name==1.2`.")
+        _refuse(f"{requirement!r} holds more than a requirement", location, "write it as `name==1.2`.")
     if _URL.fullmatch(requirement):
         return requirement
     found = _NAME.fullmatch(requirement)
     rest = found[2].strip() if found else ""
     if found is None or re.search(r"\.(?:whl|zip|tar\.gz)$", found[1]):
         if "/" in requirement or requirement.startswith(".") or found is not None:
-            _refuse_local(requirement, place)
-        _refuse(f"{requirement!r} is no requirement", place, "write it as `name==1.2`.")
+            _refuse_local(requirement, location)
+        _refuse(f"{requirement!r} is no requirement", location, "write it as `name==1.2`.")
     if rest.startswith("@") and not _URL.match(rest[1:].strip()):
-        _refuse_local(requirement, place)
+        _refuse_local(requirement, location)
     # Shells end a quoted word at the same quote; markers may use either.
     return requirement.replace("'", '"')
 
 
-def _checked_url(url: str, place: Place) -> str:
+def _checked_url(url: str, location: SourceLocation) -> str:
     if _SECRET.search(url):
-        _refuse_secret(place)
+        _refuse_secret(location)
     if not _INDEX_URL.fullmatch(url):
-        _refuse(f"{url!r} is no address of a package index", place, "write https://HOST/PATH.")
+        _refuse(f"{url!r} is no address of a package index", location, "write https://HOST/PATH.")
     return url
 
 
-def _refuse(what: str, place: Place, hint: str) -> NoReturn:
-    raise DslValueError(f"This requirement cannot be used: {what}.", code="REQUIREMENT_INVALID", hint=hint, place=place)
+def _refuse(what: str, location: SourceLocation, hint: str) -> NoReturn:
+    raise DslValueError(
+        f"This requirement cannot be used: {what}.", code="REQUIREMENT_INVALID", hint=hint, location=location
+    )
 
 
-def _refuse_local(what: str, place: Place) -> NoReturn:
+def _refuse_local(what: str, location: SourceLocation) -> NoReturn:
     raise DslValueError(
         f"{what!r} is on this machine, and a task may run on another.",
         code="REQUIREMENT_LOCAL",
         hint='ship your own packages with @dsl.component(code=["my_package"]), and name the others by version.',
-        place=place,
+        location=location,
     )
 
 
-def _refuse_secret(place: Place) -> NoReturn:
+def _refuse_secret(location: SourceLocation) -> NoReturn:
     raise DslValueError(
         "A user, password, token or variable stands in this address; everybody who can read the pipeline would see it.",
         code="REQUIREMENT_SECRET",
         hint="configure the index where tasks run (UV_INDEX_URL or PIP_INDEX_URL, a netrc file), not in the pipeline.",
-        place=place,
+        location=location,
     )
 
 
 # projects
 
 
-def project_requirements(path: Path, place: Place | None) -> list[str]:
+def project_requirements(path: Path, location: SourceLocation | None) -> list[str]:
     """The exact versions of uv.lock; without a lock, what pyproject.toml asks for, with a warning."""
     from headrace.dsl.code import warn
 
@@ -206,16 +208,16 @@ def project_requirements(path: Path, place: Place | None) -> list[str]:
             f"There is no project at {path}: it has no pyproject.toml.",
             code="PROJECT_NOT_FOUND",
             hint="the path is relative to the file that defines the component.",
-            place=place,
+            location=location,
         )
     lock = next((folder / "uv.lock" for folder in file.parents if (folder / "uv.lock").is_file()), None)
     uv = _uv() if lock else None
     if lock is None or uv is None:
         missing = "there is no uv.lock (`uv lock` makes one)" if lock is None else "the program uv is not here"
-        warn(f"Versions are not exact, because {missing}; what pyproject.toml asks for is installed.", place)
-        return _declared(file, place)
-    lines = _lines(_exported(uv, file.parent, file.read_bytes(), lock.read_bytes(), place))
-    return [checked(text.removeprefix("-e "), Place(str(lock), 1)) for _, text in lines]
+        warn(f"Versions are not exact, because {missing}; what pyproject.toml asks for is installed.", location)
+        return _declared(file, location)
+    lines = _lines(_exported(uv, file.parent, file.read_bytes(), lock.read_bytes(), location))
+    return [checked(text.removeprefix("-e "), SourceLocation(str(lock), 1)) for _, text in lines]
 
 
 def _uv() -> str | None:
@@ -230,7 +232,7 @@ def _uv() -> str | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _exported(uv: str, folder: Path, project: bytes, lock: bytes, place: Place | None) -> str:
+def _exported(uv: str, folder: Path, project: bytes, lock: bytes, location: SourceLocation | None) -> str:
     """What uv makes of the lock; once for all components of a pipeline that name the same project."""
     import os
     import subprocess
@@ -250,12 +252,12 @@ def _exported(uv: str, folder: Path, project: bytes, lock: bytes, place: Place |
             f"uv cannot read the lock of {folder}: {done.stderr.strip()[-1000:]}",
             code="PROJECT_LOCK_FAILED",
             hint="`uv lock` makes it anew.",
-            place=place,
+            location=location,
         )
     return done.stdout
 
 
-def _declared(file: Path, place: Place | None) -> list[str]:
+def _declared(file: Path, location: SourceLocation | None) -> list[str]:
     import tomllib
 
     try:
@@ -268,7 +270,7 @@ def _declared(file: Path, place: Place | None) -> list[str]:
             f"{file} cannot be used: {error}.",
             code="PROJECT_INVALID",
             hint="list dependencies under [project], or use requirements=.",
-            place=place,
+            location=location,
         ) from None
     kept = [one for one in asked if re.split(r"[^A-Za-z0-9._-]", one.strip(), maxsplit=1)[0].lower() not in _OURS]
-    return [checked(one, Place(str(file), 1)) for one in kept]
+    return [checked(one, SourceLocation(str(file), 1)) for one in kept]

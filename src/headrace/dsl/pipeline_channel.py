@@ -124,19 +124,19 @@ class PipelineChannel:
         """True where the value is one of these."""
         return conditions.membership(self, values)
 
-    def __and__(self, other: object) -> conditions.Condition:
+    def __and__(self, other: object) -> conditions.ConditionExpression:
         return conditions.truth(self) & other
 
-    def __rand__(self, other: object) -> conditions.Condition:
+    def __rand__(self, other: object) -> conditions.ConditionExpression:
         return conditions.truth(self) & other
 
-    def __or__(self, other: object) -> conditions.Condition:
+    def __or__(self, other: object) -> conditions.ConditionExpression:
         return conditions.truth(self) | other
 
-    def __ror__(self, other: object) -> conditions.Condition:
+    def __ror__(self, other: object) -> conditions.ConditionExpression:
         return conditions.truth(self) | other
 
-    def __invert__(self) -> conditions.Condition:
+    def __invert__(self) -> conditions.ConditionExpression:
         return ~conditions.truth(self)
 
     def __bool__(self) -> bool:

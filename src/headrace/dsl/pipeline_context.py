@@ -123,7 +123,7 @@ def current(what: str) -> Pipeline:
     return Pipeline._current
 
 
-class Decorator(Protocol):
+class PipelineDecorator(Protocol):
     """`@dsl.pipeline(...)`, still without its function."""
 
     def __call__(self, func: Callable[Parameters, Answer], /) -> GraphComponent[Parameters, Answer]: ...
@@ -142,7 +142,7 @@ def pipeline(
     pipeline_root: str | None = None,
     display_name: str | None = None,
     pipeline_config: PipelineConfig | None = None,
-) -> Decorator: ...
+) -> PipelineDecorator: ...
 
 
 def pipeline(

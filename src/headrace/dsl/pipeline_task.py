@@ -10,8 +10,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from headrace.dsl import pipeline_context
-from headrace.dsl.conditions import Condition
-from headrace.dsl.errors import DslAttributeError, DslKeyError, DslTypeError, DslValueError, user_place
+from headrace.dsl.conditions import ConditionExpression
+from headrace.dsl.errors import DslAttributeError, DslKeyError, DslTypeError, DslValueError, user_location
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.structures import (
     ComponentSpec,
@@ -93,7 +93,7 @@ class TaskOutputs(Mapping[str, "AnyValue"]):
         return f"<outputs of {self._task_name}: {', '.join(self._channels)}>"
 
 
-class _Output:
+class _OutputAttribute:
     """`task.output`: to a type checker it is what the component's function answers."""
 
     @overload
@@ -121,7 +121,7 @@ class PipelineTask(Generic[Answer]):
 
     def __init__(self, component_spec: ComponentSpec, args: dict[str, Any]) -> None:
         self.component_spec = component_spec
-        self.place = user_place()
+        self.location = user_location()
         self.parent_task_group: TasksGroup | None = None
         self.is_exit_handler = False
         self.inputs: dict[str, Any] = {
@@ -150,7 +150,7 @@ class PipelineTask(Generic[Answer]):
     # What it has
 
     #: The only output.
-    output = _Output()
+    output = _OutputAttribute()
 
     def only_output(self) -> PipelineChannel:
         if len(self._outputs) != 1:
@@ -188,7 +188,7 @@ class PipelineTask(Generic[Answer]):
     @property
     def platform_spec(self) -> Any:
         """A nested pipeline's platform settings."""
-        from headrace.dsl import seams
+        from headrace.dsl import hooks
 
         if self.graph is None:
             raise DslValueError(
@@ -196,7 +196,7 @@ class PipelineTask(Generic[Answer]):
                 code="NOT_A_PIPELINE_TASK",
                 hint="use .platform_config of a task created from a component.",
             )
-        return seams.message("PlatformSpec", self.graph.platform_spec)
+        return hooks.message("PlatformSpec", self.graph.platform_spec)
 
     def depends_on_tasks(self) -> bool:
         return bool(self.after_dependencies) or any(channel.producer for channel in self.channel_inputs)
@@ -478,7 +478,7 @@ def constant(value: Any, *, what: str, expected: InputSpec | None = None) -> Any
             code="ARTIFACT_CONSTANT",
             hint="use dsl.importer(artifact_uri=..., artifact_class=...).",
         )
-    if isinstance(value, Condition | PipelineTask) or type_of_constant(value) is None:
+    if isinstance(value, ConditionExpression | PipelineTask) or type_of_constant(value) is None:
         hint = "give an output: task.output or task.outputs['name']." if isinstance(value, PipelineTask) else None
         raise DslValueError(
             f"Constant argument inputs must be one of str, int, float, bool, list, dict. Got: {value!r} of type "
@@ -496,7 +496,7 @@ def _check_nested(value: Any, what: str) -> None:
         check_undamaged(value)
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for item in items:
-        if isinstance(item, PipelineTask | Condition) or (
+        if isinstance(item, PipelineTask | ConditionExpression) or (
             item is not None and not isinstance(item, PipelineChannel | str | int | float | list | tuple | dict)
         ):
             raise DslValueError(

@@ -16,7 +16,7 @@ from typing import Any
 
 from headrace.dsl import named_tuples
 from headrace.dsl.constants import PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
-from headrace.dsl.errors import DslRuntimeError, DslTypeError, DslValueError, function_place
+from headrace.dsl.errors import DslRuntimeError, DslTypeError, DslValueError, function_location
 from headrace.dsl.types.artifact_types import BUILT_IN
 from headrace.dsl.types.type_annotations import marker, unmarked
 from headrace.dsl.types.type_utils import is_artifact_class
@@ -148,7 +148,7 @@ def function_source(func: Callable[..., Any]) -> str:
             f"{error}.",
             code="SOURCE_NOT_FOUND",
             hint="define the component in a file (or a notebook cell), not with exec or in a plain console.",
-            place=function_place(func),
+            location=function_location(func),
         ) from error
     found = "\n".join(itertools.dropwhile(lambda line: not line.startswith("def"), lines))
     if not found:
@@ -156,7 +156,7 @@ def function_source(func: Callable[..., Any]) -> str:
             f"{func.__name__!r} is not a plain `def` function.",
             code="NOT_A_DEF",
             hint="write `def name(...):`; async functions and lambdas cannot be components.",
-            place=function_place(func),
+            location=function_location(func),
         )
     return found
 

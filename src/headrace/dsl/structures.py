@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from headrace.dsl.component_task_config import TaskConfigPassthrough
-from headrace.dsl.errors import DslTypeError, DslValueError, Place
+from headrace.dsl.errors import DslTypeError, DslValueError, SourceLocation
 from headrace.dsl.placeholders import (
     CommandLineElement,
     ConcatPlaceholder,
@@ -133,7 +133,7 @@ class ComponentSpec:
     inputs: dict[str, InputSpec] = dataclasses.field(default_factory=dict)
     outputs: dict[str, OutputSpec] = dataclasses.field(default_factory=dict)
     task_config_passthroughs: list[TaskConfigPassthrough] = dataclasses.field(default_factory=list)
-    place: Place | None = None
+    location: SourceLocation | None = None
 
     def __post_init__(self) -> None:
         self.name = sanitized(self.name)
@@ -201,7 +201,7 @@ def _check_element(element: Any, spec: ComponentSpec) -> None:
             "Cannot access artifact by itself in the container definition.",
             code="ARTIFACT_WITHOUT_ATTRIBUTE",
             hint="use .uri or .path of the artifact.",
-            place=spec.place,
+            location=spec.location,
         )
     if isinstance(element, IfPresentPlaceholder):
         _check_exists(element, element.input_name, spec.inputs, "input", spec)
@@ -218,7 +218,7 @@ def _check_element(element: Any, spec: ComponentSpec) -> None:
             f'Unexpected argument "{element}" of type {type(element).__name__} in the command of {spec.name!r}.',
             code="COMMAND_ELEMENT_INVALID",
             hint="each element of command and args is a text or a parameter of the function.",
-            place=spec.place,
+            location=spec.location,
         )
 
 
@@ -228,7 +228,7 @@ def _check_exists(placeholder: Placeholder, name: str, known: dict[str, Any], si
             f'Argument "{type(placeholder).__name__}" references nonexistent {side}: "{name}". '
             f"Known: {', '.join(known) or 'none'}.",
             code="PLACEHOLDER_UNKNOWN_NAME",
-            place=spec.place,
+            location=spec.location,
         )
 
 

@@ -7,10 +7,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from headrace.dsl import pipeline_context
-from headrace.dsl.conditions import Condition as ConditionValue
-from headrace.dsl.conditions import Negated
+from headrace.dsl.conditions import ConditionExpression, Negated
 from headrace.dsl.conditions import condition as as_condition
-from headrace.dsl.errors import DslError, DslTypeError, DslValueError, user_place
+from headrace.dsl.errors import DslError, DslTypeError, DslValueError, user_location
 from headrace.dsl.for_loop import Collected, item_of
 from headrace.dsl.pipeline_channel import PipelineChannel
 
@@ -56,7 +55,7 @@ class TasksGroup:
         self.tasks: list[PipelineTask] = []
         self.groups: list[TasksGroup] = []
         self.parent_task_group: TasksGroup | None = None
-        self.place = user_place()
+        self.location = user_location()
 
     @property
     def is_root(self) -> bool:
@@ -132,7 +131,7 @@ class _Branch(TasksGroup):
     group_type = TasksGroupType.CONDITION
 
     def __init__(
-        self, conditions: tuple[ConditionValue, ...], refused: tuple[ConditionValue, ...], name: str | None
+        self, conditions: tuple[ConditionExpression, ...], refused: tuple[ConditionExpression, ...], name: str | None
     ) -> None:
         super().__init__(name)
         self.conditions = conditions

@@ -13,7 +13,7 @@ from headrace.runtime.arguments import Files, arguments_for
 from headrace.runtime.names import OneName
 from headrace.runtime.returns import write_executor_output
 
-_STANDIN = str(Path(headrace.__file__).parent / "runtime" / "standin")
+_KFP_SHIM = str(Path(headrace.__file__).parent / "runtime" / "kfp_shim")
 
 
 def call_function(function: Callable[..., Any], executor_input: dict[str, Any]) -> None:
@@ -25,6 +25,6 @@ def call_function(function: Callable[..., Any], executor_input: dict[str, Any]) 
 
 
 def _make_kfp_importable() -> None:
-    """The runtime, and component code, import names of `kfp.dsl`; the stand-in serves where kfp is not installed."""
+    """The runtime, and component code, import names of `kfp.dsl`; the shim serves where kfp is not installed."""
     if "kfp" not in sys.modules and importlib.util.find_spec("kfp") is None:
-        sys.meta_path.append(OneName("kfp", _STANDIN))
+        sys.meta_path.append(OneName("kfp", _KFP_SHIM))

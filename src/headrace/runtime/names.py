@@ -38,15 +38,15 @@ class OneName:
 
 def add(packages: str) -> None:
     """Make them importable; `packages` is the directory that holds the package `headrace`."""
-    standin = f"{packages}/headrace/runtime/standin"
-    sys.meta_path.insert(0, OneName("headrace.dsl", f"{standin}/kfp", f"{packages}/headrace/dsl"))
-    sys.meta_path.append(OneName("kfp", standin))
+    shim = f"{packages}/headrace/runtime/kfp_shim"
+    sys.meta_path.insert(0, OneName("headrace.dsl", f"{shim}/kfp", f"{packages}/headrace/dsl"))
+    sys.meta_path.append(OneName("kfp", shim))
 
 
 def has_real_kfp() -> bool:
     """Whether the environment brings its own `kfp`."""
     if "kfp" in sys.modules:
-        return "/headrace/runtime/standin/" not in (getattr(sys.modules["kfp"], "__file__", None) or "")
+        return "/headrace/runtime/kfp_shim/" not in (getattr(sys.modules["kfp"], "__file__", None) or "")
     for finder in sys.meta_path:
         if not isinstance(finder, OneName) and finder.find_spec("kfp", None, None) is not None:
             return True

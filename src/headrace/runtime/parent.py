@@ -48,13 +48,13 @@ def main(socket: int) -> int:
     """Serve until nobody asks any more and no child is left."""
     os.chdir("/")
     del sys.path[0]
-    parent = Parent(socket)
+    parent = ParentProcess(socket)
     while parent.is_needed():
         parent.wait()
     return 0
 
 
-class Parent:
+class ParentProcess:
     """The parent's state: who is asking, and which children there are."""
 
     def __init__(self, socket: int) -> None:

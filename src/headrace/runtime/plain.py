@@ -19,7 +19,7 @@ except ImportError:  # not CPython
     pass
 
 
-class _Reading:
+class _DecoderSettings:
     """What the scanner asks of a `json.JSONDecoder`."""
 
     strict = True
@@ -37,7 +37,7 @@ def loads(text: str) -> Any:
     """As `json.loads`, of one document without space around it; with it, and for what is no JSON, `json` is asked."""
     if _c is not None:
         try:
-            value, end = _c.make_scanner(_Reading)(text, 0)
+            value, end = _c.make_scanner(_DecoderSettings)(text, 0)
         except StopIteration:
             end = -1
         if end == len(text):

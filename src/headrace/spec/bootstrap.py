@@ -137,7 +137,7 @@ _KFP_SOURCE: Final = re.compile(
 )
 
 
-class _Call(NamedTuple):
+class _PipInstall(NamedTuple):
     """One `pip install`."""
 
     items: tuple[str, ...]
@@ -187,7 +187,7 @@ def _is_kfp(item: str) -> bool:
     return bool(_KFP_NAME.match(item) or _KFP_SOURCE.match(item))
 
 
-def _kfp_call(calls: Sequence[_Call]) -> int | None:
+def _kfp_call(calls: Sequence[_PipInstall]) -> int | None:
     """Which call is KFP's own (it installs kfp and its companions); None when no call is."""
     for index, call in enumerate(calls):
         if call.items[1:] and set(call.items[1:]) == _KFP_COMPANIONS:
@@ -202,15 +202,15 @@ def _kfp_call(calls: Sequence[_Call]) -> int | None:
     return None
 
 
-def _bare(call: _Call) -> bool:
+def _bare(call: _PipInstall) -> bool:
     return set(call.items[1:]) <= _KFP_COMPANIONS
 
 
-def _calls(text: str) -> list[_Call] | None:
+def _calls(text: str) -> list[_PipInstall] | None:
     words = _words(text)
     if words is None:
         return None
-    calls: list[_Call] = []
+    calls: list[_PipInstall] = []
     for part in _split_at_and(words):
         venv = tuple(part[: len(_VENV)]) == _VENV
         call = _call(part[len(_VENV) :] if venv else part, after_venv=venv)
@@ -243,7 +243,7 @@ def _split_at_and(words: Sequence[str]) -> list[list[str]]:
     return parts
 
 
-def _call(words: Sequence[str], *, after_venv: bool) -> _Call | None:
+def _call(words: Sequence[str], *, after_venv: bool) -> _PipInstall | None:
     if tuple(words[:4]) != _PIP:
         return None
     items: list[str] = []
@@ -263,7 +263,7 @@ def _call(words: Sequence[str], *, after_venv: bool) -> _Call | None:
             (hosts if word == "--trusted-host" else urls).append(value)
         elif word not in _QUIET_FLAGS:
             return None
-    return _Call(tuple(items), tuple(urls), tuple(hosts), after_venv) if items else None
+    return _PipInstall(tuple(items), tuple(urls), tuple(hosts), after_venv) if items else None
 
 
 def _literal(word: str) -> str | None:

@@ -303,8 +303,8 @@ def _shown(value: Json) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-class _Place:
-    """A value in the document and where it stands."""
+class _DocumentNode:
+    """A value of the document, and its path from the root."""
 
     __slots__ = ("path", "value")
 
@@ -324,40 +324,40 @@ class _Place:
         fields = self.object()
         return name in fields or _snake(name) in fields
 
-    def at(self, name: str) -> _Place:
+    def at(self, name: str) -> _DocumentNode:
         """The field `name`, None when absent."""
         fields = self.object()
         key = name if name in fields else _snake(name)
-        return _Place(fields.get(key), f"{self.path}.{key if key in fields else name}".lstrip("."))
+        return _DocumentNode(fields.get(key), f"{self.path}.{key if key in fields else name}".lstrip("."))
 
-    def find(self, *names: str) -> _Place | None:
+    def find(self, *names: str) -> _DocumentNode | None:
         """The last of the fields that is there and not null."""
         found = None
         for name in names:
-            place = self.at(name)
-            if place.value is not None:
-                found = place
+            node = self.at(name)
+            if node.value is not None:
+                found = node
         return found
 
-    def entries(self) -> Iterator[tuple[str, _Place]]:
+    def entries(self) -> Iterator[tuple[str, _DocumentNode]]:
         """Fields of a map whose keys are the user's own names; nothing when null."""
         if self.value is None:
             return
         for key, value in self.object().items():
             if not isinstance(key, str):
                 raise SpecError(self.path, f"keys must be texts, got {_shown(key)}.", code="SPEC_TYPE")
-            yield key, _Place(value, f"{self.path}.{key}")
+            yield key, _DocumentNode(value, f"{self.path}.{key}")
 
-    def map(self, read: Callable[[_Place], T]) -> dict[str, T]:
-        return {key: read(place) for key, place in self.entries()}
+    def map(self, read: Callable[[_DocumentNode], T]) -> dict[str, T]:
+        return {key: read(node) for key, node in self.entries()}
 
-    def items(self) -> Iterator[_Place]:
+    def items(self) -> Iterator[_DocumentNode]:
         if self.value is None:
             return
         if not isinstance(self.value, list | tuple):
             raise self.fail("a list")
         for i, value in enumerate(self.value):
-            yield _Place(value, f"{self.path}[{i}]")
+            yield _DocumentNode(value, f"{self.path}[{i}]")
 
     def text(self) -> str:
         if self.value is None:
@@ -428,7 +428,7 @@ class _Place:
 
 def parse_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None = None) -> Document:
     """Read a pipeline document; raises SpecError for the first fault."""
-    spec = _Place(pipeline_spec, "")
+    spec = _DocumentNode(pipeline_spec, "")
     if not isinstance(pipeline_spec, Mapping):
         raise spec.fail("a pipeline document: an object with `pipelineInfo` and `root`")
     info = spec.at("pipelineInfo")
@@ -447,7 +447,7 @@ def parse_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json
         schema_version=spec.at("schemaVersion").text(),
         sdk_version=spec.at("sdkVersion").text(),
         root=_component("root", spec.at("root")),
-        components={name: _component(name, place) for name, place in spec.at("components").entries()},
+        components={name: _component(name, node) for name, node in spec.at("components").entries()},
         executors=executors.map(_executor) if executors else {},
         kubernetes=_kubernetes(platform_spec),
     )
@@ -456,184 +456,184 @@ def parse_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json
 def _kubernetes(platform_spec: dict[str, Json] | None) -> Kubernetes:
     if platform_spec is None:
         return Kubernetes()
-    platforms = _Place(platform_spec, "").find("platforms")
+    platforms = _DocumentNode(platform_spec, "").find("platforms")
     kubernetes = platforms.find("kubernetes") if platforms else None
     if kubernetes is None:
         return Kubernetes()
     deployment = kubernetes.find("deploymentSpec")
     return Kubernetes(
-        executors=deployment.at("executors").map(_Place.plain) if deployment else {},
+        executors=deployment.at("executors").map(_DocumentNode.plain) if deployment else {},
         pipeline_config=kubernetes.at("pipelineConfig").plain(),
     )
 
 
-def _component(name: str, place: _Place) -> Component:
-    dag = place.find("dag")
-    executor = place.find("executorLabel")
+def _component(name: str, node: _DocumentNode) -> Component:
+    dag = node.find("dag")
+    executor = node.find("executorLabel")
     if (dag is None) == (executor is None):
-        raise SpecError(place.path, "must have either `dag` or `executorLabel`.", code="SPEC_COMPONENT")
+        raise SpecError(node.path, "must have either `dag` or `executorLabel`.", code="SPEC_COMPONENT")
     return Component(
         name=name,
-        inputs=_interface(place.find("inputDefinitions")),
-        outputs=_interface(place.find("outputDefinitions")),
+        inputs=_interface(node.find("inputDefinitions")),
+        outputs=_interface(node.find("outputDefinitions")),
         dag=_dag(dag) if dag else None,
         executor=executor.name() if executor else None,
-        task_config_passthroughs=tuple(p.plain() for p in place.at("taskConfigPassthroughs").items()),
-        platform_specs=tuple(p.plain() for p in place.at("singlePlatformSpecs").items()),
+        task_config_passthroughs=tuple(p.plain() for p in node.at("taskConfigPassthroughs").items()),
+        platform_specs=tuple(p.plain() for p in node.at("singlePlatformSpecs").items()),
     )
 
 
-def _interface(place: _Place | None) -> Interface:
-    if place is None:
+def _interface(node: _DocumentNode | None) -> Interface:
+    if node is None:
         return Interface()
     return Interface(
-        parameters=place.at("parameters").map(_parameter_definition),
-        artifacts=place.at("artifacts").map(_artifact_definition),
+        parameters=node.at("parameters").map(_parameter_definition),
+        artifacts=node.at("artifacts").map(_artifact_definition),
     )
 
 
-def _parameter_definition(place: _Place) -> ParameterDefinition:
+def _parameter_definition(node: _DocumentNode) -> ParameterDefinition:
     return ParameterDefinition(
-        type=_parameter_type(place),
-        default=place.at("defaultValue").value if place.has("defaultValue") else msgspec.UNSET,
-        optional=place.at("isOptional").boolean(),
-        description=place.at("description").text(),
-        literals=tuple(item.value for item in place.at("literals").items()),
+        type=_parameter_type(node),
+        default=node.at("defaultValue").value if node.has("defaultValue") else msgspec.UNSET,
+        optional=node.at("isOptional").boolean(),
+        description=node.at("description").text(),
+        literals=tuple(item.value for item in node.at("literals").items()),
     )
 
 
-def _parameter_type(place: _Place) -> str:
-    word = place.at("parameterType").word(PARAMETER_TYPES)
+def _parameter_type(node: _DocumentNode) -> str:
+    word = node.at("parameterType").word(PARAMETER_TYPES)
     if word != PARAMETER_TYPES[0]:
         return word
-    primitive = place.at("type").word(_PRIMITIVE_TYPES)
+    primitive = node.at("type").word(_PRIMITIVE_TYPES)
     if primitive == _PRIMITIVE_TYPES[0]:
         raise SpecError(
-            f"{place.path}.parameterType", "is missing: write one of " + ", ".join(PARAMETER_TYPES[1:]) + ".",
+            f"{node.path}.parameterType", "is missing: write one of " + ", ".join(PARAMETER_TYPES[1:]) + ".",
             code="SPEC_MISSING",
         )  # fmt: skip
     return _PRIMITIVE_AS_PARAMETER[primitive]
 
 
-def _artifact_definition(place: _Place) -> ArtifactDefinition:
+def _artifact_definition(node: _DocumentNode) -> ArtifactDefinition:
     return ArtifactDefinition(
-        schema=_schema(place.at("artifactType")),
-        is_list=place.at("isArtifactList").boolean(),
-        optional=place.at("isOptional").boolean(),
-        description=place.at("description").text(),
-        metadata=place.at("metadata").plain(),
+        schema=_schema(node.at("artifactType")),
+        is_list=node.at("isArtifactList").boolean(),
+        optional=node.at("isOptional").boolean(),
+        description=node.at("description").text(),
+        metadata=node.at("metadata").plain(),
     )
 
 
-def _schema(place: _Place) -> ArtifactSchema:
-    if place.value is None:
+def _schema(node: _DocumentNode) -> ArtifactSchema:
+    if node.value is None:
         return ArtifactSchema()
     return ArtifactSchema(
-        schema_title=place.at("schemaTitle").text(),
-        schema_uri=place.at("schemaUri").text(),
-        instance_schema=place.at("instanceSchema").text(),
-        schema_version=place.at("schemaVersion").text(),
+        schema_title=node.at("schemaTitle").text(),
+        schema_uri=node.at("schemaUri").text(),
+        instance_schema=node.at("instanceSchema").text(),
+        schema_version=node.at("schemaVersion").text(),
     )
 
 
-def _dag(place: _Place) -> Dag:
+def _dag(node: _DocumentNode) -> Dag:
     return Dag(
-        tasks={name: _task(name, task) for name, task in place.at("tasks").entries()},
-        outputs=_dag_outputs(place.find("outputs")),
+        tasks={name: _task(name, task) for name, task in node.at("tasks").entries()},
+        outputs=_dag_outputs(node.find("outputs")),
     )
 
 
-def _dag_outputs(place: _Place | None) -> DagOutputs:
-    if place is None:
+def _dag_outputs(node: _DocumentNode | None) -> DagOutputs:
+    if node is None:
         return DagOutputs()
     return DagOutputs(
-        parameters=place.at("parameters").map(_dag_parameter),
-        artifacts=place.at("artifacts").map(_dag_artifact),
+        parameters=node.at("parameters").map(_dag_parameter),
+        artifacts=node.at("artifacts").map(_dag_artifact),
     )
 
 
-def _dag_parameter(place: _Place) -> DagOutput:
-    single = place.find("valueFromParameter")
+def _dag_parameter(node: _DocumentNode) -> DagOutput:
+    single = node.find("valueFromParameter")
     if single is not None:
         return DagOutput(selectors=(_selector(single, "outputParameterKey"),))
-    several = place.find("valueFromOneof")
+    several = node.find("valueFromOneof")
     if several is None:
-        raise SpecError(place.path, "needs `valueFromParameter` or `valueFromOneof`.", code="SPEC_MISSING")
+        raise SpecError(node.path, "needs `valueFromParameter` or `valueFromOneof`.", code="SPEC_MISSING")
     found = tuple(_selector(p, "outputParameterKey") for p in several.at("parameterSelectors").items())
     return DagOutput(selectors=found, one_of=True)
 
 
-def _dag_artifact(place: _Place) -> DagOutput:
-    found = tuple(_selector(p, "outputArtifactKey") for p in place.at("artifactSelectors").items())
+def _dag_artifact(node: _DocumentNode) -> DagOutput:
+    found = tuple(_selector(p, "outputArtifactKey") for p in node.at("artifactSelectors").items())
     return DagOutput(selectors=found, one_of=len(found) > 1)
 
 
-def _selector(place: _Place, key: str) -> TaskOutput:
-    return TaskOutput(task=place.at("producerSubtask").name(), output=place.at(key).name())
+def _selector(node: _DocumentNode, key: str) -> TaskOutput:
+    return TaskOutput(task=node.at("producerSubtask").name(), output=node.at(key).name())
 
 
-def _task(name: str, place: _Place) -> Task:
-    caching = place.find("cachingOptions")
-    trigger = place.find("triggerPolicy")
-    info = place.find("taskInfo")
-    component = place.find("componentRef")
+def _task(name: str, node: _DocumentNode) -> Task:
+    caching = node.find("cachingOptions")
+    trigger = node.find("triggerPolicy")
+    info = node.find("taskInfo")
+    component = node.find("componentRef")
     if component is None:
-        raise SpecError(f"{place.path}.componentRef", "is missing: which component is it?", code="SPEC_MISSING")
-    retry = place.find("retryPolicy")
+        raise SpecError(f"{node.path}.componentRef", "is missing: which component is it?", code="SPEC_MISSING")
+    retry = node.find("retryPolicy")
     return Task(
         name=name,
         display_name=info.at("name").text() if info else "",
         component=component.at("name").name(),
-        inputs=_task_inputs(place.find("inputs")),
-        after=place.at("dependentTasks").texts(),
+        inputs=_task_inputs(node.find("inputs")),
+        after=node.at("dependentTasks").texts(),
         cache=caching.at("enableCache").boolean() if caching else False,
         cache_key=caching.at("cacheKey").text() if caching else "",
         condition=trigger.at("condition").text() if trigger else "",
         strategy=trigger.at("strategy").word(STRATEGIES) if trigger else STRATEGIES[0],
-        iterator=_iterator(place),
+        iterator=_iterator(node),
         retry=_retry(retry) if retry else None,
     )
 
 
-def _task_inputs(place: _Place | None) -> TaskInputs:
-    if place is None:
+def _task_inputs(node: _DocumentNode | None) -> TaskInputs:
+    if node is None:
         return TaskInputs()
     return TaskInputs(
-        parameters=place.at("parameters").map(_parameter_source),
-        artifacts=place.at("artifacts").map(_artifact_source),
+        parameters=node.at("parameters").map(_parameter_source),
+        artifacts=node.at("artifacts").map(_artifact_source),
     )
 
 
-def _parameter_source(place: _Place) -> ParameterSource:
-    selector = place.at("parameterExpressionSelector").text()
-    if (output := place.find("taskOutputParameter")) is not None:
+def _parameter_source(node: _DocumentNode) -> ParameterSource:
+    selector = node.at("parameterExpressionSelector").text()
+    if (output := node.find("taskOutputParameter")) is not None:
         return ParameterSource(task_output=_task_output(output, "outputParameterKey"), selector=selector)
-    if (name := place.find("componentInputParameter")) is not None:
+    if (name := node.find("componentInputParameter")) is not None:
         return ParameterSource(component_input=name.name(), selector=selector)
-    if (status := place.find("taskFinalStatus")) is not None:
+    if (status := node.find("taskFinalStatus")) is not None:
         return ParameterSource(final_status_of=status.at("producerTask").name(), selector=selector)
-    if (value := place.find("runtimeValue")) is not None:
+    if (value := node.find("runtimeValue")) is not None:
         return ParameterSource(constant=_constant(value), selector=selector)
     raise SpecError(
-        place.path,
+        node.path,
         "needs one of taskOutputParameter, componentInputParameter, runtimeValue.constant, taskFinalStatus.",
         code="SPEC_MISSING",
     )
 
 
-def _constant(place: _Place) -> Json:
-    if place.has("constant"):
-        return place.at("constant").value
-    old = place.find("constantValue")
+def _constant(node: _DocumentNode) -> Json:
+    if node.has("constant"):
+        return node.at("constant").value
+    old = node.find("constantValue")
     if old is not None:
         for name in ("stringValue", "doubleValue"):
             if old.has(name):
                 return old.at(name).value
         if old.has("intValue"):
             return old.at("intValue").count()
-    if place.has("runtimeParameter"):
+    if node.has("runtimeParameter"):
         raise SpecError(
-            f"{place.path}.runtimeParameter",
+            f"{node.path}.runtimeParameter",
             "is no longer supported: pass the value as a componentInputParameter.",
             code="SPEC_UNSUPPORTED",
         )
@@ -641,24 +641,24 @@ def _constant(place: _Place) -> Json:
     return None
 
 
-def _artifact_source(place: _Place) -> ArtifactSource:
-    if (output := place.find("taskOutputArtifact")) is not None:
+def _artifact_source(node: _DocumentNode) -> ArtifactSource:
+    if (output := node.find("taskOutputArtifact")) is not None:
         return ArtifactSource(task_output=_task_output(output, "outputArtifactKey"))
-    if (name := place.find("componentInputArtifact")) is not None:
+    if (name := node.find("componentInputArtifact")) is not None:
         return ArtifactSource(component_input=name.name())
-    raise SpecError(place.path, "needs taskOutputArtifact or componentInputArtifact.", code="SPEC_MISSING")
+    raise SpecError(node.path, "needs taskOutputArtifact or componentInputArtifact.", code="SPEC_MISSING")
 
 
-def _task_output(place: _Place, key: str) -> TaskOutput:
-    return TaskOutput(task=place.at("producerTask").name(), output=place.at(key).name())
+def _task_output(node: _DocumentNode, key: str) -> TaskOutput:
+    return TaskOutput(task=node.at("producerTask").name(), output=node.at(key).name())
 
 
-def _iterator(task: _Place) -> Iteration | None:
+def _iterator(task: _DocumentNode) -> Iteration | None:
     parameter, artifact = task.find("parameterIterator"), task.find("artifactIterator")
-    place = parameter or artifact
-    if place is None:
+    node = parameter or artifact
+    if node is None:
         return None
-    items = place.at("items")
+    items = node.at("items")
     policy = task.find("iteratorPolicy")
     raw = items.find("raw") if parameter else None
     source = items.find("inputParameter" if parameter else "inputArtifact")
@@ -666,55 +666,55 @@ def _iterator(task: _Place) -> Iteration | None:
         raise SpecError(items.path, "needs `raw` or the name of an input to loop over.", code="SPEC_MISSING")
     return Iteration(
         over="parameter" if parameter else "artifact",
-        item_input=place.at("itemInput").text(),
+        item_input=node.at("itemInput").text(),
         raw=raw.text() if raw else None,
         input=source.name() if source else None,
         parallelism=policy.at("parallelismLimit").count() if policy else 0,
     )
 
 
-def _retry(place: _Place) -> RetryPolicy:
+def _retry(node: _DocumentNode) -> RetryPolicy:
     return RetryPolicy(
-        max_count=place.at("maxRetryCount").count(),
-        backoff_s=place.at("backoffDuration").seconds(),
-        backoff_factor=place.at("backoffFactor").number(),
-        backoff_max_s=place.at("backoffMaxDuration").seconds(),
+        max_count=node.at("maxRetryCount").count(),
+        backoff_s=node.at("backoffDuration").seconds(),
+        backoff_factor=node.at("backoffFactor").number(),
+        backoff_max_s=node.at("backoffMaxDuration").seconds(),
     )
 
 
-def _executor(place: _Place) -> ExecutorDefinition:
-    if (container := place.find("container")) is not None:
+def _executor(node: _DocumentNode) -> ExecutorDefinition:
+    if (container := node.find("container")) is not None:
         return ExecutorDefinition(container=_container(container))
-    if (importer := place.find("importer")) is not None:
+    if (importer := node.find("importer")) is not None:
         return ExecutorDefinition(importer=_importer(importer))
     for kind in ("resolver", "customJob"):
-        if place.find(kind) is not None:
+        if node.find(kind) is not None:
             return ExecutorDefinition(unsupported=kind)
-    raise SpecError(place.path, "needs `container` or `importer`.", code="SPEC_MISSING")
+    raise SpecError(node.path, "needs `container` or `importer`.", code="SPEC_MISSING")
 
 
-def _container(place: _Place) -> Container:
+def _container(node: _DocumentNode) -> Container:
     return Container(
-        image=place.at("image").text(),
-        command=place.at("command").texts(),
-        args=place.at("args").texts(),
-        env=tuple((item.at("name").name(), item.at("value").text()) for item in place.at("env").items()),
-        resources=_resources(place.find("resources")),
+        image=node.at("image").text(),
+        command=node.at("command").texts(),
+        args=node.at("args").texts(),
+        env=tuple((item.at("name").name(), item.at("value").text()) for item in node.at("env").items()),
+        resources=_resources(node.find("resources")),
     )
 
 
-def _resources(place: _Place | None) -> dict[str, str]:
+def _resources(node: _DocumentNode | None) -> dict[str, str]:
     """Kubernetes quantities as texts; the deprecated numbers (cores, gigabytes) are read where no text stands."""
-    if place is None:
+    if node is None:
         return {}
     found = {}
     for word, unit in (("cpu", ""), ("memory", "G")):
         for bound in ("Request", "Limit"):
-            text = place.at(f"resource{word.title()}{bound}").text()
-            number = place.at(f"{word}{bound}").number()
+            text = node.at(f"resource{word.title()}{bound}").text()
+            number = node.at(f"{word}{bound}").number()
             if text or number:
                 found[f"{word}_{bound.lower()}"] = text or f"{number:g}{unit}"
-    accelerator = place.find("accelerator")
+    accelerator = node.find("accelerator")
     if accelerator is not None:
         kind = accelerator.find("type", "resourceType")
         count = accelerator.find("count", "resourceCount")
@@ -725,12 +725,12 @@ def _resources(place: _Place | None) -> dict[str, str]:
     return found
 
 
-def _quantity(place: _Place) -> str:
-    return place.value if isinstance(place.value, str) else str(place.count())
+def _quantity(node: _DocumentNode) -> str:
+    return node.value if isinstance(node.value, str) else str(node.count())
 
 
-def _importer(place: _Place) -> Importer:
-    uri = place.at("artifactUri")
+def _importer(node: _DocumentNode) -> Importer:
+    uri = node.at("artifactUri")
     if uri.value is None:
         raise SpecError(uri.path, "is missing: what is to be imported?", code="SPEC_MISSING")
     name = uri.find("runtimeParameter")
@@ -740,8 +740,8 @@ def _importer(place: _Place) -> Importer:
     return Importer(
         uri=constant,
         uri_input=name.name() if name else None,
-        schema=_schema(place.at("typeSchema")),
-        metadata=place.at("metadata").plain(),
-        reimport=place.at("reimport").boolean(),
-        download_to_workspace=place.at("downloadToWorkspace").boolean(),
+        schema=_schema(node.at("typeSchema")),
+        metadata=node.at("metadata").plain(),
+        reimport=node.at("reimport").boolean(),
+        download_to_workspace=node.at("downloadToWorkspace").boolean(),
     )

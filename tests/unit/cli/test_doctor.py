@@ -94,8 +94,8 @@ def test_a_server_is_running_when_its_process_is(tmp_path: Path, text: str, url:
 
 def test_the_report_has_a_line_a_finding_and_its_fix():
     found = [
-        doctor.Finding(subject="uv", verdict="ok", note="0.9"),
-        doctor.Finding(subject="disk", verdict="fail", note="full", fix="Free some."),
+        doctor.CheckResult(subject="uv", verdict="ok", note="0.9"),
+        doctor.CheckResult(subject="disk", verdict="fail", note="full", fix="Free some."),
     ]
     lines = doctor.report(found, Paint(colours=False)).splitlines()
     assert [line.split() for line in lines] == [

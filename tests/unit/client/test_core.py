@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.client import ApiError, ServerUnreachable, core, packages
-from headrace.client.place import Place, find_place
+from headrace.client.server_address import ServerAddress, find_server_address
 from headrace.client.sse import SentEvent, parse_events
 from headrace.wire.api import SessionView
 from headrace.wire.server_file import ServerInfo
@@ -123,36 +123,38 @@ def home(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_server_of_the_data_directory_is_found(home: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = Place(url=f"http://127.0.0.1:{port}", token="secret")
-    assert find_place(home=home) == expected
+    expected = ServerAddress(url=f"http://127.0.0.1:{port}", token="secret")
+    assert find_server_address(home=home) == expected
     monkeypatch.setenv("HEADRACE_HOME", str(home))
-    assert find_place() == expected
+    assert find_server_address() == expected
 
 
 def test_the_token_goes_to_its_own_server_only(home: Path, port: int) -> None:
-    assert find_place(f"http://127.0.0.1:{port}/", home=home).token == "secret"
-    assert find_place(f"localhost:{port}", home=home) == Place(url=f"http://localhost:{port}", token="secret")
+    assert find_server_address(f"http://127.0.0.1:{port}/", home=home).token == "secret"
+    assert find_server_address(f"localhost:{port}", home=home) == ServerAddress(
+        url=f"http://localhost:{port}", token="secret"
+    )
     for other in (
         "http://127.0.0.1:9",
         f"https://127.0.0.1:{port}",
         f"http://evil.example:{port}",
         f"http://127.0.0.1:{port}.evil",
     ):
-        assert find_place(other, home=home).token == "", other
-    assert find_place("http://evil.example", "given", home=home).token == "given"
+        assert find_server_address(other, home=home).token == "", other
+    assert find_server_address("http://evil.example", "given", home=home).token == "given"
 
 
 def test_a_server_that_is_gone_is_not_found(home: Path) -> None:
     info = json.loads((home / "server.json").read_text())
     (home / "server.json").write_text(json.dumps(info | {"pid": 2**22 + 1}))
     with pytest.raises(ServerUnreachable, match="headrace up"):
-        find_place(home=home)
+        find_server_address(home=home)
     (home / "server.json").write_text(json.dumps(info | {"url": "nowhere"}))
     with pytest.raises(ServerUnreachable):
-        find_place(home=home)
+        find_server_address(home=home)
     (home / "server.json").write_text("{")
     with pytest.raises(ServerUnreachable):
-        find_place(home=home)
+        find_server_address(home=home)
 
 
 def test_another_process_with_the_number_of_a_killed_server_is_not_taken_for_it(
@@ -160,7 +162,7 @@ def test_another_process_with_the_number_of_a_killed_server_is_not_taken_for_it(
 ) -> None:
     listener.close()
     with pytest.raises(ServerUnreachable, match="headrace up"):
-        find_place(home=home)
+        find_server_address(home=home)
 
 
 def test_caching_is_switched_for_all_tasks_also_nested_ones() -> None:

@@ -1,4 +1,4 @@
-"""How the tests of the authoring language look at a refusal: its code, its place in this file, and its help."""
+"""How the tests of the authoring language look at a refusal: its code, its location in this file, and its help."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def refused() -> Refused:
             make()
         error = caught.value
         assert error.code == code, str(error)
-        assert error.place is not None
-        assert error.place.file == make.__code__.co_filename, str(error)
-        assert "# here" in linecache.getline(error.place.file, error.place.line), str(error)
-        assert str(error.place) in str(error)
+        assert error.location is not None
+        assert error.location.file == make.__code__.co_filename, str(error)
+        assert "# here" in linecache.getline(error.location.file, error.location.line), str(error)
+        assert str(error.location) in str(error)
         assert code in str(error)
         return error
 

@@ -47,7 +47,7 @@ def refusal(code: str, path: Path) -> DslError:
 def refusal_at(code: str, path: Path) -> str:
     """A refusal that names the line of the component in the user's file."""
     error = refusal(code, path)
-    assert str(error.place) == f"{path}:4"
+    assert str(error.location) == f"{path}:4"
     return str(error)
 
 

@@ -113,7 +113,7 @@ def test_refused_with_the_line_of_the_requirements_file(tmp_path, text, code, to
 
 def test_a_file_that_is_not_there_or_no_text(tmp_path):
     error = refusal(project(tmp_path, TXT))
-    assert (error.code, str(error.place)) == ("REQUIREMENTS_NOT_FOUND", f"{tmp_path}/pipe.py:4")
+    assert (error.code, str(error.location)) == ("REQUIREMENTS_NOT_FOUND", f"{tmp_path}/pipe.py:4")
     (tmp_path / "requirements.txt").write_bytes(b"\xff\xfe\x00")
     assert refusal(tmp_path / "pipe.py").code == "REQUIREMENT_INVALID"
     (tmp_path / "requirements.txt").write_bytes(b"a\n" * 600_000)
@@ -231,7 +231,7 @@ def test_refused_projects(tmp_path, pyproject, lock, code):
         write(tmp_path, "uv.lock", lock)
     error = refusal(path)
     assert error.code == code, str(error)
-    assert str(error.place) == f"{path}:4"
+    assert str(error.location) == f"{path}:4"
 
 
 def test_a_dependency_on_this_machine_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from headrace.client.errors import ServerUnreachable
 from headrace.wire.server_file import ServerInfo, read_info
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ServerAddress(msgspec.Struct, frozen=True, kw_only=True):
     """A server's address and the token for it."""
 
     #: `http://127.0.0.1:8888`, without a slash at the end.
@@ -29,7 +29,7 @@ def find_server(home: Path | None = None) -> ServerInfo | None:
     return read_info(home or default_home())
 
 
-def find_place(url: str | None = None, token: str | None = None, home: Path | None = None) -> Place:
+def find_server_address(url: str | None = None, token: str | None = None, home: Path | None = None) -> ServerAddress:
     """The given address, else `$HEADRACE_URL`, else the running server of the data directory.
 
     The data directory's token goes to its own server only. Raises ServerUnreachable when none runs.
@@ -40,10 +40,10 @@ def find_place(url: str | None = None, token: str | None = None, home: Path | No
     token = token or os.environ.get("HEADRACE_TOKEN")
     if given:
         address = _normal(given)
-        return Place(url=address, token=token or (_token(home) if _same(address, info) else ""))
+        return ServerAddress(url=address, token=token or (_token(home) if _same(address, info) else ""))
     if info is None:
         raise ServerUnreachable(f"No Headrace server runs over {home}. Start one with `headrace up`.")
-    return Place(url=info.url, token=token or _token(home))
+    return ServerAddress(url=info.url, token=token or _token(home))
 
 
 def _normal(url: str) -> str:
