@@ -65,7 +65,11 @@ class Service:
         Raises Unavailable: HOME_READ_ONLY, HOME_FULL, HOME_IN_USE (details: pid, url of who has it),
         HOME_NEWER (made by a newer version of Headrace).
         """
-        context = await open_context(settings, executor=executor, in_memory=in_memory, drive=drive)
+        return await cls.over(await open_context(settings, executor=executor, in_memory=in_memory, drive=drive), drive)
+
+    @classmethod
+    async def over(cls, context: Context, drive: bool = True) -> Service:
+        """Resume every run of what is open, or with several servers a share of them; closes it if that fails."""
         loop = RunLoop(context)
         sharing: Sharing | None = None
         try:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, Text, create_engine, event
+from sqlalchemy import DOUBLE_PRECISION, Connection, Engine, Table, Text, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.compiler import compiles
@@ -57,6 +58,7 @@ def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
         conn.execute(pragma)
     # SQLite's own knows the 26 letters only.
     conn.create_function("lower", 1, _lower, deterministic=True)
+    conn.create_function("clock_now", 0, _clock_now)
     if path is None:
         return conn
     if writer:
@@ -68,6 +70,10 @@ def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
 
 def _lower(value: object) -> str | None:
     return None if value is None else str(value).lower()
+
+
+def _clock_now() -> float:
+    return time.time()
 
 
 def peek_version(path: Path) -> int:
@@ -101,6 +107,23 @@ def _as_it_is(element: bytewise, compiler: Any, **words: Any) -> str:
 @compiles(bytewise, "postgresql")
 def _in_bytes(element: bytewise, compiler: Any, **words: Any) -> str:
     return f'({compiler.process(element.clauses, **words)}) COLLATE "C"'
+
+
+class database_now(FunctionElement[float]):  # noqa: N801 - it is written like a function of SQL
+    """Seconds since the epoch by the database's own clock, at this very moment."""
+
+    inherit_cache = True
+    type = DOUBLE_PRECISION()
+
+
+@compiles(database_now)
+def _now_in_sqlite(element: database_now, compiler: Any, **words: Any) -> str:
+    return "clock_now()"
+
+
+@compiles(database_now, "postgresql")
+def _now_in_postgresql(element: database_now, compiler: Any, **words: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::double precision"
 
 
 def _postgresql() -> Any:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import DOUBLE_PRECISION, ColumnElement, Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from headrace.engine.model import AnyEvent, State
 from headrace.store import codec
+from headrace.store.dialect import database_now
 from headrace.store.records import Record
 from headrace.store.tables import inbox, runs, servers, writers
 
 _r, _s, _i, _w = runs.c, servers.c, inbox.c, writers.c
 
-_NOW: ColumnElement[float] = literal_column("extract(epoch FROM clock_timestamp())", DOUBLE_PRECISION)
+_NOW: ColumnElement[float] = database_now()
 _FINAL = [state.value for state in State if state.final]
 #: A connection that has been silent for so long is not coming back to ask for its last word.
 _WORDS_KEPT_S = 3600.0

@@ -212,7 +212,7 @@ def commit_changes(conn: Connection, changes: Sequence[RunChangeSet], owner: Own
 
     Raises Stale when a run has another version by now or, of several servers, is not `owner`'s any more.
     """
-    if conn.dialect.name == "sqlite":
+    if conn.dialect.name == "sqlite" and owner is None:
         updated = conn.execute(_UPDATE_RUN, [_run_row(change) for change in changes]).rowcount
         if updated != len(changes):
             raise Stale(f"{len(changes) - updated} of {len(changes)} runs changed behind the loop's back.")
