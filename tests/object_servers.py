@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness import until
-from headrace.artifacts.places import Access, ObjectStores
+from headrace.artifacts.buckets import open_bucket
+from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 
 #: What every azurite has, by its documentation.
 AZURE_ACCOUNT = "devstoreaccount1"
@@ -34,14 +35,14 @@ class S3Server(NamedTuple):
     process: subprocess.Popen[bytes]
 
     @property
-    def access(self) -> Access:
+    def access(self) -> StoreAccess:
         """How it is reached."""
-        return Access(endpoint=self.endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
+        return StoreAccess(endpoint=self.endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
 
     @property
-    def stores(self) -> ObjectStores:
+    def stores(self) -> ObjectStoreConfig:
         """It, for `s3://`."""
-        return ObjectStores({"s3://": self.access})
+        return ObjectStoreConfig({"s3://": self.access})
 
     @property
     def variables(self) -> dict[str, str]:
@@ -90,7 +91,7 @@ def s3_server(place: Path) -> Iterator[S3Server]:
 def _takes(server: S3Server) -> bool:
     import obstore
 
-    bucket, _ = server.stores.open(f"s3://{BUCKET}/x", retries=0, request_timeout_s=5)
+    bucket, _ = open_bucket(server.stores, f"s3://{BUCKET}/x", retries=0, request_timeout_s=5)
     try:
         obstore.put(bucket, "probe", b"x")
     except Exception:
@@ -114,7 +115,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def azurite(place: Path, program: str) -> Iterator[ObjectStores]:
+def azurite(place: Path, program: str) -> Iterator[ObjectStoreConfig]:
     """Microsoft's own emulator of Azure's blobs, where somebody has installed it (`npm install azurite`)."""
     place.mkdir(parents=True, exist_ok=True)
     (port,) = _free_ports(1)
@@ -123,10 +124,10 @@ def azurite(place: Path, program: str) -> Iterator[ObjectStores]:
             [program, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", place, "--skipApiVersionCheck"],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-    access = Access(
+    access = StoreAccess(
         endpoint=f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}", account_name=AZURE_ACCOUNT, account_key=AZURE_KEY
     )
-    stores = ObjectStores({"az://": access})
+    stores = ObjectStoreConfig({"az://": access})
     try:
         until(lambda: _has_container(port), "azurite answers", alive=process)
         yield stores

@@ -14,6 +14,7 @@ import pytest
 
 from faulty_proxy import faulty_proxy
 from harness import Server, attempts, until
+from headrace.artifacts.buckets import open_bucket
 from headrace.compiler import Compiler
 from headrace.spec.reading import read_pipeline
 from object_servers import BUCKET, SECRET, S3Server
@@ -45,12 +46,12 @@ def document(tmp_path: Path) -> dict[str, Any]:
 
 
 def keys(s3: S3Server, root: str) -> list[str]:
-    bucket, place = s3.stores.open(f"{root}/x", retries=0, request_timeout_s=10)
+    bucket, place = open_bucket(s3.stores, f"{root}/x", retries=0, request_timeout_s=10)
     return sorted(one["path"] for many in obstore.list(bucket, place.key.rpartition("/")[0]) for one in many)
 
 
 def put(s3: S3Server, uri: str, content: bytes) -> None:
-    bucket, place = s3.stores.open(uri, retries=0, request_timeout_s=10)
+    bucket, place = open_bucket(s3.stores, uri, retries=0, request_timeout_s=10)
     obstore.put(bucket, place.key, content)
 
 

@@ -122,5 +122,5 @@ class StoredRecord(Record):
     def close(self) -> None:
         self.conn.rollback()
         with self.conn.begin():
-            artifact_rows.drop_artifacts_of(self.conn, "r")
+            artifact_rows.delete_artifacts_of(self.conn, "r")
             rows.delete_run(self.conn, "r")

@@ -1,4 +1,4 @@
-"""Buckets of obstore, and its errors in our words. Loaded only where an object store is used."""
+"""Opens buckets with obstore and translates its errors. Loaded only where an object store is used."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri, StoreAccess
 from headrace.artifacts.port import ArtifactError, NotConfigured, NotStored, Refused, Unreachable
-
-if TYPE_CHECKING:
-    from headrace.artifacts.places import Access, ObjectPlace
 
 try:
     from obstore import exceptions
@@ -23,8 +21,14 @@ _CONNECT_TIMEOUT_S = 5
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 
 
-def open_bucket(place: ObjectPlace, access: Access, *, retries: int, request_timeout_s: float) -> Any:
-    """A store that answers, or fails, within its timeouts."""
+def open_bucket(
+    config: ObjectStoreConfig, uri: str, *, retries: int, request_timeout_s: float
+) -> tuple[Any, ObjectUri]:
+    """An obstore store of the URI's bucket, and the parts of the URI. Raises NotConfigured.
+
+    Each request is answered, or fails, within `request_timeout_s`; with its retries within four times that.
+    """
+    parsed, access = config.locate(uri)
     options: dict[str, Any] = {
         "retry_config": {"max_retries": retries, "retry_timeout": timedelta(seconds=4 * request_timeout_s)},
         "client_options": {
@@ -33,40 +37,40 @@ def open_bucket(place: ObjectPlace, access: Access, *, retries: int, request_tim
             "user_agent": "headrace",
         },
     }
-    with _refused_settings(place):
-        return _OPENERS[place.kind](place, access, options)
+    with _refused_settings(parsed):
+        return _OPENERS[parsed.kind](parsed, access, options), parsed
 
 
-def _s3(place: ObjectPlace, access: Access, options: dict[str, Any]) -> Any:
+def _s3(parsed: ObjectUri, access: StoreAccess, options: dict[str, Any]) -> Any:
     config: dict[str, Any] = {**access.secrets()}
     if access.endpoint:
         config["endpoint"] = access.endpoint
         config["virtual_hosted_style_request"] = not access.path_style
     if access.endpoint or access.region:
         config["region"] = access.region or "us-east-1"
-    return S3Store(place.bucket, **_common(access, config, options))
+    return S3Store(parsed.bucket, **_common(access, config, options))
 
 
-def _gcs(place: ObjectPlace, access: Access, options: dict[str, Any]) -> Any:
+def _gcs(parsed: ObjectUri, access: StoreAccess, options: dict[str, Any]) -> Any:
     config: dict[str, Any] = {**access.secrets()}
     if access.endpoint:
         config["base_url"] = access.endpoint
-    return GCSStore(place.bucket, **_common(access, config, options))
+    return GCSStore(parsed.bucket, **_common(access, config, options))
 
 
-def _azure(place: ObjectPlace, access: Access, options: dict[str, Any]) -> Any:
+def _azure(parsed: ObjectUri, access: StoreAccess, options: dict[str, Any]) -> Any:
     config: dict[str, Any] = {**access.secrets()}
     if access.account_name:
         config["account_name"] = access.account_name
     if access.endpoint:
         config["endpoint"] = access.endpoint
-    return AzureStore(place.bucket, **_common(access, config, options))
+    return AzureStore(parsed.bucket, **_common(access, config, options))
 
 
 _OPENERS = {"s3": _s3, "gcs": _gcs, "azure": _azure}
 
 
-def _common(access: Access, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _common(access: StoreAccess, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     if access.anonymous:
         config["skip_signature"] = True
     # As the stores' own tools do: whoever names an endpoint without TLS means it.
@@ -77,13 +81,13 @@ def _common(access: Access, config: dict[str, Any], options: dict[str, Any]) -> 
 
 
 @contextlib.contextmanager
-def _refused_settings(place: ObjectPlace) -> Iterator[None]:
+def _refused_settings(parsed: ObjectUri) -> Iterator[None]:
     try:
         yield
     except ArtifactError:
         raise
     except (ValueError, exceptions.BaseError) as error:
-        raise NotConfigured(f"The store of {place.scheme}://{place.bucket} cannot be used: {_first(error)}") from None
+        raise NotConfigured(f"The store of {parsed.scheme}://{parsed.bucket} cannot be used: {_first(error)}") from None
 
 
 @contextlib.contextmanager

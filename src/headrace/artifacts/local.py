@@ -27,8 +27,8 @@ from headrace.artifacts.content import (
     verified,
     walk,
 )
-from headrace.artifacts.port import Corrupt, Member, NotStorable, NotStored, Stored
-from headrace.artifacts.seen import Seen
+from headrace.artifacts.port import Corrupt, Member, NotStorable, NotStored, StoredContent
+from headrace.artifacts.verified_paths import VerifiedPaths
 from headrace.failpoints import failpoint
 
 _PART = re.compile(r"[^/\0]+")
@@ -51,11 +51,11 @@ class LocalStore:
         self._seal_directories = seal_directories
         self._incoming = self.root / ".incoming"
         make_durably(self._incoming)
-        self._seen = Seen()
+        self._verified = VerifiedPaths()
 
     # taking in --------------------------------------------------------------------------------
 
-    def take(self, key: str, path: Path) -> Stored:
+    def take(self, key: str, path: Path) -> StoredContent:
         """See the port."""
         target, incoming = self._at(key), self._incoming_of(key)
         if not os.path.lexists(path) and not os.path.lexists(incoming) and os.path.lexists(target):
@@ -71,15 +71,15 @@ class LocalStore:
         except Exception:
             _remove(incoming)
             raise
-        self._seen.remember(target)
+        self._verified.remember(target)
         return self._stored(key, content)
 
     def begun(self, key: str) -> bool:
         """See the port."""
         return os.path.lexists(self._incoming_of(key)) or os.path.lexists(self._at(key))
 
-    def _stored(self, key: str, content: Content) -> Stored:
-        return Stored(
+    def _stored(self, key: str, content: Content) -> StoredContent:
+        return StoredContent(
             uri=self.uri(key), digest=content.digest, size_bytes=content.size_bytes, is_directory=content.is_directory
         )
 
@@ -175,9 +175,9 @@ class LocalStore:
         path = self._of(uri)
         if not os.path.lexists(path):
             raise NotStored(f"the artifact's content is not there: {path} does not exist.")
-        if digest and not self._seen.is_same(path):
+        if digest and not self._verified.is_same(path):
             self._check(path, digest)
-            self._seen.remember(path)
+            self._verified.remember(path)
         return path
 
     def at_hand(self, uri: str, *, digest: str = "") -> Path | None:

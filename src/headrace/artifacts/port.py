@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class StoredContent(msgspec.Struct, frozen=True, kw_only=True):
     """Content that is in the store, whole."""
 
     uri: str
@@ -76,7 +76,7 @@ class ArtifactStore(Protocol):
     A key belongs to one attempt, so no two takes of it ever bring different content.
     """
 
-    def take(self, key: str, path: Path) -> Stored:
+    def take(self, key: str, path: Path) -> StoredContent:
         """Hash what is at `path`, make it durable and have it under `key`; nobody sees it half done.
 
         A store on the same disk moves it there, others leave it. Taking the same key again replaces what was there.

@@ -31,8 +31,8 @@ from headrace.artifacts.content import (
     walk,
 )
 from headrace.artifacts.names import key_of
-from headrace.artifacts.places import ObjectStores
-from headrace.artifacts.port import Corrupt, Member, NotStored, Stored, Unreachable
+from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri
+from headrace.artifacts.port import Corrupt, Member, NotStored, StoredContent, Unreachable
 from headrace.failpoints import failpoint
 from headrace.threads import in_background
 
@@ -58,9 +58,9 @@ class RemoteStore:
     """Keeps artifacts where their keys, which are whole URIs, say."""
 
     def __init__(
-        self, stores: ObjectStores, *, patience_s: float = 120.0, request_timeout_s: float = 60.0, retries: int = 4
+        self, config: ObjectStoreConfig, *, patience_s: float = 120.0, request_timeout_s: float = 60.0, retries: int = 4
     ) -> None:
-        self._stores = stores
+        self._config = config
         self._patience_s = patience_s
         self._request_timeout_s = request_timeout_s
         self._retries = retries
@@ -68,7 +68,7 @@ class RemoteStore:
 
     # taking in --------------------------------------------------------------------------------
 
-    def take(self, key: str, path: Path) -> Stored:
+    def take(self, key: str, path: Path) -> StoredContent:
         """See the port. What is at `path` stays there."""
         bucket, at = self._at(key)
         failpoint("upload.before")
@@ -78,7 +78,9 @@ class RemoteStore:
         else:
             content = self._send_directory(bucket, at, path)
         failpoint("upload.after")
-        return Stored(uri=key, digest=content.digest, size_bytes=content.size_bytes, is_directory=content.is_directory)
+        return StoredContent(
+            uri=key, digest=content.digest, size_bytes=content.size_bytes, is_directory=content.is_directory
+        )
 
     def begun(self, key: str) -> bool:
         """See the port: nothing is ever moved."""
@@ -116,18 +118,22 @@ class RemoteStore:
 
     def owns(self, uri: str) -> bool:
         """See the port."""
-        return self._stores.knows(uri)
+        return self._config.knows(uri)
 
     def _at(self, uri: str) -> tuple[Any, str]:
         """The URI's bucket, and the key in it."""
-        place = self._stores.place_of(uri)
-        known = None if place is None else self._open.get((place.scheme, place.bucket))
-        if place is None or known is None:
-            known, place = self._stores.open(uri, retries=self._retries, request_timeout_s=self._request_timeout_s)
-            self._open[place.scheme, place.bucket] = known
-        if not place.key:
+        parsed = ObjectUri.parse(uri)
+        bucket = None if parsed is None else self._open.get((parsed.scheme, parsed.bucket))
+        if parsed is None or bucket is None:
+            from headrace.artifacts.buckets import open_bucket
+
+            bucket, parsed = open_bucket(
+                self._config, uri, retries=self._retries, request_timeout_s=self._request_timeout_s
+            )
+            self._open[parsed.scheme, parsed.bucket] = bucket
+        if not parsed.key:
             raise NotStored(f"{uri} names no object, only a bucket.")
-        return known, place.key
+        return bucket, parsed.key
 
     def _patiently(self, do: Callable[[], T], what: str) -> T:
         """Try until it is done, refused for good, or `patience_s` is over."""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from headrace.artifacts.content import examine
 from headrace.artifacts.local import LocalStore
-from headrace.artifacts.places import ObjectStores
-from headrace.artifacts.port import ArtifactStore, Member, NotConfigured, NotStorable, Stored
+from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri
+from headrace.artifacts.port import ArtifactStore, Member, NotConfigured, NotStorable, StoredContent
 from headrace.artifacts.remote import RemoteStore
-from headrace.artifacts.seen import Seen
+from headrace.artifacts.verified_paths import VerifiedPaths
 from headrace.failpoints import failpoint
 
 #: Bytes of fetched content kept for the next task that wants it.
@@ -34,19 +34,19 @@ class Stores:
     def __init__(
         self,
         home: Path,
-        objects: ObjectStores | None = None,
+        objects: ObjectStoreConfig | None = None,
         *,
         patience_s: float = 120.0,
         max_fetched_bytes: int = MAX_FETCHED_BYTES,
         seal_directories: bool = True,
     ) -> None:
         self.local = LocalStore(home / "artifacts", seal_directories=seal_directories)
-        self.objects = objects or ObjectStores()
+        self.objects = objects or ObjectStoreConfig()
         self.remote = RemoteStore(self.objects, patience_s=patience_s)
         self._fetched = home / "fetched"
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._seen = Seen()
+        self._verified = VerifiedPaths()
         self._max_fetched_bytes = max_fetched_bytes
         #: Bytes fetched since `trim` last looked.
         self._since_trim = 0
@@ -54,11 +54,11 @@ class Stores:
         self.in_use: Callable[[], Set[str]] = frozenset
 
     def _of(self, uri: str) -> ArtifactStore:
-        if self.objects.place_of(uri) is None:
+        if ObjectUri.parse(uri) is None:
             return self.local
         return self.remote
 
-    def take(self, key: str, path: Path) -> Stored:
+    def take(self, key: str, path: Path) -> StoredContent:
         """See the port."""
         return self._of(key).take(key, path)
 
@@ -76,10 +76,9 @@ class Stores:
 
     def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
         """See the port."""
-        if self.objects.place_of(uri) is None:
+        if ObjectUri.parse(uri) is None:
             return self.local.at_hand(uri, digest=digest)
-        if not self.objects.knows(uri):
-            self.objects.open(uri, retries=0, request_timeout_s=1)  # says what is missing
+        self.objects.locate(uri)  # raises NotConfigured
         content = digest or self.remote.identity(uri)
         place = self._fetched / hashlib.sha256(content.encode()).hexdigest()
         with self._one_at_a_time(place.name):
@@ -89,7 +88,7 @@ class Stores:
                 found = None
             if found is None:
                 found = self._fetch_to(place, uri, digest)
-                self._seen.remember(found)
+                self._verified.remember(found)
                 self._since_trim += _size(found)
             os.utime(place)
         if self._since_trim > self._max_fetched_bytes // 10:
@@ -99,16 +98,16 @@ class Stores:
 
     def _is_whole(self, found: Path, digest: str) -> bool:
         """Whether what was fetched is still what it was; read anew when an earlier server has fetched it."""
-        if self._seen.is_same(found):
+        if self._verified.is_same(found):
             return True
-        if self._seen.knows(found) or not digest:
+        if self._verified.knows(found) or not digest:
             return False
         try:
             whole = examine(found).digest == digest
         except (OSError, NotStorable):
             return False
         if whole:
-            self._seen.remember(found)
+            self._verified.remember(found)
         return whole
 
     def _fetch_to(self, place: Path, uri: str, digest: str) -> Path:

@@ -254,12 +254,12 @@ def _trouble_with_database(home: Path) -> tuple[str, str] | None:
     if not database.exists() or importlib.util.find_spec("sqlalchemy") is None:
         return None
     from headrace.store.dialect import peek_version
-    from headrace.store.errors import Newer, StoreError
+    from headrace.store.errors import SchemaTooNew, StoreError
     from headrace.store.migrations import check_version
 
     try:
         check_version(peek_version(database))
-    except Newer as error:
+    except SchemaTooNew as error:
         return str(error), "Use that version of Headrace"
     except StoreError as error:
         return str(error), f"Put a good copy of {database} in its place"

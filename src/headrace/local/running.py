@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.stores import Stores
 from headrace.dsl.base_component import BaseComponent
 from headrace.engine.model import Execution, Kind, LaunchOrder, State
@@ -126,7 +126,7 @@ class LocalRun:
         return self.config.home / f"{self.name.replace(' ', '-').lower()}-{stamp}-{uuid.uuid4().hex[:6]}"
 
     def _executor(self, settings: Settings) -> Executor:
-        porter = Stores(settings.home, ObjectStores.of_home(settings.home), seal_directories=False)
+        porter = Stores(settings.home, ObjectStoreConfig.read(settings.home), seal_directories=False)
         processes = make_executor(
             settings.home,
             porter=porter,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
-from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
@@ -36,7 +36,7 @@ class Context:
     executor: Executor
     artifacts: ArtifactStore
     #: The object stores behind `artifacts`.
-    objects: ObjectStores = field(default_factory=ObjectStores)
+    objects: ObjectStoreConfig = field(default_factory=ObjectStoreConfig)
     #: Ours among the servers of one PostgreSQL; None with SQLite, and for a service that only looks.
     seat: Seat | None = None
     changes: Changes = field(default_factory=Changes)
@@ -79,12 +79,12 @@ def translated(error: store.StoreError, settings: Settings) -> ServiceError:
         case store.Full() if settings.database is not None:
             message = f"The disk of the database server is full. Free some space on it; nothing was lost. ({error})"
             return Unavailable(message, code="DATABASE_FULL")
-        case store.Away():
+        case store.DatabaseUnreachable():
             return Unavailable(
                 f"The database server does not answer; try again. Runs go on once it does. ({error})",
                 code="DATABASE_UNREACHABLE",
             )
-        case store.Unknown():
+        case store.CommitUnknown():
             return Unavailable(
                 "The database server went away in the middle of this; it may have been done or not. Look, and try "
                 f"again. ({error})",
@@ -96,7 +96,7 @@ def translated(error: store.StoreError, settings: Settings) -> ServiceError:
             return unavailable(settings.home, "HOME_FULL", str(error))
         case store.ReadOnly():
             return unavailable(settings.home, "HOME_READ_ONLY", str(error))
-        case store.Newer():
+        case store.SchemaTooNew():
             where, other = _place(settings)
             return Unavailable(
                 f"The {where} was made by a newer version of Headrace (schema {error.found}, this version knows up to "

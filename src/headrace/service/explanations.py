@@ -89,11 +89,11 @@ async def _named(context: Context, found: Iterable[api.Explanation]) -> Mapping[
     explanations = {one.execution_id: one for one in found}
     foreign = [one.cache.source.execution_id for one in explanations.values() if one.cache and one.cache.source]
     foreign += [ref.execution_id for one in explanations.values() for ref in one.waiting_for]
-    places = await context.read(rows.places_of, foreign) if foreign else {}
+    places = await context.read(rows.locate_executions, foreign) if foreign else {}
     return {key: _completed(one, places) for key, one in explanations.items()}
 
 
-def _completed(one: api.Explanation, places: Mapping[str, rows.Placed]) -> api.Explanation:
+def _completed(one: api.Explanation, places: Mapping[str, rows.ExecutionLocation]) -> api.Explanation:
     use = one.cache
     if use is not None and use.source is not None:
         use = msgspec.structs.replace(use, source=_placed(use.source, places))
@@ -101,7 +101,7 @@ def _completed(one: api.Explanation, places: Mapping[str, rows.Placed]) -> api.E
     return msgspec.structs.replace(one, fix=_fix(one), cache=use, waiting_for=waiting)
 
 
-def _placed(ref: api.TaskRef, places: Mapping[str, rows.Placed]) -> api.TaskRef:
+def _placed(ref: api.TaskRef, places: Mapping[str, rows.ExecutionLocation]) -> api.TaskRef:
     place = places.get(ref.execution_id)
     if place is None:
         return ref

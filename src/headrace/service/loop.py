@@ -72,7 +72,7 @@ _LISTEN_AGAIN_S = 0.5
 #: Between two runs that are taken up again, in seconds.
 _BREATH_S = 0.01
 #: What may pass by itself: waiting and trying again is right.
-_PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken, store.Away, store.Unknown)
+_PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken, store.DatabaseUnreachable, store.CommitUnknown)
 
 
 @dataclass(kw_only=True)
@@ -427,7 +427,7 @@ class RunLoop:
                 # The process ends. Nothing more is recorded, so nothing more is done either.
                 await asyncio.Event().wait()
             except _PASSING as error:
-                unsure = unsure or isinstance(error, store.Unknown)
+                unsure = unsure or isinstance(error, store.CommitUnknown)
                 meaning = self._context.translated(error)
                 self._trouble.tell(meaning.code, meaning.message)
                 # Nobody is kept waiting; what they asked for is done as soon as it can be.

@@ -7,7 +7,7 @@ import shutil
 
 import msgspec
 
-from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
 from headrace.executors.inputs import handed_places
@@ -44,7 +44,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         home.close()
         raise
     try:
-        objects = ObjectStores.of_home(settings.home)
+        objects = ObjectStoreConfig.read(settings.home)
         check_settings(settings, objects)
         artifacts = Stores(settings.home, objects, max_fetched_bytes=settings.max_fetched_bytes)
         artifacts.in_use = lambda: handed_places(settings.home)
@@ -132,7 +132,7 @@ def _meaning(error: store.StoreError, settings: Settings) -> Exception:
 
 def _meaning_of_server(error: store.StoreError, settings: Settings, database: DatabaseUrl) -> Exception:
     match error:
-        case store.Newer():
+        case store.SchemaTooNew():
             return translated(error, settings)
         case store.NotDurable():
             message = (
@@ -140,7 +140,7 @@ def _meaning_of_server(error: store.StoreError, settings: Settings, database: Da
                 f"what Headrace has acknowledged. Set {error.setting} = on in postgresql.conf and reload it."
             )
             return Unavailable(message, code="DATABASE_NOT_DURABLE", setting=error.setting)
-        case store.Away() | store.Busy() | store.Unknown():
+        case store.DatabaseUnreachable() | store.Busy() | store.CommitUnknown():
             message = (
                 f"The PostgreSQL server at {database} cannot be reached: {error}. Start it, or correct "
                 "HEADRACE_DATABASE_URL."

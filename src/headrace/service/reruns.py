@@ -29,15 +29,15 @@ async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> 
     return await runs.begin(context, loop, new, source, compiled, reuse_plan)
 
 
-async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[runs.Source, Plan]:
+async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[runs.RunSource, Plan]:
     record = earlier.record
     if wanted.pipeline_spec is not None:
-        source = runs.Source(
+        source = runs.RunSource(
             pipeline_spec=wanted.pipeline_spec, platform_spec=wanted.platform_spec, rerun_of=record.run_id
         )  # fmt: skip
         return source, check_document(source.pipeline_spec, source.platform_spec)
     pipeline_spec, platform_spec = await runs.get_document(context, record.run_id)
-    source = runs.Source(
+    source = runs.RunSource(
         pipeline_spec=pipeline_spec,
         platform_spec=platform_spec,
         pipeline_id=record.pipeline_id,

@@ -40,7 +40,7 @@ from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class RunSource(msgspec.Struct, frozen=True, kw_only=True):
     """The document a run is made from, and where it is from."""
 
     pipeline_spec: dict[str, Json]
@@ -62,7 +62,7 @@ async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
 
 
 async def begin(
-    context: Context, loop: RunLoop, new: NewRun, source: Source, compiled: Plan, reuse_plan: ReusePlan | None = None
+    context: Context, loop: RunLoop, new: NewRun, source: RunSource, compiled: Plan, reuse_plan: ReusePlan | None = None
 ) -> RunRecord:
     """Record a run of this document with its first event, and drive it.
 
@@ -94,9 +94,9 @@ async def begin(
     return msgspec.structs.replace(record, version=change.base_version + 1)
 
 
-async def _source(context: Context, new: NewRun) -> Source:
+async def _source(context: Context, new: NewRun) -> RunSource:
     if new.pipeline_spec is not None:
-        return Source(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
+        return RunSource(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
     if new.pipeline_version_id:
         version = await pipelines.get_version(context, new.pipeline_version_id)
     elif new.pipeline_id:
@@ -105,7 +105,7 @@ async def _source(context: Context, new: NewRun) -> Source:
         raise Invalid(
             "The run needs a pipeline document, a pipeline or a pipeline version.", code="RUN_WITHOUT_PIPELINE"
         )
-    return Source(
+    return RunSource(
         pipeline_spec=version.pipeline_spec,
         platform_spec=version.platform_spec,
         pipeline_id=version.pipeline_id,
@@ -122,7 +122,7 @@ async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
 def _record(
     context: Context,
     new: NewRun,
-    source: Source,
+    source: RunSource,
     compiled: Plan,
     experiment: ExperimentRecord,
     reuse_plan: ReusePlan | None,
@@ -348,8 +348,8 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     context.changes.notify((run_id,), ended=(run_id,))
 
 
-def _delete(conn: Connection, run_id: str) -> tuple[artifact_rows.Dropped, RunState | None]:
+def _delete(conn: Connection, run_id: str) -> tuple[artifact_rows.DeletedArtifacts, RunState | None]:
     header = rows.get_header(conn, run_id)
-    dropped = artifact_rows.drop_artifacts_of(conn, run_id)
+    dropped = artifact_rows.delete_artifacts_of(conn, run_id)
     rows.delete_run(conn, run_id)
     return dropped, header

@@ -112,7 +112,7 @@ def find_equal_artifact(conn: Connection, wanted: Artifact, pipeline_name: str) 
     return None
 
 
-class Dropped(Record, frozen=True, kw_only=True):
+class DeletedArtifacts(Record, frozen=True, kw_only=True):
     """What went with a run."""
 
     #: Those whose content nobody has any more.
@@ -121,7 +121,7 @@ class Dropped(Record, frozen=True, kw_only=True):
     whole: bool
 
 
-def drop_artifacts_of(conn: Connection, run_id: str) -> Dropped:
+def delete_artifacts_of(conn: Connection, run_id: str) -> DeletedArtifacts:
     """Forget a run's artifacts that no other run reads or shows; answers those whose content nobody has any more.
 
     Those still in use stay, without a run, until the last run that uses them goes. (Several artifacts may stand for
@@ -141,7 +141,7 @@ def drop_artifacts_of(conn: Connection, run_id: str) -> Dropped:
     conn.execute(artifacts.update().where(_a.run_id == run_id).values(run_id=None))
     gone = [record for record in mine if record.artifact.artifact_id not in kept]
     shared = _still_known(conn, [record.artifact.uri for record in gone])
-    return Dropped(
+    return DeletedArtifacts(
         gone=tuple(record for record in gone if record.artifact.uri not in shared), whole=not kept and not shared
     )
 

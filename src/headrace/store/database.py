@@ -30,17 +30,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Disk:
+class _DiskState:
     """What is known of the disk below the lanes of one file: once it has failed, nobody touches it again."""
 
     def __init__(self) -> None:
         self.failure: DiskFailed | None = None
 
 
-class _Lane:
+class _ConnectionThread:
     """One thread with one connection."""
 
-    def __init__(self, engine: Engine, name: str, disk: _Disk) -> None:
+    def __init__(self, engine: Engine, name: str, disk: _DiskState) -> None:
         self._engine = engine
         self._disk = disk
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -114,9 +114,11 @@ class _Sqlite:
     """A file, or a database in memory that belongs to its one connection."""
 
     def __init__(self, path: Path | None) -> None:
-        disk = _Disk()
-        self._writer = _Lane(open_sqlite(path, writer=True), "headrace-write", disk)
-        self._reader = _Lane(open_sqlite(path, writer=False), "headrace-read", disk) if path else self._writer
+        disk = _DiskState()
+        self._writer = _ConnectionThread(open_sqlite(path, writer=True), "headrace-write", disk)
+        self._reader = (
+            _ConnectionThread(open_sqlite(path, writer=False), "headrace-read", disk) if path else self._writer
+        )
 
     @classmethod
     async def open(cls, path: Path | None) -> _Sqlite:
@@ -157,7 +159,8 @@ class Database:
     async def open(cls, where: Path | DatabaseUrl | None) -> Database:
         """Open or make the file, or connect, and bring the schema up to date; None: in memory, gone when closed.
 
-        Raises Newer (before touching anything), Full, ReadOnly, Busy, Broken; and for PostgreSQL Away, NotDurable.
+        Raises SchemaTooNew (before anything is changed), Full, ReadOnly, Busy, Broken; and for PostgreSQL
+        DatabaseUnreachable, NotDurable.
         """
         if where is None or isinstance(where, Path):
             return cls(await _Sqlite.open(where))

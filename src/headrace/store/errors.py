@@ -19,11 +19,11 @@ class Busy(StoreError):
     """Somebody else held the database for longer than the busy timeout."""
 
 
-class Away(StoreError):
+class DatabaseUnreachable(StoreError):
     """The database server cannot be reached, or hung up; nothing of what was asked was done."""
 
 
-class Unknown(StoreError):
+class CommitUnknown(StoreError):
     """The database server hung up while it committed, and has not been back to say whether it did."""
 
 
@@ -50,7 +50,7 @@ class BadUrl(StoreError):
     """What was given as the database's address is none."""
 
 
-class Newer(StoreError):
+class SchemaTooNew(StoreError):
     """The schema was made by a newer version of Headrace."""
 
     def __init__(self, *, found: int, known: int) -> None:

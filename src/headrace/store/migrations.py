@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, inspect, text
 
-from headrace.store.errors import Newer
+from headrace.store.errors import SchemaTooNew
 
 Migration: TypeAlias = Callable[[Connection], None]
 
@@ -223,9 +223,9 @@ def current_version(conn: Connection) -> int:
 
 
 def check_version(found: int, known: int = LATEST) -> None:
-    """Raise Newer when the schema is from the future."""
+    """Raise SchemaTooNew when the schema is from the future."""
     if found > known:
-        raise Newer(found=found, known=known)
+        raise SchemaTooNew(found=found, known=known)
 
 
 def upgrade(conn: Connection, migrations: Sequence[Migration] = MIGRATIONS) -> int:

@@ -25,16 +25,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from headrace.store import migrations
 from headrace.store.errors import (
-    Away,
     BadQuery,
     Broken,
     Busy,
+    CommitUnknown,
+    DatabaseUnreachable,
     Duplicate,
     Full,
     NotDurable,
     ReadOnly,
     StoreError,
-    Unknown,
 )
 from headrace.store.urls import DatabaseUrl
 
@@ -98,7 +98,7 @@ class Postgresql:
     async def open(cls, url: DatabaseUrl, *, patience_s: float = PATIENCE_S) -> Postgresql:
         """Connect, look whether the server can be relied on, and bring the schema up to date.
 
-        Raises Newer, NotDurable, Away, Broken.
+        Raises SchemaTooNew, NotDurable, DatabaseUnreachable, Broken.
         """
         database = cls(url, patience_s=patience_s)
         try:
@@ -111,7 +111,7 @@ class Postgresql:
         return database
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do it exactly once, or raise; durable on return. Raises Unknown when nobody can tell."""
+        """Do it exactly once, or raise; durable on return. Raises CommitUnknown when nobody can tell."""
         return await self._patiently(lambda patience: self._write_once(work, patience))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -136,7 +136,7 @@ class Postgresql:
     async def listening(
         self, channel: str, heard: Callable[[str], None]
     ) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, None]]]:
-        """Others' notifications come in, and by what is yielded ours go out. Raises Away, inside too."""
+        """Others' notifications come in, and by what is yielded ours go out. Raises DatabaseUnreachable, inside too."""
         conn: Any = None
 
         async def say(text: str) -> None:
@@ -201,7 +201,7 @@ class Postgresql:
 
     async def _resolve(self, trial: _Trial[T], error: BaseException, word: str, patience: _Patience) -> T:
         meaning = meaning_of(error)
-        if isinstance(meaning, Away):
+        if isinstance(meaning, DatabaseUnreachable):
             if trial.committing:
                 if await self._is_committed(trial.writer, word, patience):
                     return trial.result[0]
@@ -212,7 +212,7 @@ class Postgresql:
         raise _Again(meaning) from error
 
     async def _is_committed(self, writer: str, word: str, patience: _Patience) -> bool:
-        """Whether that transaction is part of the database. Raises Unknown when the server cannot be asked."""
+        """Whether that transaction is part of the database. Raises CommitUnknown when the server cannot be asked."""
         while True:
             try:
                 await self._ask(_END_OF, name=writer)
@@ -221,7 +221,7 @@ class Postgresql:
                     await asyncio.sleep(_FIRST_PAUSE_S)
                 return bool(await self._ask(_FIND_WORD, writer=writer, word=word))
             except _ERRORS as error:
-                meaning = Unknown("The connection to the database broke while a change was being committed.")
+                meaning = CommitUnknown("The connection to the database broke while a change was being committed.")
                 await patience.pause(meaning, cause=error)
 
     async def _ask(self, statement: TextClause, **values: str) -> Any:
@@ -265,7 +265,7 @@ class _Patience:
             if self._duplicates > 1:
                 raise meaning from cause
             return
-        if not isinstance(meaning, Away | Busy | Unknown) or time.monotonic() > self._until:
+        if not isinstance(meaning, DatabaseUnreachable | Busy | CommitUnknown) or time.monotonic() > self._until:
             raise meaning from cause
         await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
@@ -343,7 +343,7 @@ def meaning_of(error: BaseException) -> StoreError:
         return Busy(told)
     # A standby, or a server being failed over to: another address, or a moment later, will take writes.
     if state.startswith(_AWAY) or state == _READ_ONLY:
-        return Away(told)
+        return DatabaseUnreachable(told)
     if state.startswith("53"):
         return Full(told) if state == "53100" else Busy(told)
     if isinstance(error, IntegrityError):
@@ -353,4 +353,4 @@ def meaning_of(error: BaseException) -> StoreError:
     if state or isinstance(_cause_of(error), ValueError):
         return Broken(told)
     # It is not the server that speaks, nor the driver that cannot say what we want: there is no server.
-    return Away(told)
+    return DatabaseUnreachable(told)

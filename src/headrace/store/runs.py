@@ -108,7 +108,7 @@ class RunChangeSet(Record, frozen=True, kw_only=True):
     letters: tuple[str, ...] = ()
 
 
-class Placed(Record, frozen=True, kw_only=True):
+class ExecutionLocation(Record, frozen=True, kw_only=True):
     """Where an execution is, and its state."""
 
     run_id: str
@@ -433,14 +433,14 @@ def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution]
     return (row.run_id, codec.decode_execution(row.body)) if row else None
 
 
-def places_of(conn: Connection, execution_ids: Sequence[str]) -> dict[str, Placed]:
+def locate_executions(conn: Connection, execution_ids: Sequence[str]) -> dict[str, ExecutionLocation]:
     """Where executions are, by their ids; those that exist."""
-    found: dict[str, Placed] = {}
+    found: dict[str, ExecutionLocation] = {}
     for at in range(0, len(execution_ids), _AT_ONCE):
         wanted = _e.execution_id.in_(execution_ids[at : at + _AT_ONCE])
         columns = select(_e.execution_id, _e.run_id, _e.path, _e.state, _r.display_name)
         for row in conn.execute(columns.join_from(executions, runs).where(wanted)):
-            found[row.execution_id] = Placed(
+            found[row.execution_id] = ExecutionLocation(
                 run_id=row.run_id, run_name=row.display_name, path=row.path, state=State(row.state)
             )
     return found

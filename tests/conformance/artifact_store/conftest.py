@@ -11,8 +11,9 @@ from urllib.parse import unquote, urlsplit
 import obstore
 import pytest
 
+from headrace.artifacts.buckets import open_bucket
 from headrace.artifacts.local import LocalStore
-from headrace.artifacts.places import ObjectStores
+from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
 from headrace.artifacts.remote import RemoteStore
 from object_servers import BUCKET, azurite
@@ -21,7 +22,7 @@ from object_servers import BUCKET, azurite
 class Bench:
     """A store, and where it keeps what."""
 
-    def __init__(self, store: ArtifactStore, prefix: str, stores: ObjectStores | None) -> None:
+    def __init__(self, store: ArtifactStore, prefix: str, stores: ObjectStoreConfig | None) -> None:
         self.store = store
         #: Before each key: "" where keys are relative, else the root's URI.
         self.prefix = prefix
@@ -37,7 +38,7 @@ AZURITE = os.environ.get("HEADRACE_TEST_AZURITE", "")
 
 
 @pytest.fixture(scope="session")
-def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStores]:
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreConfig]:
     with azurite(tmp_path_factory.mktemp("azure") / "data", AZURITE) as stores:
         yield stores
 
@@ -57,7 +58,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
 class Damage:
     """Changes content behind the store's back."""
 
-    def __init__(self, stores: ObjectStores | None) -> None:
+    def __init__(self, stores: ObjectStoreConfig | None) -> None:
         self._stores = stores
 
     def damage(self, uri: str, member: str, how: str) -> None:
@@ -66,7 +67,7 @@ class Damage:
                 Path(unquote(urlsplit(uri).path)) / member if member else Path(unquote(urlsplit(uri).path)), how
             )
             return
-        bucket, place = self._stores.open(uri, retries=0, request_timeout_s=10)
+        bucket, place = open_bucket(self._stores, uri, retries=0, request_timeout_s=10)
         key = f"{place.key}/{member}" if member else place.key
         if how == "gone":
             obstore.delete(bucket, [key])

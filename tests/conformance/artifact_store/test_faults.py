@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from faulty_proxy import faulty_proxy
-from headrace.artifacts.places import Access, ObjectStores
+from headrace.artifacts.buckets import open_bucket
+from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 from headrace.artifacts.port import NotConfigured, Refused, Unreachable
 from headrace.artifacts.remote import RemoteStore
 from headrace.artifacts.stores import Stores
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.anyio
 
 
 def store_at(endpoint: str, *, secret: str = SECRET, **options) -> RemoteStore:
-    access = Access(endpoint=endpoint, access_key_id=KEY_ID, secret_access_key=secret)
-    return RemoteStore(ObjectStores({"s3://": access}), **options)
+    access = StoreAccess(endpoint=endpoint, access_key_id=KEY_ID, secret_access_key=secret)
+    return RemoteStore(ObjectStoreConfig({"s3://": access}), **options)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_one_fetch_for_all_who_want_it_at_once(s3, root, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"content")
     stored = store_at(s3.endpoint).take(f"{root}/1/file", tmp_path / "file")
     with faulty_proxy(s3.endpoint, rate=0.0) as proxy:
-        stores = Stores(tmp_path, ObjectStores({"s3://": store_access(proxy.endpoint)}))
+        stores = Stores(tmp_path, ObjectStoreConfig({"s3://": store_access(proxy.endpoint)}))
         found: list[Path] = []
         threads = [
             threading.Thread(target=lambda: found.append(stores.at_hand(stored.uri, digest=stored.digest)))
@@ -109,8 +110,8 @@ def test_one_fetch_for_all_who_want_it_at_once(s3, root, tmp_path: Path):
         assert sum(proxy.seen.values()) == 2  # how large it is, and the content
 
 
-def store_access(endpoint: str) -> Access:
-    return Access(endpoint=endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
+def store_access(endpoint: str) -> StoreAccess:
+    return StoreAccess(endpoint=endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
 
 
 def test_what_was_fetched_and_altered_is_fetched_again(s3, root, tmp_path: Path):
@@ -162,23 +163,23 @@ def test_the_file_of_the_data_directory(tmp_path: Path, monkeypatch: pytest.Monk
     for name in list(os.environ):
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_")):
             monkeypatch.delenv(name)
-    assert not ObjectStores.of_home(tmp_path).knows("s3://bucket/x")
+    assert not ObjectStoreConfig.read(tmp_path).knows("s3://bucket/x")
     (tmp_path / "secret").write_text("s\n")
     (tmp_path / "object-stores.yaml").write_text(
         f"s3://:\n  region: eu-central-1\ns3://mine:\n  endpoint: http://127.0.0.1:1\n  access_key_id_env: WHO\n"
         f"  secret_access_key_file: {tmp_path / 'secret'}\n"
     )
-    stores = ObjectStores.of_home(tmp_path)
+    stores = ObjectStoreConfig.read(tmp_path)
     assert stores.knows("s3://bucket/x")
     assert not stores.knows("gs://bucket/x")
     assert not stores.knows("minio://bucket/x")
     with pytest.raises(NotConfigured, match="WHO"):
-        stores.open("s3://mine/x", retries=0, request_timeout_s=1)
+        open_bucket(stores, "s3://mine/x", retries=0, request_timeout_s=1)
     monkeypatch.setenv("WHO", "me")
-    bucket, place = stores.open("s3://mine/x/y", retries=0, request_timeout_s=1)
+    bucket, place = open_bucket(stores, "s3://mine/x/y", retries=0, request_timeout_s=1)
     assert (place.bucket, place.key) == ("mine", "x/y")
     assert bucket.config["endpoint"] == "http://127.0.0.1:1"
-    other, _ = stores.open("s3://mine-too/x", retries=0, request_timeout_s=1)
+    other, _ = open_bucket(stores, "s3://mine-too/x", retries=0, request_timeout_s=1)
     assert other.config["region"] == "eu-central-1"
 
 
@@ -199,12 +200,12 @@ def test_a_file_that_cannot_be_used(tmp_path: Path, text: str, word: str):
     path.write_text(text)
     path.chmod(0o644)
     with pytest.raises(NotConfigured, match=word) as caught:
-        ObjectStores.of_home(tmp_path)
+        ObjectStoreConfig.read(tmp_path)
     assert str(path) in str(caught.value)
 
 
 def test_credentials_are_not_shown():
-    access = Access(endpoint="http://127.0.0.1:1", secret_access_key=SECRET)
+    access = StoreAccess(endpoint="http://127.0.0.1:1", secret_access_key=SECRET)
     assert SECRET not in repr(access) + repr({"s3://": access})
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     assert digest not in repr(access)

@@ -13,7 +13,8 @@ import pytest
 from conformance.executor.conftest import PYTHON_IMAGE
 from conformance.executor.watching import Watch
 from harness import processes_of
-from headrace.artifacts.places import Access, ObjectStores
+from headrace.artifacts.buckets import open_bucket
+from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 from headrace.artifacts.stores import Stores
 from headrace.engine.model import Artifact, ArtifactType
 from headrace.executors.port import Failed, Lost, Succeeded, Waiting
@@ -130,7 +131,7 @@ async def test_what_was_fetched_once_is_there_for_the_next(home, watch, order, p
 async def test_content_that_is_not_what_it_was(watch, order, prefix, s3, damage):
 
     end = await written(watch, order, prefix)
-    bucket, place = s3.stores.open(f"{prefix}/out", retries=0, request_timeout_s=10)
+    bucket, place = open_bucket(s3.stores, f"{prefix}/out", retries=0, request_timeout_s=10)
     if damage == "gone":
         obstore.delete(bucket, [place.key])
     else:
@@ -143,8 +144,8 @@ async def test_content_that_is_not_what_it_was(watch, order, prefix, s3, damage)
 
 
 async def test_a_store_that_does_not_answer(home, open_watch, order, prefix):
-    nowhere = ObjectStores(
-        {"s3://": Access(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key=SECRET)}
+    nowhere = ObjectStoreConfig(
+        {"s3://": StoreAccess(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key=SECRET)}
     )
     watch = open_watch(home, porter=Stores(home, nowhere, patience_s=0.1))
     source = WRITES.replace("ROOT", repr(prefix))
@@ -155,7 +156,9 @@ async def test_a_store_that_does_not_answer(home, open_watch, order, prefix):
 
 
 async def test_a_store_that_refuses(home, open_watch, order, prefix, s3):
-    wrong = ObjectStores({"s3://": Access(endpoint=s3.endpoint, access_key_id="tester", secret_access_key="wrong")})
+    wrong = ObjectStoreConfig(
+        {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id="tester", secret_access_key="wrong")}
+    )
     watch = open_watch(home, porter=Stores(home, wrong, patience_s=0.1))
     source = WRITES.replace("ROOT", repr(prefix))
     end = await outcome(watch, order(source, makes=BOTH, artifact_prefix=prefix))
@@ -247,7 +250,7 @@ async def test_nothing_is_left_of_an_attempt_that_failed(home, watch, order, pre
     def left() -> list[str]:
         if where == "own directory":
             return [str(path) for path in (home / "artifacts").rglob("*") if path.is_file()]
-        bucket, place = s3.stores.open(prefix, retries=0, request_timeout_s=10)
+        bucket, place = open_bucket(s3.stores, prefix, retries=0, request_timeout_s=10)
         return [one["path"] for many in obstore.list(bucket, place.key) for one in many]
 
     assert len(left()) == 1

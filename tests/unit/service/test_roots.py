@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from headrace.artifacts.places import Access, ObjectStores
+from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 from headrace.service.errors import Invalid, Unavailable
 from headrace.service.roots import check_settings, root_of
 from headrace.service.settings import Settings
 
-STORES = ObjectStores({"s3://": Access(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key="b")})
+STORES = ObjectStoreConfig(
+    {"s3://": StoreAccess(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key="b")}
+)
 HOME = Path("/srv/headrace")
 OWN = "/srv/headrace/artifacts"
 

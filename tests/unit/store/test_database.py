@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from headrace.store.database import Database
-from headrace.store.errors import Broken, Busy, Duplicate, Full, Newer, ReadOnly
+from headrace.store.errors import Broken, Busy, Duplicate, Full, ReadOnly, SchemaTooNew
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path):
         conn.execute("INSERT INTO schema_version VALUES (999, 0)")
     conn.close()
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(Newer) as caught:
+    with pytest.raises(SchemaTooNew) as caught:
         await Database.open(path)
     assert caught.value.found == 999
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
@@ -88,7 +88,7 @@ async def test_a_newer_schema_is_seen_in_an_uncheckpointed_log(tmp_path: Path):
     path = tmp_path / "headrace.db"
     database = await Database.open(path)
     await database.write(lambda conn: conn.execute(text("INSERT INTO schema_version VALUES (999, 0)")))
-    with pytest.raises(Newer):
+    with pytest.raises(SchemaTooNew):
         await Database.open(path)
     await database.close()
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from headrace.store import dialect, migrations, runs, tables
 from headrace.store.database import Database
-from headrace.store.errors import Newer
+from headrace.store.errors import SchemaTooNew
 from headrace.store.urls import DatabaseUrl
 
 
@@ -99,7 +99,7 @@ def test_only_the_missing_steps_are_walked():
         migrations.upgrade(conn)
         assert migrations.upgrade(conn, [*migrations.MIGRATIONS, second]) == migrations.LATEST
         assert inspect(conn).has_table("later")
-        with pytest.raises(Newer) as caught:
+        with pytest.raises(SchemaTooNew) as caught:
             migrations.upgrade(conn)
     assert (caught.value.found, caught.value.known) == (migrations.LATEST + 1, migrations.LATEST)
 

@@ -12,7 +12,18 @@ from sqlalchemy import Connection, text
 
 from headrace.store import migrations
 from headrace.store.database import Database
-from headrace.store.errors import Away, BadQuery, BadUrl, Broken, Busy, Duplicate, Newer, NotDurable, ReadOnly, Unknown
+from headrace.store.errors import (
+    BadQuery,
+    BadUrl,
+    Broken,
+    Busy,
+    CommitUnknown,
+    DatabaseUnreachable,
+    Duplicate,
+    NotDurable,
+    ReadOnly,
+    SchemaTooNew,
+)
 from headrace.store.postgresql import Postgresql
 from headrace.store.urls import DatabaseUrl
 from postgres import PASSWORD, Postgres, binaries
@@ -165,7 +176,7 @@ async def test_servers_that_start_at_once_make_the_schema_once(postgres: Postgre
 async def test_a_newer_schema_is_refused(postgres: Postgres):
     name = postgres.create()
     postgres.sql("INSERT INTO schema_version VALUES (999, 0)", database=name)
-    with pytest.raises(Newer) as caught:
+    with pytest.raises(SchemaTooNew) as caught:
         await Database.open(DatabaseUrl.parse(postgres.url(name)))
     assert caught.value.found == 999
 
@@ -210,7 +221,7 @@ async def test_a_wrong_password_is_refused_and_not_told(postgres: Postgres):
 
 
 async def test_nobody_there_is_away():
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnreachable):
         await Postgresql.open(DatabaseUrl.parse("postgresql://me@127.0.0.1:1/x"), patience_s=0.1)
 
 
@@ -311,9 +322,9 @@ async def test_who_cannot_find_out_says_so(database_url: str, postgres: Postgres
         return "done"
 
     proxy.fate = go_dark
-    with pytest.raises(Unknown):
+    with pytest.raises(CommitUnknown):
         await database.write(lambda conn: put(conn, "a"))
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnreachable):
         await database.read(count)
     proxy.dark, proxy.fate = False, lambda: "pass"
     assert await database.read(count) in (0, 1)

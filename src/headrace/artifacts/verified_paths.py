@@ -15,7 +15,7 @@ from headrace.artifacts.port import NotStorable
 _REMEMBERED = 4096
 
 
-class Seen:
+class VerifiedPaths:
     """By path. For any thread."""
 
     def __init__(self) -> None:

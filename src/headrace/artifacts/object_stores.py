@@ -1,4 +1,4 @@
-"""Which object stores there are, and how each is reached: by a file of the data directory, else by the usual variables.
+"""Which object stores a server can reach, and how: as a file of the data directory says, else the usual variables.
 
 The file is `object-stores.yaml`. Its keys are URIs or beginnings of URIs, of which the longest that fits counts; its
 values say how to get there:
@@ -23,7 +23,6 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -48,13 +47,24 @@ _URI = re.compile(r"([a-z0-9+.-]+)://([^/?#]*)/?([^?]*)", re.DOTALL)
 _SECRETS = ("access_key_id", "secret_access_key", "session_token", "account_key", "sas_key", "service_account_key")
 
 
-class ObjectPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """A URI taken apart."""
+class ObjectUri(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of an object store's URI."""
 
     scheme: str
     bucket: str
     #: Without slashes at its ends.
     key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> ObjectUri | None:
+        """The parts of the URI; None for a URI that is not of an object store."""
+        match = _URI.fullmatch(uri)
+        if match is None or match[1] not in SCHEMES or not match[2]:
+            return None
+        bucket, key = match[2], match[3].strip("/")
+        if SCHEMES[match[1]] == "azure" and "@" in bucket:  # abfss://container@account.dfs.core.windows.net/key
+            bucket = bucket.partition("@")[0]
+        return cls(scheme=match[1], bucket=bucket, key=key)
 
     @property
     def kind(self) -> str:
@@ -62,8 +72,11 @@ class ObjectPlace(msgspec.Struct, frozen=True, kw_only=True):
         return SCHEMES[self.scheme]
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One entry of the file. A secret may stand in it, in the variable `<name>_env`, or in the file `<name>_file`."""
+class StoreAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach one store: an entry of the file.
+
+    A secret stands in the entry itself, in the variable `<name>_env`, or in the file `<name>_file`.
+    """
 
     endpoint: str = ""
     region: str = ""
@@ -96,7 +109,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return {name: text for name in _SECRETS if (text := self._secret(name))}
 
     def __repr__(self) -> str:
-        return f"Access({self.endpoint or 'the default endpoint'})"  # never the credentials
+        return f"StoreAccess({self.endpoint or 'the default endpoint'})"  # never the credentials
 
     def has_secrets_inside(self) -> bool:
         """Whether the file itself must be kept from others."""
@@ -115,16 +128,16 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return str(getattr(self, name))
 
 
-class ObjectStores:
-    """The stores that this server can reach."""
+class ObjectStoreConfig:
+    """How this server reaches each object store."""
 
-    def __init__(self, accesses: Mapping[str, Access] | None = None) -> None:
+    def __init__(self, accesses: Mapping[str, StoreAccess] | None = None) -> None:
         self._accesses = dict(accesses or {})
 
     @classmethod
-    def of_home(cls, home: Path) -> ObjectStores:
+    def read(cls, data_dir: Path) -> ObjectStoreConfig:
         """As the data directory's file says. Raises NotConfigured when it cannot be read."""
-        path = home / FILE
+        path = data_dir / FILE
         try:
             text, mode = path.read_bytes(), path.stat().st_mode
         except FileNotFoundError:
@@ -136,54 +149,41 @@ class ObjectStores:
             raise NotConfigured(f"{path} holds credentials, and others may read it. Run: chmod 600 {path}")
         return cls(accesses)
 
-    def place_of(self, uri: str) -> ObjectPlace | None:
-        """What an object store's URI says; None for URIs of other kinds."""
-        match = _URI.fullmatch(uri)
-        if match is None or match[1] not in SCHEMES or not match[2]:
-            return None
-        bucket, key = match[2], match[3].strip("/")
-        if SCHEMES[match[1]] == "azure" and "@" in bucket:  # abfss://container@account.dfs.core.windows.net/key
-            bucket = bucket.partition("@")[0]
-        return ObjectPlace(scheme=match[1], bucket=bucket, key=key)
-
     def knows(self, uri: str) -> bool:
-        """Whether somebody has said how the URI's store is reached."""
-        place = self.place_of(uri)
-        if place is None:
+        """Whether the file or a variable says how to reach the URI's store."""
+        parsed = ObjectUri.parse(uri)
+        if parsed is None:
             return False
-        return self._access(uri) is not None or any(os.environ.get(name) for name in _TELLING[place.kind])
+        return self._access(uri) is not None or any(os.environ.get(name) for name in _TELLING[parsed.kind])
 
-    def _access(self, uri: str) -> Access | None:
+    def _access(self, uri: str) -> StoreAccess | None:
         fits = [known for known in self._accesses if uri == known or uri.startswith(_beginning(known))]
         return self._accesses[max(fits, key=len)] if fits else None
 
-    def open(self, uri: str, *, retries: int, request_timeout_s: float) -> tuple[Any, ObjectPlace]:
-        """An obstore store of the URI's bucket. Raises NotConfigured."""
-        place = self.place_of(uri)
-        if place is None or not self.knows(uri):
-            raise NotConfigured(_how_to_configure(uri, place))
-        from headrace.artifacts.buckets import open_bucket
-
-        access = self._access(uri) or Access()
-        return open_bucket(place, access, retries=retries, request_timeout_s=request_timeout_s), place
+    def locate(self, uri: str) -> tuple[ObjectUri, StoreAccess]:
+        """The parts of the URI, and how to reach its store. Raises NotConfigured."""
+        parsed = ObjectUri.parse(uri)
+        if parsed is None or not self.knows(uri):
+            raise NotConfigured(_how_to_configure(uri, parsed))
+        return parsed, self._access(uri) or StoreAccess()
 
 
 def _beginning(known: str) -> str:
     return known if known.endswith("/") else f"{known}/"
 
 
-def _how_to_configure(uri: str, place: ObjectPlace | None) -> str:
-    if place is None:
+def _how_to_configure(uri: str, parsed: ObjectUri | None) -> str:
+    if parsed is None:
         return f"{uri} is in no kind of store that this server can read; those are {', '.join(SCHEMES)}."
-    variables = ", ".join(_TELLING[place.kind][:3])
+    variables = ", ".join(_TELLING[parsed.kind][:3])
     return (
-        f"This server has not been told how to reach {place.scheme}://{place.bucket}. Write an entry "
-        f"`{place.scheme}://` into {FILE} in the data directory, or set the store's usual variables ({variables}, …), "
+        f"This server has not been told how to reach {parsed.scheme}://{parsed.bucket}. Write an entry "
+        f"`{parsed.scheme}://` into {FILE} in the data directory, or set the store's usual variables ({variables}, …), "
         "and start the server again."
     )
 
 
-def _read(path: Path, text: bytes) -> dict[str, Access]:
+def _read(path: Path, text: bytes) -> dict[str, StoreAccess]:
     try:
         found = read_one(text)
     except DocumentError as error:
@@ -193,14 +193,14 @@ def _read(path: Path, text: bytes) -> dict[str, Access]:
     return {str(uri): _entry(path, str(uri), entry) for uri, entry in found.items()}
 
 
-def _entry(path: Path, uri: str, entry: object) -> Access:
+def _entry(path: Path, uri: str, entry: object) -> StoreAccess:
     if uri.partition("://")[0] not in SCHEMES or "://" not in uri:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise NotConfigured(f"{path}: {uri!r} is no beginning of an object store's URI; write one of {schemes}.")
     try:
-        return msgspec.convert({} if entry is None else entry, Access)
+        return msgspec.convert({} if entry is None else entry, StoreAccess)
     except msgspec.ValidationError as error:
-        fields = ", ".join(name for name in Access.__struct_fields__ if not name.endswith(("_env", "_file")))
+        fields = ", ".join(name for name in StoreAccess.__struct_fields__ if not name.endswith(("_env", "_file")))
         raise NotConfigured(
             f"{path}, at {uri!r}: {error}. The fields are {fields}, and those of credentials with _env or _file."
         ) from error
