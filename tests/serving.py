@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from headrace.engine.model import Artifact, ArtifactType
 from headrace.server.app import create_app
+from headrace.server.app_state import AppState
 from headrace.server.auth import Gate
-from headrace.server.facts import Facts
 from headrace.server.signing import Signer
 from headrace.service.errors import NotFound
 from headrace.service.service import Service
@@ -132,10 +132,10 @@ class Clock:
         return self.now
 
 
-def make_facts(clock: Clock | None = None, *, insecure: bool = False) -> Facts:
-    """A server's facts."""
+def make_state(clock: Clock | None = None, *, insecure: bool = False) -> AppState:
+    """A server's state."""
     clock = clock or Clock()
-    return Facts(
+    return AppState(
         origin=f"http://{HOST}",
         content_origin=f"http://{CONTENT_HOST}",
         port=PORT,
@@ -150,9 +150,9 @@ def make_facts(clock: Clock | None = None, *, insecure: bool = False) -> Facts:
 class App:
     """The application, asked in-process."""
 
-    def __init__(self, service: Service | None = None, facts: Facts | None = None, routes: Any = None) -> None:
-        self.facts = facts or make_facts()
-        self.app = create_app(service or EmptyService(), self.facts, routes)
+    def __init__(self, service: Service | None = None, state: AppState | None = None, routes: Any = None) -> None:
+        self.state = state or make_state()
+        self.app = create_app(service or EmptyService(), self.state, routes)
 
     async def ask(
         self,

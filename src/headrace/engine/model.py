@@ -258,6 +258,12 @@ class RunState(Value, frozen=True, kw_only=True):
     #: Display name of the run: placeholder `{{$.pipeline_job_name}}`.
     display_name: str = ""
     scheduled_at: float | None = None
+    #: The namespace that the run belongs to; "" is the one of a server without namespaces.
+    namespace: str = ""
+    #: The Kubernetes service account that its tasks run as; "" when none was named.
+    service_account: str = ""
+    #: The user who made the run; "" when nobody is known.
+    created_by: str = ""
     #: Where the run's artifacts go: a directory of the server's machine, or a URI in an object store, without `/` at
     #: its end. Placeholder `{{$.pipeline_root}}`.
     pipeline_root: str = ""

@@ -23,6 +23,9 @@ def new_run(
     scheduled_at: float | None = None,
     caching: bool | None = None,
     pipeline_root: str = "",
+    namespace: str = "",
+    service_account: str = "",
+    created_by: str = "",
 ) -> RunState:
     """A run that waits for RunStarted; raises InvalidArguments."""
     inputs = Bundle(parameters=check_arguments(plan, arguments))
@@ -39,6 +42,9 @@ def new_run(
         scheduled_at=scheduled_at,
         caching=caching,
         pipeline_root=pipeline_root,
+        namespace=namespace,
+        service_account=service_account,
+        created_by=created_by,
     )
 
 

@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headrace.server import guard, pages
+from headrace.server.app_state import AppState
 from headrace.server.auth import Identity
 from headrace.server.bodies import limited
 from headrace.server.content import CONTENT_HEADERS, serve_content
 from headrace.server.errors import HttpError, as_http_error, error_response
-from headrace.server.facts import Facts
-from headrace.server.routes import MEBIBYTE, Call, ErrorStyle, Match, Policy, Route, RouteTable
+from headrace.server.routes import MEBIBYTE, ApiCall, ErrorStyle, Match, Policy, Route, RouteTable
 from headrace.service.service import Service
 
 access_log = logging.getLogger("headrace.access")
@@ -25,25 +25,25 @@ access_log = logging.getLogger("headrace.access")
 _SIGNED = re.compile(r"^/c/[^/]*")
 
 
-def create_app(service: Service, facts: Facts, routes: Iterable[Route] | None = None) -> ASGIApp:
+def create_app(service: Service, state: AppState, routes: Iterable[Route] | None = None) -> ASGIApp:
     """The application over an open service. Raises RouteTableError when a route must not be served."""
     if routes is None:
         from headrace.server.table import ROUTES
 
         routes = ROUTES
     table = RouteTable(routes)
-    own_headers = guard.page_headers(facts)
+    own_headers = guard.page_headers(state)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _refuse_other(scope, receive, send)
             return
         began = time.perf_counter()
-        at_content = (scope.get("server") or ("", None))[1] == facts.content_port
+        at_content = (scope.get("server") or ("", None))[1] == state.content_port
         if at_content:
-            response = await _answer_content(Request(scope, receive), service, facts)
+            response = await _answer_content(Request(scope, receive), service, state)
         else:
-            response = await _answer(scope, receive, table, service, facts)
+            response = await _answer(scope, receive, table, service, state)
         fixed = CONTENT_HEADERS if at_content else own_headers
         for name, value in fixed.items():
             response.headers.setdefault(name, value)
@@ -53,24 +53,24 @@ def create_app(service: Service, facts: Facts, routes: Iterable[Route] | None = 
     return app
 
 
-async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Service, facts: Facts) -> Response:
+async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Service, state: AppState) -> Response:
     raw_path = _raw_path(scope)
     request = Request(scope, receive)
     style = _style(raw_path)
     try:
-        host = guard.check_host(request, facts.hosts)
+        host = guard.check_host(request, state.hosts)
         found = table.find(scope["method"], raw_path)
         if isinstance(found, Match):
             style = found.route.errors
-        identity = guard.identify(request, facts, host)
+        identity = guard.identify(request, state, host)
         guard.check_site(request, host, identity)
         if not isinstance(found, Match):
-            return _without_route(request, raw_path, found, facts, identity)
+            return _without_route(request, raw_path, found, state, identity)
         guard.check_policy(found.route, identity)
         limited_receive = limited(receive, request.headers, found.route.max_body)
-        call = Call(
+        call = ApiCall(
             service=service,
-            facts=facts,
+            state=state,
             request=Request(scope, limited_receive),
             route=found.route,
             path=found.path,
@@ -82,12 +82,12 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
 
 
 def _without_route(
-    request: Request, raw_path: str, allowed: frozenset[str], facts: Facts, identity: Identity
+    request: Request, raw_path: str, allowed: frozenset[str], state: AppState, identity: Identity
 ) -> Response:
     """What is no API: the UI's files and pages. Everything else does not exist, for those who may know."""
     is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
     if is_ui and request.method in guard.SAFE_METHODS and request.headers["host"].startswith("localhost:"):
-        return RedirectResponse(f"{facts.origin}{request.url.path}", 307)
+        return RedirectResponse(f"{state.origin}{request.url.path}", 307)
     guard.check_policy(_ANY, identity)
     if allowed:
         error = HttpError(405, "METHOD_NOT_ALLOWED", f"{request.method} is not possible here; {_listed(allowed)} is.")
@@ -98,10 +98,10 @@ def _without_route(
     return pages.serve_ui(request)
 
 
-async def _answer_content(request: Request, service: Service, facts: Facts) -> Response:
+async def _answer_content(request: Request, service: Service, state: AppState) -> Response:
     try:
-        guard.check_host(request, frozenset({f"localhost:{facts.content_port}"}))
-        return await serve_content(request, service, facts)
+        guard.check_host(request, frozenset({f"localhost:{state.content_port}"}))
+        return await serve_content(request, service, state)
     except Exception as error:
         return error_response(as_http_error(error), "page")
 
@@ -148,7 +148,7 @@ async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1008})
 
 
-async def _nothing(call: Call) -> Response:
+async def _nothing(call: ApiCall) -> Response:
     raise HttpError(404, "NOT_FOUND", "There is nothing here.")
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
 from headrace.server.errors import HttpError
-from headrace.server.routes import Call
+from headrace.server.routes import ApiCall
 from headrace.wire.protojson import T, WireError, parse
 
 #: A body must arrive piece by piece, none later than this.
@@ -66,7 +65,7 @@ def check_content_type(request: Request, wanted: str) -> None:
         raise HttpError(415, "CONTENT_TYPE", f"Send the body as {wanted}; this one is {given or 'of no named type'}.")
 
 
-async def read_message(call: Call, kind: type[T]) -> T:
+async def read_message(call: ApiCall, kind: type[T]) -> T:
     """The JSON body as a shape; unknown fields are refused. Raises HttpError."""
     body = await read(call.request)
     if body or not call.route.body_optional:
@@ -77,16 +76,7 @@ async def read_message(call: Call, kind: type[T]) -> T:
         raise HttpError(400, "BODY_INVALID", str(error)) from error
 
 
-async def read_raw(call: Call) -> Any:
-    """The JSON body as plain values, for what is of no fixed shape."""
-    check_content_type(call.request, "application/json")
-    try:
-        return msgspec.json.decode(await read(call.request))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise HttpError(400, "BODY_INVALID", f"The body is not JSON: {error}") from error
-
-
-async def read_upload(call: Call, field: str = "uploadfile") -> Upload:
+async def read_upload(call: ApiCall, field: str = "uploadfile") -> Upload:
     """The one file of a multipart body. Raises HttpError."""
     from starlette.datastructures import UploadFile
     from starlette.exceptions import HTTPException

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from headrace.engine.model import Artifact
+from headrace.server.app_state import AppState
 from headrace.server.errors import HttpError
-from headrace.server.facts import Facts
 from headrace.service.service import Service
 
 #: How long a link is good for.
@@ -53,7 +53,7 @@ _STILL = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:;
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True):
+class ContentGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What a link lets its bearer read."""
 
     artifact_id: str
@@ -79,11 +79,11 @@ def content_name(artifact: Artifact, member: str) -> str:
     return "".join(char for char in name if char.isprintable() and char not in '/\\"') or "artifact"
 
 
-async def serve_content(request: Request, service: Service, facts: Facts) -> Response:
+async def serve_content(request: Request, service: Service, state: AppState) -> Response:
     """`GET /c/{signed}/{name}`; nothing else exists here."""
-    grant = _grant(request, facts)
+    grant = _grant(request, state)
     span = requested_span(request.headers.get("range"), grant.size_bytes)
-    headers = _headers(grant, facts, span)
+    headers = _headers(grant, state, span)
     status = 206 if span.partial else 200
     if request.method == "HEAD" or span.length == 0:
         return Response(None, status, headers)
@@ -91,13 +91,13 @@ async def serve_content(request: Request, service: Service, facts: Facts) -> Res
     return StreamingResponse(body, status, headers)
 
 
-def _grant(request: Request, facts: Facts) -> Grant:
+def _grant(request: Request, state: AppState) -> ContentGrant:
     pieces = str(request.scope["raw_path"], "ascii", "replace").split("/")
     if request.method not in ("GET", "HEAD"):
         raise HttpError(405, "METHOD_NOT_ALLOWED", "Content can only be read.")
     if len(pieces) != 4 or pieces[0] or pieces[1] != "c":
         raise HttpError(404, "NOT_FOUND", "There is nothing here but what signed links lead to.")
-    grant = facts.signer.open("content", pieces[2], Grant)
+    grant = state.signer.open("content", pieces[2], ContentGrant)
     if grant is None:
         raise HttpError(403, "LINK_EXPIRED", "This link is not valid any more. Open the artifact in Headrace again.")
     return grant
@@ -121,16 +121,16 @@ def requested_span(header: str | None, size: int) -> Span:
     return Span(start=start, length=end - start, partial=True)
 
 
-def _headers(grant: Grant, facts: Facts, span: Span) -> dict[str, str]:
+def _headers(grant: ContentGrant, state: AppState, span: Span) -> dict[str, str]:
     media = _media(grant)
     inline = media is not None and not grant.download
     policy = _SCRIPTED if media == _INLINE[".html"] else _STILL
     headers = {
         "content-type": media or "application/octet-stream",
         "content-disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(grant.name, safe='')}",
-        "content-security-policy": f"{policy}; frame-ancestors {facts.origin}",
+        "content-security-policy": f"{policy}; frame-ancestors {state.origin}",
         # The page may read text and show images; the link itself is the permission.
-        "access-control-allow-origin": facts.origin,
+        "access-control-allow-origin": state.origin,
         "access-control-expose-headers": "content-range, content-length, accept-ranges",
     }
     return headers | span_headers(span, grant.size_bytes)
@@ -144,7 +144,7 @@ def span_headers(span: Span, size: int) -> dict[str, str]:
     return headers
 
 
-def _media(grant: Grant) -> str | None:
+def _media(grant: ContentGrant) -> str | None:
     """By the file's ending, else by the artifact's type; None when it is not shown but saved."""
     by_ending = _INLINE.get(PurePosixPath(grant.name).suffix.lower())
     return by_ending or (None if grant.member else _BY_TYPE.get(grant.type))

@@ -6,19 +6,19 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.errors import HttpError
-from headrace.server.routes import Call, Policy, Route
+from headrace.server.routes import ApiCall, Policy, Route
 from headrace.wire import codes
 from headrace.wire.api import CodePage
 
 
-async def get_openapi(call: Call) -> Response:
+async def get_openapi(call: ApiCall) -> Response:
     """The OpenAPI document, generated from the route table."""
     from headrace.server.openapi import document_bytes
 
     return Response(document_bytes(), 200, {"cache-control": "no-cache"}, "application/json")
 
 
-async def get_code(call: Call) -> Response:
+async def get_code(call: ApiCall) -> Response:
     """What an error code means."""
     code = call.path["code"]
     page = codes.find(code)
@@ -29,7 +29,7 @@ async def get_code(call: Call) -> Response:
     return json_answer(page)
 
 
-async def get_healthz(call: Call) -> Response:
+async def get_healthz(call: ApiCall) -> Response:
     """That the server is there, and nothing else."""
     return json_answer({"status": "ok"})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from headrace.server.app_state import AppState
 from headrace.server.auth import Identity, Proof
 from headrace.server.errors import HttpError
-from headrace.server.facts import Facts
 from headrace.server.routes import Policy, Route
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -39,13 +39,13 @@ def check_site(request: Request, host: str, identity: Identity) -> None:
         raise HttpError(403, "CROSS_SITE", "A change made with a session must say which page it comes from (Origin).")
 
 
-def identify(request: Request, facts: Facts, host: str) -> Identity:
+def identify(request: Request, state: AppState, host: str) -> Identity:
     """Who is asking. A session counts only where its cookie was set: on 127.0.0.1."""
     values = request.headers.getlist("authorization")
     if len(values) > 1:
         raise HttpError(400, "AUTHORIZATION_REPEATED", "The Authorization header is given more than once.")
-    cookie = request.cookies.get(facts.gate.cookie) if host.startswith("127.0.0.1:") else None
-    return facts.gate.identify(authorization=values[0] if values else None, cookie=cookie)
+    cookie = request.cookies.get(state.gate.cookie) if host.startswith("127.0.0.1:") else None
+    return state.gate.identify(authorization=values[0] if values else None, cookie=cookie)
 
 
 def check_policy(route: Route, identity: Identity) -> None:
@@ -73,7 +73,7 @@ def unauthenticated() -> HttpError:
     return error
 
 
-def page_headers(facts: Facts) -> dict[str, str]:
+def page_headers(state: AppState) -> dict[str, str]:
     """What every answer of the application carries."""
     policy = "; ".join(
         (
@@ -81,10 +81,10 @@ def page_headers(facts: Facts) -> dict[str, str]:
             "script-src 'self'",
             "worker-src 'self'",
             "style-src 'self' 'unsafe-inline'",
-            f"img-src 'self' data: blob: {facts.content_origin}",
+            f"img-src 'self' data: blob: {state.content_origin}",
             "font-src 'self'",
-            f"connect-src 'self' {facts.content_origin}",
-            f"frame-src {facts.content_origin}",
+            f"connect-src 'self' {state.content_origin}",
+            f"frame-src {state.content_origin}",
             "manifest-src 'self'",
             "form-action 'self'",
             "base-uri 'none'",

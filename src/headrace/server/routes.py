@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from headrace.server.app_state import AppState
     from headrace.server.auth import Identity
-    from headrace.server.facts import Facts
     from headrace.service.service import Service
 
 MEBIBYTE = 1 << 20
@@ -29,11 +29,11 @@ class Policy(Enum):
     CODE = "code"  #: the route checks a one-time code itself
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class ApiCall(msgspec.Struct, frozen=True, kw_only=True):
     """One request on its way to its handler."""
 
     service: Service
-    facts: Facts
+    state: AppState
     request: Request
     route: Route
     #: Decoded values of the path's parameters.
@@ -46,7 +46,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.request.query_params
 
 
-Handler: TypeAlias = Callable[[Call], Awaitable[Response]]
+Handler: TypeAlias = Callable[[ApiCall], Awaitable[Response]]
 ErrorStyle: TypeAlias = Literal["own", "gateway", "upload", "page"]
 
 
@@ -82,11 +82,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     max_body: int = MEBIBYTE
     errors: ErrorStyle = "own"
     tag: str = ""
-
-    @property
-    def streams(self) -> bool:
-        """True for server-sent events."""
-        return self.answer == "text/event-stream"
 
     @property
     def operation_id(self) -> str:

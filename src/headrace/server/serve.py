@@ -22,8 +22,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.server.app import create_app
+from headrace.server.app_state import AppState, installed_version
 from headrace.server.auth import Gate, derive_key, load_token
-from headrace.server.facts import Facts, installed_version
 from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.service import Service
@@ -52,15 +52,15 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     """A server that answers."""
 
     info: ServerInfo
-    facts: Facts
+    state: AppState
     service: Service
     #: Ends the server; from any thread.
     stop: Callable[[], None]
 
     def sign_in_link(self, *, ttl_s: float = 600.0) -> str:
         """A link that signs one browser in, once."""
-        code, _ = self.facts.gate.mint_code(ttl_s=ttl_s)
-        return f"{self.facts.origin}/auth?code={code}"
+        code, _ = self.state.gate.mint_code(ttl_s=ttl_s)
+        return f"{self.state.origin}/auth?code={code}"
 
 
 class _Protocol(HttpToolsProtocol):
@@ -192,15 +192,15 @@ async def running(
             sockets.enter_context(content_socket)
         service = await (open_service or Service.open)(settings)
         try:
-            facts = _facts(settings, app_socket, content_sockets[0], insecure=insecure_no_auth)
-            server = _server(service, facts)
+            state = _state(settings, app_socket, content_sockets[0], insecure=insecure_no_auth)
+            server = _server(service, state)
             task = asyncio.ensure_future(server._serve([app_socket, *content_sockets]))
             await _until_listening(server, task)
-            info = _info(facts)
+            info = _info(state)
             with _announced(settings.home, info):
                 watch = asyncio.create_task(_watch(service, server))
                 try:
-                    yield Running(info=info, facts=facts, service=service, stop=server.stop), task
+                    yield Running(info=info, state=state, service=service, stop=server.stop), task
                 finally:
                     watch.cancel()
                 server.stop()
@@ -278,10 +278,10 @@ def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
         thread.join()
 
 
-def _facts(settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool) -> Facts:
+def _state(settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool) -> AppState:
     token = load_token(settings.home)
     port, content_port = app.getsockname()[1], content.getsockname()[1]
-    return Facts(
+    return AppState(
         origin=f"http://127.0.0.1:{port}",
         content_origin=f"http://localhost:{content_port}",
         port=port,
@@ -293,9 +293,9 @@ def _facts(settings: Settings, app: socket.socket, content: socket.socket, *, in
     )
 
 
-def _server(service: Service, facts: Facts) -> _Uvicorn:
+def _server(service: Service, state: AppState) -> _Uvicorn:
     config = uvicorn.Config(
-        create_app(service, facts),
+        create_app(service, state),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -305,7 +305,7 @@ def _server(service: Service, facts: Facts) -> _Uvicorn:
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=30,
     )
-    return _Uvicorn(config, facts.stopping)
+    return _Uvicorn(config, state.stopping)
 
 
 async def _until_listening(server: _Uvicorn, task: asyncio.Task[None]) -> None:
@@ -384,13 +384,13 @@ def _twin(port: int) -> list[socket.socket]:
     return [listener]
 
 
-def _info(facts: Facts) -> ServerInfo:
+def _info(state: AppState) -> ServerInfo:
     return ServerInfo(
         pid=os.getpid(),
-        url=facts.origin,
-        content_url=facts.content_origin,
+        url=state.origin,
+        content_url=state.content_origin,
         started_at=time.time(),
-        version=facts.version,
+        version=state.version,
     )
 
 

@@ -161,7 +161,7 @@ def _change(
             artifact
             for execution in settled
             if execution.kind in TASKS
-            for artifact in outcomes.made_by(run.run_id, execution, at, directories)
+            for artifact in outcomes.made_by(run.state, execution, at, directories)
         ),
         edges=tuple(
             edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)

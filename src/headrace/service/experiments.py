@@ -13,7 +13,7 @@ DEFAULT_NAME = "Default"
 _DEFAULT_DESCRIPTION = "All runs created without specifying an experiment will be grouped here."
 
 
-def _new(context: Context, name: str, description: str, namespace: str) -> ExperimentRecord:
+def _new(context: Context, name: str, description: str, namespace: str, created_by: str) -> ExperimentRecord:
     check_name("experiment", name)
     check_length("namespace", namespace)
     return ExperimentRecord(
@@ -22,12 +22,13 @@ def _new(context: Context, name: str, description: str, namespace: str) -> Exper
         description=description,
         namespace=namespace,
         created_at=context.now(),
+        created_by=created_by,
     )
 
 
-async def create(context: Context, *, name: str, description: str, namespace: str) -> ExperimentRecord:
+async def create(context: Context, *, name: str, description: str, namespace: str, created_by: str) -> ExperimentRecord:
     """Raises AlreadyExists."""
-    record = _new(context, name, description, namespace)
+    record = _new(context, name, description, namespace, created_by)
     try:
         await context.write(rows.insert_experiment, record)
     except store.Duplicate as error:
@@ -37,14 +38,14 @@ async def create(context: Context, *, name: str, description: str, namespace: st
     return record
 
 
-async def find_or_create(context: Context, name: str, namespace: str = "") -> ExperimentRecord:
+async def find_or_create(context: Context, name: str, namespace: str = "", *, created_by: str = "") -> ExperimentRecord:
     """The experiment of this name; "" means the default one."""
     name = name or DEFAULT_NAME
     description = _DEFAULT_DESCRIPTION if name == DEFAULT_NAME else ""
     found = await context.read(rows.find_experiment, name, namespace)
     if found is not None:
         return found
-    return await context.write(rows.find_or_insert_experiment, _new(context, name, description, namespace))
+    return await context.write(rows.find_or_insert_experiment, _new(context, name, description, namespace, created_by))
 
 
 async def get(context: Context, experiment_id: str) -> ExperimentRecord:

@@ -19,6 +19,7 @@ from headrace.engine.model import (
     Bundle,
     Execution,
     Reusable,
+    RunState,
     execution_id,
 )
 from headrace.executors import port
@@ -80,13 +81,15 @@ def directories(report: port.AnyReport) -> frozenset[str]:
     return frozenset(made.uri for many in report.artifacts.values() for made in many if made.is_directory)
 
 
-def made_by(run_id: str, execution: Execution, at: float, folders: frozenset[str]) -> Iterator[ArtifactRecord]:
+def made_by(run: RunState, execution: Execution, at: float, folders: frozenset[str]) -> Iterator[ArtifactRecord]:
     """Rows for what an execution made. One that reused others' outputs names them too: those rows are there already."""
     for artifact in _each(execution.outputs.artifacts):
         yield ArtifactRecord(
             artifact=artifact,
-            run_id=run_id,
-            execution_id=execution_id(run_id, execution.path),
+            run_id=run.run_id,
+            execution_id=execution_id(run.run_id, execution.path),
+            namespace=run.namespace,
+            created_by=run.created_by,
             created_at=at,
             is_directory=artifact.uri in folders,
         )

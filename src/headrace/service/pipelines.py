@@ -22,6 +22,7 @@ async def create(
     namespace: str,
     tags: dict[str, str],
     version: NewVersion | None,
+    created_by: str,
 ) -> PipelineRecord:
     """A pipeline, and its first version if one is given, both or neither."""
     check_name("pipeline", name)
@@ -35,8 +36,9 @@ async def create(
         namespace=namespace,
         tags=tags,
         created_at=context.now(),
+        created_by=created_by,
     )
-    first = None if version is None else _version(record.pipeline_id, version, record.created_at)
+    first = None if version is None else _version(record, version, record.created_at)
     try:
         await context.write(_insert, record, first)
     except store.Duplicate as error:
@@ -53,20 +55,22 @@ def _insert(conn: Connection, record: PipelineRecord, version: VersionRecord | N
         rows.insert_version(conn, version)
 
 
-def _version(pipeline_id: str, new: NewVersion, at: float) -> VersionRecord:
+def _version(pipeline: PipelineRecord, new: NewVersion, at: float) -> VersionRecord:
     check_name("pipeline version", new.name)
     check_length("pipeline version", new.display_name)
     check_tags(new.tags)
     check_document(new.pipeline_spec, new.platform_spec)
     return VersionRecord(
         pipeline_version_id=new_id(),
-        pipeline_id=pipeline_id,
+        pipeline_id=pipeline.pipeline_id,
+        namespace=pipeline.namespace,
         name=new.name,
         display_name=new.display_name or new.name,
         description=new.description,
         code_source_url=new.code_source_url,
         tags=new.tags,
         created_at=at,
+        created_by=new.created_by,
         pipeline_spec=new.pipeline_spec,
         platform_spec=new.platform_spec,
     )
@@ -74,8 +78,7 @@ def _version(pipeline_id: str, new: NewVersion, at: float) -> VersionRecord:
 
 async def create_version(context: Context, pipeline_id: str, new: NewVersion) -> VersionRecord:
     """Raises NotFound, AlreadyExists, and Invalid for a document that cannot be right."""
-    await get(context, pipeline_id)
-    record = _version(pipeline_id, new, context.now())
+    record = _version(await get(context, pipeline_id), new, context.now())
     try:
         await context.write(rows.insert_version, record)
     except store.Duplicate as error:

@@ -23,9 +23,13 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     experiment_id: str | None = None
     #: Found or made when no id is given; "" means the default experiment.
     experiment_name: str = ""
+    #: Where an experiment named by `experiment_name` is looked for or made; the run is in its experiment's namespace.
+    namespace: str = ""
     parameters: dict[str, Json] = {}
     pipeline_root: str = ""
     service_account: str = ""
+    #: The user who asks for the run.
+    created_by: str = ""
     #: None: as each task says; False: no cache is read.
     caching: bool | None = None
 
@@ -42,6 +46,8 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     pipeline_spec: dict[str, Json] | None = None
     platform_spec: dict[str, Json] | None = None
     display_name: str = ""
+    #: The user who asks for the run.
+    created_by: str = ""
     #: None: as in the earlier run, but nothing is looked up in the cache where tasks are named: they are to run.
     caching: bool | None = None
 
@@ -68,5 +74,7 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     code_source_url: str = ""
     tags: dict[str, str] = {}
+    #: The user who uploads it.
+    created_by: str = ""
     pipeline_spec: dict[str, Json]
     platform_spec: dict[str, Json] | None = None

@@ -67,5 +67,6 @@ def _new(earlier: ActiveRun, compiled: Plan, wanted: Rerun, experiment_id: str |
         parameters={**kept, **wanted.parameters},
         pipeline_root=record.pipeline_root,
         service_account=record.service_account,
+        created_by=wanted.created_by,
         caching=earlier.state.caching if wanted.caching is None else wanted.caching,
     )

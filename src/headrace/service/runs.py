@@ -116,7 +116,7 @@ async def _source(context: Context, new: NewRun) -> RunSource:
 async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
     if new.experiment_id:
         return await experiments.get(context, new.experiment_id)
-    return await experiments.find_or_create(context, new.experiment_name)
+    return await experiments.find_or_create(context, new.experiment_name, new.namespace, created_by=new.created_by)
 
 
 def _record(
@@ -140,6 +140,7 @@ def _record(
         pipeline_id=source.pipeline_id,
         pipeline_version_id=source.pipeline_version_id,
         service_account=new.service_account or _DEFAULT_ACCOUNT,
+        created_by=new.created_by,
         pipeline_root=new.pipeline_root,
         state=State.PENDING,
         parameters=new.parameters,
@@ -164,6 +165,9 @@ def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> 
             at=record.created_at,
             scheduled_at=record.scheduled_at,
             caching=new.caching,
+            namespace=record.namespace,
+            service_account=record.service_account,
+            created_by=record.created_by,
             pipeline_root=root_of(
                 context.settings, context.objects, run=new.pipeline_root, document=compiled.document.pipeline_root
             ),

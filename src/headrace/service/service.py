@@ -104,8 +104,12 @@ class Service:
         await _close(self._context, self._loop, self._sharing)
 
     # experiments -----------------------------------------------------------------------------
-    async def create_experiment(self, *, name: str, description: str = "", namespace: str = "") -> ExperimentRecord:
-        return await experiments.create(self._context, name=name, description=description, namespace=namespace)
+    async def create_experiment(
+        self, *, name: str, description: str = "", namespace: str = "", created_by: str = ""
+    ) -> ExperimentRecord:
+        return await experiments.create(
+            self._context, name=name, description=description, namespace=namespace, created_by=created_by
+        )
 
     async def get_experiment(self, experiment_id: str) -> ExperimentRecord:
         return await experiments.get(self._context, experiment_id)
@@ -129,6 +133,7 @@ class Service:
         namespace: str = "",
         tags: dict[str, str] | None = None,
         version: NewVersion | None = None,
+        created_by: str = "",
     ) -> PipelineRecord:
         return await pipelines.create(
             self._context,
@@ -138,6 +143,7 @@ class Service:
             namespace=namespace,
             tags=tags or {},
             version=version,
+            created_by=created_by,
         )
 
     async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:

@@ -54,6 +54,8 @@ def _row(record: ArtifactRecord) -> dict[str, Any]:
         "run_id": record.run_id,
         "execution_id": record.execution_id,
         "created_at": record.created_at,
+        "namespace": record.namespace,
+        "created_by": record.created_by,
         "is_directory": record.is_directory,
     }
 
@@ -75,6 +77,8 @@ def _record(row: Row[Any]) -> ArtifactRecord:
         run_id=cells["run_id"],
         execution_id=cells["execution_id"],
         created_at=cells["created_at"],
+        namespace=cells["namespace"],
+        created_by=cells["created_by"],
         is_directory=cells["is_directory"],
     )
 

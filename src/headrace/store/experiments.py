@@ -46,6 +46,7 @@ def _record(row: Row[Any]) -> ExperimentRecord:
         description=row.description,
         namespace=row.namespace,
         created_at=row.created_at,
+        created_by=row.created_by,
         last_run_created_at=row.last_run_created_at,
         archived=row.archived,
     )
@@ -60,6 +61,7 @@ def insert_experiment(conn: Connection, record: ExperimentRecord) -> None:
             description=record.description,
             namespace=record.namespace,
             created_at=record.created_at,
+            created_by=record.created_by,
             last_run_created_at=record.last_run_created_at,
             archived=record.archived,
         )

@@ -196,6 +196,23 @@ ALTER TABLE runs ADD COLUMN expires_at DOUBLE PRECISION;
 CREATE INDEX runs_expiry ON runs (expires_at)
 """
 
+#: Until now there was one user, `local`.
+_CREATORS = """
+ALTER TABLE pipelines ADD COLUMN created_by TEXT DEFAULT '' NOT NULL;
+ALTER TABLE pipeline_versions ADD COLUMN created_by TEXT DEFAULT '' NOT NULL;
+ALTER TABLE experiments ADD COLUMN created_by TEXT DEFAULT '' NOT NULL;
+ALTER TABLE runs ADD COLUMN created_by TEXT DEFAULT '' NOT NULL;
+ALTER TABLE artifacts ADD COLUMN namespace TEXT DEFAULT '' NOT NULL;
+ALTER TABLE artifacts ADD COLUMN created_by TEXT DEFAULT '' NOT NULL;
+UPDATE pipelines SET created_by = 'local';
+UPDATE pipeline_versions SET created_by = 'local';
+UPDATE experiments SET created_by = 'local';
+UPDATE runs SET created_by = 'local';
+UPDATE artifacts SET created_by = 'local', namespace = coalesce(
+    (SELECT runs.namespace FROM runs WHERE runs.run_id = artifacts.run_id), ''
+)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -206,7 +223,13 @@ def _script(sql: str) -> Migration:
 
 
 #: Version n is reached by the n-th step. Append only.
-MIGRATIONS: Sequence[Migration] = (_script(_FIRST), _script(_CACHE_PARTS), _script(_MANY_SERVERS), _script(_RERUNS))
+MIGRATIONS: Sequence[Migration] = (
+    _script(_FIRST),
+    _script(_CACHE_PARTS),
+    _script(_MANY_SERVERS),
+    _script(_RERUNS),
+    _script(_CREATORS),
+)
 
 LATEST = len(MIGRATIONS)
 

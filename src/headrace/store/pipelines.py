@@ -61,6 +61,7 @@ def insert_pipeline(conn: Connection, record: PipelineRecord) -> None:
             description=record.description,
             namespace=record.namespace,
             created_at=record.created_at,
+            created_by=record.created_by,
         )
     )
     _set_tags(conn, record.pipeline_id, record.tags)
@@ -74,6 +75,7 @@ def _pipeline(row: Row[Any], tags_of: dict[str, dict[str, str]]) -> PipelineReco
         description=row.description,
         namespace=row.namespace,
         created_at=row.created_at,
+        created_by=row.created_by,
         tags=tags_of.get(row.pipeline_id, {}),
     )
 
@@ -132,7 +134,11 @@ def delete_pipeline(conn: Connection, pipeline_id: str) -> None:
 
 # --- versions ----------------------------------------------------------------------------------
 
-_VERSION_ROWS = select(pipeline_versions, documents.c.body).join_from(pipeline_versions, documents)
+_VERSION_ROWS = (
+    select(pipeline_versions, documents.c.body, _p.namespace)
+    .join_from(pipeline_versions, documents)
+    .join(pipelines, _p.pipeline_id == _v.pipeline_id)
+)
 
 
 def insert_version(conn: Connection, record: VersionRecord) -> None:
@@ -146,6 +152,7 @@ def insert_version(conn: Connection, record: VersionRecord) -> None:
             description=record.description,
             code_source_url=record.code_source_url,
             created_at=record.created_at,
+            created_by=record.created_by,
             document=put_document(conn, record.pipeline_spec, record.platform_spec),
         )
     )
@@ -157,11 +164,13 @@ def _version(row: Row[Any], tags_of: dict[str, dict[str, str]]) -> VersionRecord
     return VersionRecord(
         pipeline_version_id=row.pipeline_version_id,
         pipeline_id=row.pipeline_id,
+        namespace=row.namespace,
         name=row.name,
         display_name=row.display_name,
         description=row.description,
         code_source_url=row.code_source_url,
         created_at=row.created_at,
+        created_by=row.created_by,
         tags=tags_of.get(row.pipeline_version_id, {}),
         pipeline_spec=pipeline_spec,
         platform_spec=platform_spec,

@@ -26,6 +26,8 @@ class ExperimentRecord(Record, frozen=True, kw_only=True):
     description: str = ""
     namespace: str = ""
     created_at: float
+    #: The user who made it; "" when nobody is known.
+    created_by: str = ""
     last_run_created_at: float | None = None
     archived: bool = False
 
@@ -40,6 +42,8 @@ class PipelineRecord(Record, frozen=True, kw_only=True):
     namespace: str = ""
     tags: dict[str, str] = {}
     created_at: float
+    #: The user who made it; "" when nobody is known.
+    created_by: str = ""
 
 
 class VersionRecord(Record, frozen=True, kw_only=True):
@@ -47,12 +51,16 @@ class VersionRecord(Record, frozen=True, kw_only=True):
 
     pipeline_version_id: str
     pipeline_id: str
+    #: Its pipeline's.
+    namespace: str = ""
     name: str
     display_name: str
     description: str = ""
     code_source_url: str = ""
     tags: dict[str, str] = {}
     created_at: float
+    #: The user who made it; "" when nobody is known.
+    created_by: str = ""
     #: The document: PipelineSpec, and PlatformSpec or None, as plain JSON objects.
     pipeline_spec: dict[str, Json]
     platform_spec: dict[str, Json] | None = None
@@ -78,6 +86,8 @@ class RunRecord(Record, frozen=True, kw_only=True):
     #: Arguments as given (not merged with defaults).
     parameters: dict[str, Json] = {}
     created_at: float
+    #: The user who made it; "" when nobody is known.
+    created_by: str = ""
     scheduled_at: float
     started_at: float | None = None
     finished_at: float | None = None
@@ -98,7 +108,11 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     artifact: Artifact
     run_id: str | None
     execution_id: str | None
+    #: The namespace of the run that made it; it stays when that run is deleted.
+    namespace: str = ""
     created_at: float
+    #: The user who made that run; "" when nobody is known.
+    created_by: str = ""
     is_directory: bool = False
 
 

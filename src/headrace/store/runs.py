@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, update
 
 from headrace.engine import decode_header, encode_header
@@ -170,6 +171,7 @@ _PLAIN = (
     "archived",
     "created_at",
     "scheduled_at",
+    "created_by",
 )
 
 
@@ -390,10 +392,17 @@ def load_run(conn: Connection, run_id: str) -> StoredRun | None:
         record=_record(row),
         pipeline_spec=document[0],
         platform_spec=document[1],
-        header=decode_header(row.head),
+        header=_with_owner(decode_header(row.head), row),
         executions=get_executions(conn, run_id),
         event_count=row.event_count,
         reuse=_reuse(conn, run_id) if row.origin is not None else {},
+    )
+
+
+def _with_owner(header: RunState, row: Row[Any]) -> RunState:
+    """The header with what its run's columns say; runs of older versions have this in their columns only."""
+    return msgspec.structs.replace(
+        header, namespace=row.namespace, service_account=row.service_account, created_by=row.created_by
     )
 
 

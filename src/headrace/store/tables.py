@@ -55,6 +55,8 @@ pipelines = Table(
     _text("description", default=""),
     _text("namespace", default=""),
     Column("created_at", DOUBLE_PRECISION, nullable=False),
+    # The user who made it.
+    _text("created_by", default=""),
     UniqueConstraint("namespace", "name", name="pipelines_name"),
 )
 
@@ -69,6 +71,8 @@ pipeline_versions = Table(
     _text("code_source_url", default=""),
     Column("created_at", DOUBLE_PRECISION, nullable=False),
     Column("document", Text, ForeignKey("documents.digest"), nullable=False),
+    # The user who made it.
+    _text("created_by", default=""),
     UniqueConstraint("pipeline_id", "name", name="pipeline_versions_name"),
 )
 Index("pipeline_versions_document", pipeline_versions.c.document)
@@ -83,6 +87,8 @@ experiments = Table(
     Column("created_at", DOUBLE_PRECISION, nullable=False),
     Column("last_run_created_at", DOUBLE_PRECISION),
     Column("archived", Boolean, nullable=False),
+    # The user who made it.
+    _text("created_by", default=""),
     UniqueConstraint("namespace", "display_name", name="experiments_name"),
 )
 
@@ -124,6 +130,8 @@ runs = Table(
     Column("origin", Text),
     # When its working files and logs are to go; null when they stay, or are gone.
     Column("expires_at", DOUBLE_PRECISION),
+    # The user who made it.
+    _text("created_by", default=""),
 )
 Index("runs_created", runs.c.created_at, runs.c.run_id)
 Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
@@ -173,6 +181,9 @@ artifacts = Table(
     Column("execution_id", Text),
     Column("created_at", DOUBLE_PRECISION, nullable=False),
     Column("is_directory", Boolean, nullable=False),
+    # Of the run that made it; both stay when that run is deleted.
+    _text("namespace", default=""),
+    _text("created_by", default=""),
 )
 Index("artifacts_uri", artifacts.c.uri)
 Index("artifacts_run", artifacts.c.run_id)

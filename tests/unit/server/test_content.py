@@ -9,7 +9,7 @@ from headrace.server.content import content_name, requested_span
 from headrace.server.errors import HttpError
 from headrace.server.signing import Signer
 from headrace.wire.api import CreateLink
-from serving import ARTIFACT, CONTENT_HOST, CONTENT_PORT, FILES, FOLDER, HOST, PORT, TOKEN, App, Clock, make_facts
+from serving import ARTIFACT, CONTENT_HOST, CONTENT_PORT, FILES, FOLDER, HOST, PORT, TOKEN, App, Clock, make_state
 
 pytestmark = pytest.mark.anyio
 
@@ -65,12 +65,12 @@ async def test_a_link_is_given_for_listed_files_only(member: str) -> None:
 
 async def test_links_end_and_cannot_be_forged() -> None:
     clock = Clock()
-    app = App(facts=make_facts(clock))
+    app = App(state=make_state(clock))
     url = await link(app, ARTIFACT)
     _, _, _, _, signed, name = url.split("/")
     payload, mac = signed.split(".")
     other = Signer(b"x" * 32).sign("content", CreateLink(), ttl_s=9)[0]
-    elsewhere = app.facts.signer.sign("session", CreateLink(), ttl_s=9)[0]
+    elsewhere = app.state.signer.sign("session", CreateLink(), ttl_s=9)[0]
     for forged in (
         payload,
         f"{payload}.",

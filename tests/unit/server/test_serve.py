@@ -124,7 +124,7 @@ def test_a_service_that_does_not_open_leaves_nothing_listening(home: Path) -> No
 
 
 def test_a_one_time_link_signs_a_browser_in(running: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", running.facts.port)
+    connection = http.client.HTTPConnection("127.0.0.1", running.state.port)
     connection.request("GET", running.sign_in_link().removeprefix(running.info.url))
     entered = connection.getresponse()
     entered.read()
@@ -144,7 +144,7 @@ def test_links_of_the_token_holder_and_content_over_real_sockets(running: Runnin
     for address in ("127.0.0.1", "::1"):
         request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
         try:
-            answer = send(running.facts.content_port, request, address, half_close=False)
+            answer = send(running.state.content_port, request, address, half_close=False)
         except OSError:
             assert address == "::1", "no IPv6 here"
             continue
@@ -175,7 +175,7 @@ def test_logs_over_real_sockets(running: Running, home: Path) -> None:
     ],
 )
 def test_rude_requests_are_refused_and_do_no_harm(running: Running, home: Path, request_bytes: bytes) -> None:
-    answer = send(running.facts.port, request_bytes)
+    answer = send(running.state.port, request_bytes)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer[:200]
     assert Headrace(home=home).session().user == "local"
 
@@ -183,7 +183,7 @@ def test_rude_requests_are_refused_and_do_no_harm(running: Running, home: Path, 
 def test_slow_clients_are_cut_off_and_do_not_stop_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "_HEAD_S", 1.0)
     with in_background(Settings(home=home), port=0, open_service=EmptyService.open) as running:
-        slow = [socket.create_connection(("127.0.0.1", running.facts.port), timeout=10) for _ in range(200)]
+        slow = [socket.create_connection(("127.0.0.1", running.state.port), timeout=10) for _ in range(200)]
         for number, connection in enumerate(slow):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n" if number % 2 else b"")
         assert Headrace(home=home).session().user == "local"
@@ -194,9 +194,9 @@ def test_slow_clients_are_cut_off_and_do_not_stop_others(home: Path, monkeypatch
 
 
 def test_an_upload_without_an_end_is_cut_off(running: Running) -> None:
-    with socket.create_connection(("127.0.0.1", running.facts.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", running.state.port), timeout=20) as connection:
         head = (
-            f"POST /apis/v2beta1/experiments HTTP/1.1\r\nHost: 127.0.0.1:{running.facts.port}\r\n"
+            f"POST /apis/v2beta1/experiments HTTP/1.1\r\nHost: 127.0.0.1:{running.state.port}\r\n"
             f"Authorization: Bearer {_token(running)}\r\nContent-Type: application/json\r\n"
             "Transfer-Encoding: chunked\r\n\r\n"
         )
@@ -213,7 +213,7 @@ def test_an_upload_without_an_end_is_cut_off(running: Running) -> None:
 
 
 def _token(running: Running) -> str:
-    return running.facts.gate._token.decode()
+    return running.state.gate._token.decode()
 
 
 def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:
@@ -227,7 +227,7 @@ def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:
             yield
 
     with in_background(Settings(home=home), port=0, open_service=Silent.open) as running:
-        connection = http.client.HTTPConnection("127.0.0.1", running.facts.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", running.state.port, timeout=10)
         connection.request("GET", "/api/events", headers={"Authorization": f"Bearer {_token(running)}"})
         stream = connection.getresponse()
         assert stream.readline() == b"retry: 1000\n"
@@ -240,9 +240,9 @@ def test_the_access_log_holds_no_secrets(running: Running, home: Path, caplog: p
     caplog.set_level("INFO", logger="headrace.access")
     client = Headrace(home=home)
     link = client.sign_in_link().url
-    send(running.facts.port, f"GET {link.removeprefix(running.info.url)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    send(running.state.port, f"GET {link.removeprefix(running.info.url)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     content = client.artifact_link(ARTIFACT).url.removeprefix(running.info.content_url)
-    send(running.facts.content_port, f"GET {content} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    send(running.state.content_port, f"GET {content} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     said = "\n".join(record.getMessage() for record in caplog.records)
     assert "'/auth' 403" in said and "'/c/-/report.html' 403" in said
     assert _token(running) not in said and link.partition("=")[2] not in said and content.split("/")[2] not in said

@@ -10,7 +10,7 @@ import pytest
 from headrace.server.app import create_app
 from headrace.server.routes import Policy, Route, RouteTableError
 from headrace.server.table import ROUTES
-from serving import HOST, PORT, TOKEN, App, Clock, EmptyService, make_facts
+from serving import HOST, PORT, TOKEN, App, Clock, EmptyService, make_state
 
 pytestmark = pytest.mark.anyio
 
@@ -150,7 +150,7 @@ async def test_scripts_of_other_sites_read_nothing_even_with_the_token(route: Ro
 
 
 async def session_cookie(app: App) -> str:
-    code, _ = app.facts.gate.mint_code()
+    code, _ = app.state.gate.mint_code()
     told = await app.ask("GET", f"/auth?code={code}", token=None)
     assert told.status == 303 and told.headers["location"] == "/"
     assert "HttpOnly" in told.headers["set-cookie"] and "SameSite=strict" in told.headers["set-cookie"]
@@ -214,12 +214,12 @@ async def test_what_is_not_there_is_hidden_from_strangers() -> None:
 
 async def test_a_code_works_once_and_not_for_long() -> None:
     clock = Clock()
-    app = App(facts=make_facts(clock))
-    code, _ = app.facts.gate.mint_code()
+    app = App(state=make_state(clock))
+    code, _ = app.state.gate.mint_code()
     assert (await app.ask("GET", f"/auth?code={code}", token=None)).status == 303
     again = await app.ask("GET", f"/auth?code={code}", token=None)
     assert again.status == 403 and "set-cookie" not in again.headers
-    late, _ = app.facts.gate.mint_code()
+    late, _ = app.state.gate.mint_code()
     clock.now += 301
     assert (await app.ask("GET", f"/auth?code={late}", token=None)).status == 403
     assert (await app.ask("GET", "/auth", token=None)).status == 403
@@ -229,14 +229,14 @@ async def test_a_code_works_once_and_not_for_long() -> None:
 
 async def test_a_link_followed_from_another_site_ends_in_a_page_of_ours() -> None:
     app = App()
-    code, _ = app.facts.gate.mint_code()
+    code, _ = app.state.gate.mint_code()
     told = await app.ask("GET", f"/auth?code={code}", headers={"sec-fetch-site": "cross-site"}, token=None)
     assert told.status == 200 and b"refresh" in told.body and "set-cookie" in told.headers
 
 
 async def test_sessions_end() -> None:
     clock = Clock()
-    app = App(facts=make_facts(clock))
+    app = App(state=make_state(clock))
     cookie = await session_cookie(app)
     assert (await app.ask("GET", "/api/session", headers={"cookie": cookie}, token=None)).status == 200
     clock.now += 8 * 24 * 3600
@@ -244,7 +244,7 @@ async def test_sessions_end() -> None:
 
 
 async def test_without_authentication_the_other_walls_still_stand() -> None:
-    app = App(facts=make_facts(insecure=True))
+    app = App(state=make_state(insecure=True))
     assert (await app.ask("GET", "/api/session", token=None)).status == 200
     assert (await app.ask("GET", "/api/session", token=None, host="evil.example")).status == 403
     told = await app.ask("POST", "/api/runs", token=None, headers={"origin": "http://evil.example"})
@@ -273,9 +273,9 @@ def test_a_route_without_a_policy_does_not_start() -> None:
         answer="text/plain",  # type: ignore[arg-type]
     )
     with pytest.raises(RouteTableError, match="/api/x"):
-        create_app(EmptyService(), make_facts(), [nameless])
+        create_app(EmptyService(), make_state(), [nameless])
     with pytest.raises(RouteTableError, match="twice"):
-        create_app(EmptyService(), make_facts(), [route, route])
+        create_app(EmptyService(), make_state(), [route, route])
 
 
 def test_only_these_are_open() -> None:

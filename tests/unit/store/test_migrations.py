@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from headrace.store import dialect, migrations, runs, tables
+from headrace.store import artifacts, dialect, migrations, runs, tables
 from headrace.store.database import Database
 from headrace.store.errors import SchemaTooNew
 from headrace.store.urls import DatabaseUrl
@@ -79,7 +79,36 @@ def test_what_an_older_database_holds_is_kept():
         record = runs.get_run(conn, "r")
         assert record is not None
         assert (record.display_name, record.version) == ("old", 3)
+        assert record.created_by == "local"
         assert conn.execute(text("SELECT lease_owner, place FROM runs")).all() == [(None, None)]
+
+
+def test_artifacts_of_an_older_database_get_the_namespace_of_their_run():
+    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
+        migrations.upgrade(conn, migrations.MIGRATIONS[:4])
+        conn.execute(text("INSERT INTO documents VALUES ('d', '[{}, null]')"))
+        conn.execute(
+            text(
+                "INSERT INTO runs (run_id, display_name, experiment_id, namespace, pipeline_name, state, archived, "
+                "parameters, created_at, scheduled_at, state_history, task_counts, version, event_count, document, "
+                "head) VALUES ('r', 'old', 'e', 'team', 'p', 'SUCCEEDED', false, '{}', 1, 1, '[]', '{}', 3, 2, 'd', "
+                "'{}')"
+            )
+        )
+        for name, run_id in (("made", "'r'"), ("shared", "NULL")):
+            conn.execute(
+                text(
+                    "INSERT INTO artifacts (artifact_id, name, schema_title, schema_version, uri, metadata, "
+                    f"size_bytes, run_id, created_at, is_directory) VALUES ('{name}', 'a', 't', '1', 'u', '{{}}', 1, "
+                    f"{run_id}, 1, false)"
+                )
+            )
+        migrations.upgrade(conn)
+        found = artifacts.get_artifacts(conn, ["made", "shared"])
+        assert {name: (one.namespace, one.created_by) for name, one in found.items()} == {
+            "made": ("team", "local"),
+            "shared": ("", "local"),
+        }
 
 
 def test_upgrading_twice_changes_nothing():

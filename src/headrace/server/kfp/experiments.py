@@ -12,23 +12,23 @@ from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, PREFIX, kfp_route
 from headrace.server.listing import list_query
-from headrace.server.routes import Call
+from headrace.server.routes import ApiCall
 from headrace.wire import v2beta1 as wire
 
 
-async def create_experiment(call: Call) -> Response:
+async def create_experiment(call: ApiCall) -> Response:
     """A new experiment."""
     body = await read_message(call, wire.Experiment)
     name = checked_name(body.display_name, "experiment", 128)
     return json_answer(views.experiment(await call.service.create_experiment(name=name, description=body.description)))
 
 
-async def get_experiment(call: Call) -> Response:
+async def get_experiment(call: ApiCall) -> Response:
     """One experiment."""
     return json_answer(views.experiment(await call.service.get_experiment(call.path["experiment_id"])))
 
 
-async def list_experiments(call: Call) -> Response:
+async def list_experiments(call: ApiCall) -> Response:
     """A page of experiments."""
     page = await call.service.list_experiments(list_query(call.query))
     return json_answer(
@@ -40,19 +40,19 @@ async def list_experiments(call: Call) -> Response:
     )
 
 
-async def archive_experiment(call: Call) -> Response:
+async def archive_experiment(call: ApiCall) -> Response:
     """Archive an experiment and the runs in it."""
     await call.service.set_experiment_archived(call.path["experiment_id"], True)
     return json_answer(wire.Empty())
 
 
-async def unarchive_experiment(call: Call) -> Response:
+async def unarchive_experiment(call: ApiCall) -> Response:
     """Bring an experiment back; its runs stay archived."""
     await call.service.set_experiment_archived(call.path["experiment_id"], False)
     return json_answer(wire.Empty())
 
 
-async def delete_experiment(call: Call) -> Response:
+async def delete_experiment(call: ApiCall) -> Response:
     """Delete an experiment; its runs stay."""
     await call.service.delete_experiment(call.path["experiment_id"])
     return json_answer(wire.Empty())

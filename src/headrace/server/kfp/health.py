@@ -6,20 +6,20 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.kfp.routing import PREFIX, kfp_route
-from headrace.server.routes import Call, Policy
+from headrace.server.routes import ApiCall, Policy
 from headrace.wire import v2beta1 as wire
 
 
-async def get_healthz(call: Call) -> Response:
+async def get_healthz(call: ApiCall) -> Response:
     """KFP's clients ask this before anything else, without credentials."""
     return json_answer(
-        wire.Health(commit_sha="", tag_name=call.facts.version, multi_user=False, pipeline_store="database")
+        wire.Health(commit_sha="", tag_name=call.state.version, multi_user=False, pipeline_store="database")
     )
 
 
-async def get_healthz_v1(call: Call) -> Response:
+async def get_healthz_v1(call: ApiCall) -> Response:
     """Probes written for older servers ask here."""
-    return json_answer(wire.HealthV1(commit_sha="", tag_name=call.facts.version, multi_user=False))
+    return json_answer(wire.HealthV1(commit_sha="", tag_name=call.state.version, multi_user=False))
 
 
 ROUTES = (

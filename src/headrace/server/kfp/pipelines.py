@@ -14,20 +14,20 @@ from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.listing import list_query
-from headrace.server.routes import Call, Query
+from headrace.server.routes import ApiCall, Query
 from headrace.service.errors import Conflict
 from headrace.service.service import NewVersion
 from headrace.store.records import PipelineRecord
 from headrace.wire import v2beta1 as wire
 
 
-async def create_pipeline(call: Call) -> Response:
+async def create_pipeline(call: ApiCall) -> Response:
     """A pipeline without a version."""
     body = await read_message(call, wire.Pipeline)
     return json_answer(views.pipeline(await _create(call, body, None)))
 
 
-async def create_pipeline_and_version(call: Call) -> Response:
+async def create_pipeline_and_version(call: ApiCall) -> Response:
     """A pipeline with its first version."""
     body = await read_message(call, wire.CreatePipelineAndVersion)
     named = body.pipeline_version.name or body.pipeline_version.display_name
@@ -36,7 +36,7 @@ async def create_pipeline_and_version(call: Call) -> Response:
     return json_answer(views.pipeline(await _create(call, body.pipeline, version)))
 
 
-async def list_pipelines(call: Call) -> Response:
+async def list_pipelines(call: ApiCall) -> Response:
     """A page of pipelines."""
     page = await call.service.list_pipelines(list_query(call.query))
     return json_answer(
@@ -48,17 +48,17 @@ async def list_pipelines(call: Call) -> Response:
     )
 
 
-async def get_pipeline(call: Call) -> Response:
+async def get_pipeline(call: ApiCall) -> Response:
     """One pipeline."""
     return json_answer(views.pipeline(await call.service.get_pipeline(call.path["pipeline_id"])))
 
 
-async def get_pipeline_by_name(call: Call) -> Response:
+async def get_pipeline_by_name(call: ApiCall) -> Response:
     """One pipeline, by its name."""
     return json_answer(views.pipeline(await call.service.get_pipeline_by_name(call.path["name"])))
 
 
-async def update_pipeline(call: Call) -> Response:
+async def update_pipeline(call: ApiCall) -> Response:
     """Change the display name or the tags; what is not given stays."""
     body = await read_message(call, wire.Pipeline)
     name, tags = _changes(body, "pipeline", 128)
@@ -67,7 +67,7 @@ async def update_pipeline(call: Call) -> Response:
     )
 
 
-async def delete_pipeline(call: Call) -> Response:
+async def delete_pipeline(call: ApiCall) -> Response:
     """Delete a pipeline; one with versions only when asked to cascade."""
     cascade = call.query.get("cascade", "").lower() in ("true", "1")
     try:
@@ -77,14 +77,14 @@ async def delete_pipeline(call: Call) -> Response:
     return json_answer(wire.Empty())
 
 
-async def create_version(call: Call) -> Response:
+async def create_version(call: ApiCall) -> Response:
     """A version from a document in the body; documents behind URLs are not fetched."""
     body = await read_message(call, wire.PipelineVersion)
     version = await _new_version(body, body.name or body.display_name)
     return json_answer(views.version(await call.service.create_version(call.path["pipeline_id"], version)))
 
 
-async def list_versions(call: Call) -> Response:
+async def list_versions(call: ApiCall) -> Response:
     """A page of a pipeline's versions."""
     page = await call.service.list_versions(call.path["pipeline_id"], list_query(call.query))
     return json_answer(
@@ -96,12 +96,12 @@ async def list_versions(call: Call) -> Response:
     )
 
 
-async def get_version(call: Call) -> Response:
+async def get_version(call: ApiCall) -> Response:
     """One version."""
     return json_answer(views.version(await call.service.get_version(await _own_version(call))))
 
 
-async def update_version(call: Call) -> Response:
+async def update_version(call: ApiCall) -> Response:
     """Change the display name or the tags; what is not given stays."""
     body = await read_message(call, wire.PipelineVersion)
     name, tags = _changes(body, "pipeline version", 127)
@@ -109,13 +109,13 @@ async def update_version(call: Call) -> Response:
     return json_answer(views.version(await call.service.update_version(version_id, display_name=name, tags=tags)))
 
 
-async def delete_version(call: Call) -> Response:
+async def delete_version(call: ApiCall) -> Response:
     """Delete a version."""
     await call.service.delete_version(await _own_version(call))
     return json_answer(wire.Empty())
 
 
-async def _own_version(call: Call) -> str:
+async def _own_version(call: ApiCall) -> str:
     """The version's id, if it is one of this pipeline."""
     record = await call.service.get_version(call.path["pipeline_version_id"])
     if record.pipeline_id != call.path["pipeline_id"]:
@@ -123,7 +123,7 @@ async def _own_version(call: Call) -> str:
     return record.pipeline_version_id
 
 
-async def _create(call: Call, body: wire.Pipeline, version: NewVersion | None) -> PipelineRecord:
+async def _create(call: ApiCall, body: wire.Pipeline, version: NewVersion | None) -> PipelineRecord:
     name = checked_name(body.name or body.display_name, "pipeline", 128)
     return await call.service.create_pipeline(
         name=name,

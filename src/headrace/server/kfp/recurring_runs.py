@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from headrace.server.errors import HttpError
 from headrace.server.kfp.routing import PREFIX, kfp_route
-from headrace.server.routes import Call
+from headrace.server.routes import ApiCall
 from headrace.wire import v2beta1 as wire
 
 
-async def not_implemented(call: Call) -> Response:
+async def not_implemented(call: ApiCall) -> Response:
     """501."""
     raise HttpError(501, "NOT_IMPLEMENTED", "This version of Headrace has no recurring runs yet.")
 

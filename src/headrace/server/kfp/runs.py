@@ -14,14 +14,14 @@ from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.listing import list_query
-from headrace.server.routes import Call, Query
+from headrace.server.routes import ApiCall, Query
 from headrace.service.errors import Conflict
 from headrace.service.service import NewRun
 from headrace.store.records import RunRecord
 from headrace.wire import v2beta1 as wire
 
 
-async def create_run(call: Call) -> Response:
+async def create_run(call: ApiCall) -> Response:
     """A run from a document in the body or from an uploaded version."""
     body = await read_message(call, wire.Run)
     if body.plugins_output:
@@ -31,7 +31,7 @@ async def create_run(call: Call) -> Response:
     return json_answer(views.run(record, document=await _document(call, record)))
 
 
-async def get_run(call: Call) -> Response:
+async def get_run(call: ApiCall) -> Response:
     """One run with its executions."""
     run_id = call.path["run_id"]
     record = await call.service.get_run(run_id)
@@ -40,7 +40,7 @@ async def get_run(call: Call) -> Response:
     return json_answer(views.run(record, document=await _document(call, record), tasks=tasks))
 
 
-async def list_runs(call: Call) -> Response:
+async def list_runs(call: ApiCall) -> Response:
     """A page of runs, without their documents and executions."""
     experiment_id = call.query.get("experiment_id") or None
     page = await call.service.list_runs(list_query(call.query, experiment_id=experiment_id))
@@ -53,7 +53,7 @@ async def list_runs(call: Call) -> Response:
     )
 
 
-async def terminate_run(call: Call) -> Response:
+async def terminate_run(call: ApiCall) -> Response:
     """End a run early."""
     try:
         await call.service.terminate_run(call.path["run_id"])
@@ -62,19 +62,19 @@ async def terminate_run(call: Call) -> Response:
     return json_answer(wire.Empty())
 
 
-async def retry_run(call: Call) -> Response:
+async def retry_run(call: ApiCall) -> Response:
     """Try the failed parts of a finished run again."""
     await call.service.retry_run(call.path["run_id"])
     return json_answer(wire.Empty())
 
 
-async def archive_run(call: Call) -> Response:
+async def archive_run(call: ApiCall) -> Response:
     """Archive a run; one that runs goes on."""
     await call.service.set_run_archived(call.path["run_id"], True)
     return json_answer(wire.Empty())
 
 
-async def unarchive_run(call: Call) -> Response:
+async def unarchive_run(call: ApiCall) -> Response:
     """Bring an archived run back."""
     try:
         await call.service.set_run_archived(call.path["run_id"], False)
@@ -83,13 +83,13 @@ async def unarchive_run(call: Call) -> Response:
     return json_answer(wire.Empty())
 
 
-async def delete_run(call: Call) -> Response:
+async def delete_run(call: ApiCall) -> Response:
     """Delete a run and what it made."""
     await call.service.delete_run(call.path["run_id"])
     return json_answer(wire.Empty())
 
 
-async def read_artifact(call: Call) -> Response:
+async def read_artifact(call: ApiCall) -> Response:
     """KFP's v1-style artifact reading, which needs what no v2 run has."""
     raise HttpError(
         501,
@@ -124,7 +124,7 @@ async def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
     )
 
 
-async def _document(call: Call, record: RunRecord) -> dict[str, wire.Json] | None:
+async def _document(call: ApiCall, record: RunRecord) -> dict[str, wire.Json] | None:
     if record.pipeline_version_id is not None:
         return None
     return inline(*await call.service.get_run_document(record.run_id))

@@ -15,12 +15,12 @@ from headrace.server.errors import HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import MAX_DOCUMENT_BYTES, PREFIX, kfp_route
-from headrace.server.routes import Call, Query
+from headrace.server.routes import ApiCall, Query
 from headrace.service.service import NewVersion
 from headrace.wire import v2beta1 as wire
 
 
-async def upload_pipeline(call: Call) -> Response:
+async def upload_pipeline(call: ApiCall) -> Response:
     """A new pipeline and its first version, both under the same name."""
     upload = await read_upload(call)
     version = await _version(call, upload, 128)
@@ -34,7 +34,7 @@ async def upload_pipeline(call: Call) -> Response:
     return json_answer(views.pipeline(record))
 
 
-async def upload_pipeline_version(call: Call) -> Response:
+async def upload_pipeline_version(call: ApiCall) -> Response:
     """A new version of a pipeline."""
     pipeline_id = call.query.get("pipelineid", "")
     if not pipeline_id:
@@ -44,7 +44,7 @@ async def upload_pipeline_version(call: Call) -> Response:
     return json_answer(views.version(await call.service.create_version(pipeline_id, version)))
 
 
-async def _version(call: Call, upload: Upload, name_limit: int) -> NewVersion:
+async def _version(call: ApiCall, upload: Upload, name_limit: int) -> NewVersion:
     query = call.query
     display_name = query.get("display_name", "")
     name = query.get("name", "") or display_name or PurePosixPath(upload.filename.replace("\\", "/")).name

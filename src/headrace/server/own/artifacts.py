@@ -9,26 +9,26 @@ from starlette.responses import Response, StreamingResponse
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
-from headrace.server.content import LINK_S, Grant, content_name, requested_span, span_headers
+from headrace.server.content import LINK_S, ContentGrant, content_name, requested_span, span_headers
 from headrace.server.errors import HttpError
-from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.routes import ApiCall, Policy, Query, Route
 from headrace.service.views import artifact_view
 from headrace.wire import api
 from headrace.wire.times import millis
 
 
-async def get_artifact(call: Call) -> Response:
+async def get_artifact(call: ApiCall) -> Response:
     """An artifact, without its content."""
     return json_answer(artifact_view(await call.service.get_artifact(call.path["artifact_id"])))
 
 
-async def list_members(call: Call) -> Response:
+async def list_members(call: ApiCall) -> Response:
     """The files of a directory artifact."""
     members = await call.service.list_artifact_members(call.path["artifact_id"])
     return json_answer(api.MemberList(members=[api.MemberView(name=name, size_bytes=size) for name, size in members]))
 
 
-async def read_content(call: Call) -> Response:
+async def read_content(call: ApiCall) -> Response:
     """The content for our own page's scripts: never shown by the browser as a page of this origin."""
     artifact_id, member = call.path["artifact_id"], call.query.get("member", "")
     size = await _member_size(call, artifact_id, member)
@@ -41,13 +41,13 @@ async def read_content(call: Call) -> Response:
     return StreamingResponse(body, status, headers)
 
 
-async def create_link(call: Call) -> Response:
+async def create_link(call: ApiCall) -> Response:
     """A signed URL of the content, good for minutes."""
     body = await read_message(call, api.CreateLink)
     record = await call.service.get_artifact(call.path["artifact_id"])
     size = await _member_size(call, record.artifact.artifact_id, body.member)
     name = content_name(record.artifact, body.member)
-    grant = Grant(
+    grant = ContentGrant(
         artifact_id=record.artifact.artifact_id,
         member=body.member,
         size_bytes=size,
@@ -55,12 +55,12 @@ async def create_link(call: Call) -> Response:
         type=record.artifact.type.schema_title,
         download=body.download,
     )
-    signed, expires_at = call.facts.signer.sign("content", grant, ttl_s=LINK_S)
-    url = f"{call.facts.content_origin}/c/{signed}/{quote(name, safe='')}"
+    signed, expires_at = call.state.signer.sign("content", grant, ttl_s=LINK_S)
+    url = f"{call.state.content_origin}/c/{signed}/{quote(name, safe='')}"
     return json_answer(api.ContentLink(url=url, expires_at=millis(expires_at)))
 
 
-async def _member_size(call: Call, artifact_id: str, member: str) -> int:
+async def _member_size(call: ApiCall, artifact_id: str, member: str) -> int:
     members = dict(await call.service.list_artifact_members(artifact_id))
     if member not in members:
         what = "This artifact has no such file" if member else "Say which file of this directory you want (member)"

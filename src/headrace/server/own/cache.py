@@ -9,7 +9,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.listing import list_query
-from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.routes import ApiCall, Policy, Query, Route
 from headrace.store.cache import CacheFilter
 from headrace.store.records import Predicate
 from headrace.wire import api
@@ -18,7 +18,7 @@ _PAGING = ("page_size", "page_token", "sort_by", "filter")
 _NARROWING = ("pipeline_name", "task", "run_id", "fingerprint")
 
 
-async def list_cache(call: Call) -> Response:
+async def list_cache(call: ApiCall) -> Response:
     """A page of entries, newest first."""
     query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
     narrowed = tuple(
@@ -27,7 +27,7 @@ async def list_cache(call: Call) -> Response:
     return json_answer(await call.service.list_cache(list_query(query, extra=narrowed)))
 
 
-async def drop_cache(call: Call) -> Response:
+async def drop_cache(call: ApiCall) -> Response:
     """Forget entries; the outputs they led to stay."""
     body = await read_message(call, api.DropCache)
     which = CacheFilter(

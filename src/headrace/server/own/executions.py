@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from headrace.server.answers import json_answer
 from headrace.server.errors import HttpError
-from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.routes import ApiCall, Policy, Query, Route
 from headrace.server.sse import ServerEvent, TextFrom, event_response, gathered, sent_id
 from headrace.wire import api
 
@@ -19,17 +19,17 @@ _DEFAULT_LOG_BYTES = 1 << 20
 _MAX_LOG_BYTES = 64 << 20
 
 
-async def get_execution(call: Call) -> Response:
+async def get_execution(call: ApiCall) -> Response:
     """All there is to know of one execution."""
     return json_answer(await call.service.execution_detail(call.path["execution_id"]))
 
 
-async def explain_execution(call: Call) -> Response:
+async def explain_execution(call: ApiCall) -> Response:
     """Why an execution is in its state."""
     return json_answer(await call.service.explain_execution(call.path["execution_id"]))
 
 
-async def read_log(call: Call) -> Response:
+async def read_log(call: ApiCall) -> Response:
     """Part of an attempt's log, as it is on disk."""
     execution_id, attempt = call.path["execution_id"], await _attempt(call)
     size = await call.service.log_size(execution_id, attempt)
@@ -43,16 +43,16 @@ async def read_log(call: Call) -> Response:
     return StreamingResponse(body, 200, headers, "text/plain; charset=utf-8")
 
 
-async def stream_log(call: Call) -> Response:
+async def stream_log(call: ApiCall) -> Response:
     """An attempt's log as it is written, until the attempt has ended."""
     execution_id, attempt = call.path["execution_id"], await _attempt(call)
     size = await call.service.log_size(execution_id, attempt)
     asked = _from(_number(call, "offset", 0, least=-size), size)
     offset = sent_id(call.request.headers.get("last-event-id"), asked)
-    return event_response(_log_events(call, execution_id, attempt, offset), call.facts.stopping)
+    return event_response(_log_events(call, execution_id, attempt, offset), call.state.stopping)
 
 
-async def _log_events(call: Call, execution_id: str, attempt: int, offset: int) -> AsyncIterator[ServerEvent]:
+async def _log_events(call: ApiCall, execution_id: str, attempt: int, offset: int) -> AsyncIterator[ServerEvent]:
     text = TextFrom(offset)
     async for batch in gathered(call.service.read_log(execution_id, attempt, offset=offset, follow=True)):
         if piece := text.feed(batch):
@@ -67,7 +67,7 @@ def _log_event(offset: int, text: str) -> ServerEvent:
     return ServerEvent(event="log", data=data, id=str(offset))
 
 
-async def _attempt(call: Call) -> int:
+async def _attempt(call: ApiCall) -> int:
     """The attempt asked for; without one the latest."""
     if call.query.get("attempt"):
         return _number(call, "attempt", 1, least=1)
@@ -77,7 +77,7 @@ async def _attempt(call: Call) -> int:
     return detail.execution.attempts[-1].number
 
 
-def _number(call: Call, name: str, otherwise: int, *, least: int = 0) -> int:
+def _number(call: ApiCall, name: str, otherwise: int, *, least: int = 0) -> int:
     text = call.query.get(name, "")
     try:
         value = int(text) if text else otherwise

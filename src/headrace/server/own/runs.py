@@ -13,7 +13,7 @@ from headrace.server.bodies import read_message
 from headrace.server.documents import from_text
 from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
-from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.routes import ApiCall, Policy, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.views import run_summary
@@ -27,7 +27,7 @@ _EXPLAINED = 200
 _MAX_EXPLAINED = 2000
 
 
-async def list_runs(call: Call) -> Response:
+async def list_runs(call: ApiCall) -> Response:
     """A page of runs, newest first."""
     query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
     experiment_id = call.query.get("experiment_id") or None
@@ -41,7 +41,7 @@ async def list_runs(call: Call) -> Response:
     )
 
 
-async def create_run(call: Call) -> Response:
+async def create_run(call: ApiCall) -> Response:
     """A run from a document's text or an uploaded version."""
     body = await read_message(call, api.CreateRun)
     if (body.document is None) == (body.pipeline_id is None and body.pipeline_version_id is None):
@@ -67,12 +67,12 @@ async def create_run(call: Call) -> Response:
     return json_answer(run_summary(record), 201)
 
 
-async def get_run(call: Call) -> Response:
+async def get_run(call: ApiCall) -> Response:
     """A run, its plan and all its executions."""
     return json_answer(await call.service.run_view(call.path["run_id"]))
 
 
-async def explain_run(call: Call) -> Response:
+async def explain_run(call: ApiCall) -> Response:
     """Why a run is in its state."""
     limit = _limit(call.query.get("limit", ""))
     return json_answer(await call.service.explain_run(call.path["run_id"], limit=limit))
@@ -86,25 +86,25 @@ def _limit(text: str) -> int:
     return min(int(text), _MAX_EXPLAINED)
 
 
-async def terminate_run(call: Call) -> Response:
+async def terminate_run(call: ApiCall) -> Response:
     """End a run early."""
     await call.service.terminate_run(call.path["run_id"])
     return json_answer(Empty())
 
 
-async def retry_run(call: Call) -> Response:
+async def retry_run(call: ApiCall) -> Response:
     """Try the failed parts of a finished run again."""
     await call.service.retry_run(call.path["run_id"])
     return json_answer(Empty())
 
 
-async def get_document(call: Call) -> Response:
+async def get_document(call: ApiCall) -> Response:
     """The document a run was made from."""
     pipeline_spec, platform_spec = await call.service.get_run_document(call.path["run_id"])
     return json_answer(api.DocumentView(pipeline_spec=pipeline_spec, platform_spec=platform_spec))
 
 
-async def rerun_run(call: Call) -> Response:
+async def rerun_run(call: ApiCall) -> Response:
     """A new run that takes over what need not run again."""
     body = await read_message(call, api.RerunRun)
     pipeline_spec, platform_spec = (None, None) if body.document is None else await from_text(body.document)
@@ -119,7 +119,7 @@ async def rerun_run(call: Call) -> Response:
     return json_answer(run_summary(await call.service.rerun_run(call.path["run_id"], wanted)), 201)
 
 
-async def mark_execution(call: Call) -> Response:
+async def mark_execution(call: ApiCall) -> Response:
     """Decide what a task came to."""
     body = await read_message(call, api.MarkExecution)
     wanted = NewMark(
@@ -133,61 +133,61 @@ async def mark_execution(call: Call) -> Response:
     return json_answer(Empty())
 
 
-async def pause_run(call: Call) -> Response:
+async def pause_run(call: ApiCall) -> Response:
     """Begin nothing new; what runs goes on."""
     await call.service.pause_run(call.path["run_id"])
     return json_answer(Empty())
 
 
-async def resume_run(call: Call) -> Response:
+async def resume_run(call: ApiCall) -> Response:
     """Go on with what a pause held back."""
     await call.service.resume_run(call.path["run_id"])
     return json_answer(Empty())
 
 
-async def archive_run(call: Call) -> Response:
+async def archive_run(call: ApiCall) -> Response:
     """Put a run away; nothing is lost."""
     await call.service.set_run_archived(call.path["run_id"], True)
     return json_answer(Empty())
 
 
-async def unarchive_run(call: Call) -> Response:
+async def unarchive_run(call: ApiCall) -> Response:
     """Bring an archived run back."""
     await call.service.set_run_archived(call.path["run_id"], False)
     return json_answer(Empty())
 
 
-async def delete_run(call: Call) -> Response:
+async def delete_run(call: ApiCall) -> Response:
     """Delete a run and what it made."""
     await call.service.delete_run(call.path["run_id"])
     return json_answer(Empty())
 
 
-async def watch_run(call: Call) -> Response:
+async def watch_run(call: ApiCall) -> Response:
     """Changes of one run as they happen, until it is final."""
     run_id = call.path["run_id"]
     await call.service.get_run(run_id)
     after = sent_id(call.request.headers.get("last-event-id"), 0)
-    return event_response(_run_changes(call, run_id, after), call.facts.stopping)
+    return event_response(_run_changes(call, run_id, after), call.state.stopping)
 
 
-async def watch_runs(call: Call) -> Response:
+async def watch_runs(call: ApiCall) -> Response:
     """Changes of any run as they happen."""
-    return event_response(_list_changes(call), call.facts.stopping)
+    return event_response(_list_changes(call), call.state.stopping)
 
 
-async def _run_changes(call: Call, run_id: str, after: int) -> AsyncIterator[ServerEvent]:
+async def _run_changes(call: ApiCall, run_id: str, after: int) -> AsyncIterator[ServerEvent]:
     async for change in call.service.watch_run(run_id, after_version=after):
         yield ServerEvent(event="change", data=msgspec.json.encode(change), id=str(change.version))
     yield ServerEvent(event="end", data=b"{}")
 
 
-async def _list_changes(call: Call) -> AsyncIterator[ServerEvent]:
+async def _list_changes(call: ApiCall) -> AsyncIterator[ServerEvent]:
     async for change in call.service.watch_runs():
         yield ServerEvent(event="runs", data=msgspec.json.encode(change))
 
 
-def _narrowed(call: Call) -> tuple[Predicate, ...]:
+def _narrowed(call: ApiCall) -> tuple[Predicate, ...]:
     """`state`, `storage_state` and `search` as predicates."""
     found: list[Predicate] = []
     if states := [word.strip().upper() for word in call.query.get("state", "").split(",") if word.strip()]:

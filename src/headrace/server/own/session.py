@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from headrace.server.answers import json_answer
 from headrace.server.auth import SESSION_S
 from headrace.server.errors import HttpError
-from headrace.server.routes import Call, Policy, Query, Route
+from headrace.server.routes import ApiCall, Policy, Query, Route
 from headrace.wire import api
 from headrace.wire.times import millis
 
@@ -16,24 +16,24 @@ _ENTER = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" cont
 <title>Headrace</title><p><a href="/">Go on to Headrace</a></p>"""
 
 
-async def get_session(call: Call) -> Response:
+async def get_session(call: ApiCall) -> Response:
     """Who is asking, and what this server is."""
-    facts = call.facts
+    state = call.state
     return json_answer(
-        api.SessionView(user=call.identity.user, version=facts.version, content_origin=facts.content_origin)
+        api.SessionView(user=call.identity.user, version=state.version, content_origin=state.content_origin)
     )
 
 
-async def create_sign_in_link(call: Call) -> Response:
+async def create_sign_in_link(call: ApiCall) -> Response:
     """A link that signs one browser in, once."""
-    code, expires_at = call.facts.gate.mint_code()
-    url = f"{call.facts.origin}/auth?code={code}"
+    code, expires_at = call.state.gate.mint_code()
+    url = f"{call.state.origin}/auth?code={code}"
     return json_answer(api.SignInLink(url=url, expires_at=millis(expires_at)))
 
 
-async def sign_in(call: Call) -> Response:
+async def sign_in(call: ApiCall) -> Response:
     """Turn a one-time code into a session."""
-    session = call.facts.gate.redeem(call.query.get("code", ""))
+    session = call.state.gate.redeem(call.query.get("code", ""))
     if session is None:
         raise HttpError(
             403,
@@ -44,7 +44,7 @@ async def sign_in(call: Call) -> Response:
     came_from_elsewhere = call.request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
     answer: Response = HTMLResponse(_ENTER) if came_from_elsewhere else RedirectResponse("/", 303)
     answer.set_cookie(
-        call.facts.gate.cookie, session, max_age=int(SESSION_S), path="/", httponly=True, samesite="strict"
+        call.state.gate.cookie, session, max_age=int(SESSION_S), path="/", httponly=True, samesite="strict"
     )
     answer.headers["cache-control"] = "no-store"
     return answer

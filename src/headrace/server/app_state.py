@@ -19,7 +19,7 @@ def installed_version() -> str:
         return "0"
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class AppState(msgspec.Struct, frozen=True, kw_only=True):
     """One server process, as its handlers see it."""
 
     #: `http://127.0.0.1:PORT`
