@@ -1,4 +1,4 @@
-"""A real Chromium before a real `headrace up` with real runs."""
+"""Fixtures: a real Chromium, a real `headrace up`, real runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SCREENSHOTS = ROOT / "tests/browser/screenshots"
 
 
 class Site:
-    """The server, and what was run on it."""
+    """The server, and functions that start runs on it."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
         self.folder = folder
-        #: What a run waits for as long as its gate does not exist.
+        #: A file that exists: a run whose gate it is does not wait.
         self.open_gate = folder / "open"
         self.open_gate.touch()
 
@@ -32,7 +32,7 @@ class Site:
         return self.server.url
 
     def run(self, pipeline: str, name: str, **parameters: Any) -> str:
-        """Begin a run of a pipeline of tour.py; its id."""
+        """Start a run of a pipeline of tour.py. Returns the run's ID."""
         body = {"display_name": name, "document": self.document(pipeline), "parameters": parameters}
         return self.server.post("/api/runs", body)["run_id"]
 
@@ -49,7 +49,7 @@ class Site:
         return target.read_text()
 
     def tour(self, name: str, **parameters: Any) -> str:
-        """A finished run of the tour."""
+        """Start a run of the pipeline `tour` and wait for its end. Returns the run's ID."""
         run_id = self.run("tour", name, **{"gate": str(self.open_gate), **parameters})
         self.server.finished(run_id)
         return run_id
@@ -60,7 +60,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One server for all browser tests: they only look at their own runs."""
+    """One server for all browser tests. Each test uses only its own runs."""
     folder = tmp_path_factory.mktemp("site")
     server = Server(folder / "home")
     try:
@@ -71,7 +71,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def finished(site: Site) -> str:
-    """A run that succeeded, with everything in it."""
+    """A run of the tour that succeeded."""
     return site.tour("Tour of everything")
 
 
@@ -83,26 +83,27 @@ def failed(site: Site) -> str:
 
 @pytest.fixture
 def signed_in(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """`signed_in(**options)`: a page of a new browser profile that came by a sign-in link.
+    """`signed_in(**options)`: a page in a new browser profile that is signed in.
 
-    Afterwards no page may have complained: no error in the console, no breach of the content security policy.
+    At the end of the test, no page may have an error in its console or a violation of the content security policy.
     """
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    problems: list[str] = []
 
     def make(**options: Any) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         contexts.append(context)
         context.add_init_script(
-            "window.breaches = [];"
+            "window.violations = [];"
             "document.addEventListener('securitypolicyviolation', (event) =>"
-            " window.breaches.push(event.violatedDirective + ' ' + event.blockedURI))"
+            " window.violations.push(event.violatedDirective + ' ' + event.blockedURI))"
         )
         page = context.new_page()
         page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        page.on("pageerror", lambda error: problems.append(f"error: {error}"))
         page.on(
-            "console", lambda said: complaints.append(f"{said.text} {said.location}") if said.type == "error" else None
+            "console",
+            lambda message: problems.append(f"{message.text} {message.location}") if message.type == "error" else None,
         )
         page.goto(site.sign_in_link())
         page.wait_for_url("**/runs")
@@ -111,9 +112,9 @@ def signed_in(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     yield make
     for context in contexts:
         for page in context.pages:
-            complaints.extend(page.evaluate("window.breaches"))
+            problems.extend(page.evaluate("window.violations"))
         context.close()
-    assert complaints == []
+    assert problems == []
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def page(signed_in: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def picture() -> Callable[..., None]:
-    """`picture(page, name)`: a screenshot, for people to look at."""
+    """`picture(page, name)`: save a screenshot for people to look at."""
 
     def take(page: Page, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a person does with the web UI, from signing in to reading a log, in the real Chromium."""
+"""What a user does in the web UI, from signing in to reading a log, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Picture = Callable[[Page, str], None]
 EVALUATE = "exit-handler-1/evaluate"
 
 
-def test_a_sign_in_link_works_once_and_without_one_nothing_is_shown(browser: Browser, site: Site) -> None:
+def test_a_sign_in_link_works_once_and_is_needed(browser: Browser, site: Site) -> None:
     link = site.sign_in_link()
     first = browser.new_context().new_page()
     first.goto(link)
@@ -31,7 +31,7 @@ def test_a_sign_in_link_works_once_and_without_one_nothing_is_shown(browser: Bro
     # A session that ends while the page is open.
     first.context.clear_cookies()
     first.get_by_role("searchbox").fill("x")
-    expect(first.get_by_text("This browser is not signed in")).to_be_visible()
+    expect(first.get_by_text("You are not signed in")).to_be_visible()
     first.context.close()
     second.context.close()
 
@@ -56,16 +56,16 @@ def test_the_list_finds_runs_and_keeps_the_search_in_the_address(
     expect(page.get_by_role("searchbox")).to_have_value("tour of")
     expect(row).to_be_visible()
     page.get_by_role("searchbox").fill("no such run")
-    expect(page.get_by_text("No run matches")).to_be_visible()
+    expect(page.get_by_text("No matching runs")).to_be_visible()
 
 
-def test_a_run_is_archived_and_brought_back(page: Page, site: Site) -> None:
-    run_id = site.tour("To be put away")
+def test_a_run_is_archived_and_unarchived(page: Page, site: Site) -> None:
+    run_id = site.tour("To be archived")
     row = page.locator(f"[data-run='{run_id}']")
     row.get_by_role("button", name="Archive").click()
     expect(row).to_have_count(0)
     page.get_by_role("button", name="Archived").click()
-    row.get_by_role("button", name="Take out of the archive").click()
+    row.get_by_role("button", name="Unarchive").click()
     expect(row).to_have_count(0)
     page.get_by_role("button", name="All", exact=True).click()
     expect(row).to_be_visible()
@@ -114,9 +114,9 @@ def test_a_run_is_terminated_and_retried(page: Page, site: Site, tmp_path: Path)
     expect(header).to_contain_text("Succeeded")
 
 
-def test_a_run_is_held_back_and_goes_on(page: Page, site: Site, tmp_path: Path) -> None:
+def test_a_run_is_paused_and_resumed(page: Page, site: Site, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    run_id = site.run("gated", "Held back", gate=str(gate))
+    run_id = site.run("gated", "Paused", gate=str(gate))
     page.goto(f"{site.url}/runs/{run_id}")
     page.get_by_role("button", name="Pause").click()
     header = page.get_by_role("region", name="Run", exact=True)
@@ -127,37 +127,37 @@ def test_a_run_is_held_back_and_goes_on(page: Page, site: Site, tmp_path: Path) 
     expect(header).to_contain_text("Succeeded")
 
 
-def test_a_run_is_made_again_from_a_task(page: Page, site: Site, finished: str, picture: Picture) -> None:
+def test_a_run_is_re_run_from_a_task(page: Page, site: Site, finished: str, picture: Picture) -> None:
     page.goto(f"{site.url}/runs/{finished}?task=exit-handler-1/evaluate")
-    page.get_by_role("button", name="Run again from here").click()
-    form = page.get_by_role("form", name="Run again from here")
+    page.get_by_role("button", name="Re-run from here").click()
+    form = page.get_by_role("form", name="Re-run from here")
     form.get_by_label("threshold").fill("none")
-    form.get_by_role("button", name="Run", exact=True).click()
-    expect(form.get_by_role("alert")).to_contain_text("none is not JSON")
+    form.get_by_role("button", name="Re-run", exact=True).click()
+    expect(form.get_by_role("alert")).to_contain_text("none is not valid JSON")
     form.get_by_label("threshold").fill("0.9")
-    form.get_by_role("button", name="Run", exact=True).click()
+    form.get_by_role("button", name="Re-run", exact=True).click()
     header = page.get_by_role("region", name="Run", exact=True)
-    expect(header).to_contain_text(f"exit-handler-1/evaluate in {finished[:8]}")
+    expect(header).to_contain_text(f"{finished[:8]} from exit-handler-1/evaluate")
     expect(header).to_contain_text("Succeeded")
     page.get_by_role("tab", name="Tasks").click()
-    expect(page.get_by_role("button", name=re.compile("^load"))).to_contain_text("taken over")
-    expect(page.get_by_role("button", name=re.compile("^evaluate"))).not_to_contain_text("taken over")
-    picture(page, "again")
+    expect(page.get_by_role("button", name=re.compile("^load"))).to_contain_text("reused")
+    expect(page.get_by_role("button", name=re.compile("^evaluate"))).not_to_contain_text("reused")
+    picture(page, "re-run")
 
 
-def test_somebody_decides_what_a_task_came_to(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
-    run_id = site.run("gated", "Decided", gate=str(tmp_path / "gate"))
+def test_a_task_is_marked_as_succeeded(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
+    run_id = site.run("gated", "Marked", gate=str(tmp_path / "gate"))
     page.goto(f"{site.url}/runs/{run_id}?task=watch")
-    page.get_by_role("button", name="Decide its outcome").click()
-    form = page.get_by_role("form", name="Decide its outcome")
-    form.get_by_label("Why").fill("seen enough")
-    picture(page, "decide")
-    form.get_by_role("button", name="Decide", exact=True).click()
+    page.get_by_role("button", name="Mark as succeeded or skipped").click()
+    form = page.get_by_role("form", name="Mark as succeeded or skipped")
+    form.get_by_label("Note").fill("seen enough")
+    picture(page, "mark")
+    form.get_by_role("button", name="Mark as succeeded", exact=True).click()
     expect(page.get_by_role("complementary")).to_contain_text("seen enough")
     expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Succeeded")
 
 
-def test_the_graph_answers_to_pointer_and_keys(page: Page, site: Site, finished: str, picture: Picture) -> None:
+def test_the_graph_responds_to_pointer_and_keys(page: Page, site: Site, finished: str, picture: Picture) -> None:
     page.goto(f"{site.url}/runs/{finished}")
     graph = page.get_by_role("img", name=re.compile("^Graph of 7 tasks"))
     expect(graph).to_be_visible()
@@ -177,7 +177,7 @@ def test_the_graph_answers_to_pointer_and_keys(page: Page, site: Site, finished:
     page.get_by_role("textbox", name="Find a task").fill("eval")
     page.keyboard.press("Enter")
     expect(page.get_by_role("complementary", name="Task evaluate")).to_be_visible()
-    page.get_by_role("button", name="Close groups").click()
+    page.get_by_role("button", name="Collapse all groups").click()
     expect(page).to_have_url(re.compile("closed="))
 
 
@@ -194,7 +194,7 @@ def test_loops_show_one_iteration_or_all(page: Page, site: Site, finished: str, 
     expect(page).to_have_url(re.compile(r"for-loop-2(\[|%5B)2"))
 
 
-def test_a_failure_is_explained_at_the_top(page: Page, site: Site, failed: str, picture: Picture) -> None:
+def test_a_failure_is_explained_at_the_top_of_the_page(page: Page, site: Site, failed: str, picture: Picture) -> None:
     page.goto(f"{site.url}/runs/{failed}")
     why = page.get_by_role("region", name="Why this run failed")
     expect(why).to_contain_text("train (#1 · depth=99")
@@ -204,38 +204,40 @@ def test_a_failure_is_explained_at_the_top(page: Page, site: Site, failed: str, 
     picture(page, "failure")
     page.keyboard.press("n")
     panel = page.get_by_role("complementary", name="Task train")
-    expect(panel).to_contain_text("It failed.")
+    expect(panel).to_contain_text("Failed.")
     expect(panel).to_contain_text("raise ValueError")
     why.get_by_role("button", name=re.compile("^train")).click()
     expect(page.get_by_role("log")).to_contain_text("ValueError: depth 99 is too deep")
 
 
-def test_a_code_leads_to_what_it_means(page: Page, site: Site, failed: str) -> None:
+def test_a_code_links_to_its_documentation(page: Page, site: Site, failed: str) -> None:
     page.goto(f"{site.url}/runs/{failed}")
     page.get_by_role("region", name="Why this run failed").get_by_role("link", name="USER_EXCEPTION").click()
     expect(page.get_by_role("heading", name="USER_EXCEPTION")).to_be_visible()
-    expect(page.get_by_role("heading", name="What to do")).to_be_visible()
+    expect(page.get_by_role("heading", name="How to fix it")).to_be_visible()
 
 
-def test_what_a_task_waits_for_can_be_gone_to(page: Page, site: Site, tmp_path: Path, picture: Picture) -> None:
+def test_a_waiting_task_links_to_the_task_it_waits_for(
+    page: Page, site: Site, tmp_path: Path, picture: Picture
+) -> None:
     gate = tmp_path / "gate"
     first = site.run("gated", "The first of two", gate=str(gate))
     page.goto(f"{site.url}/runs/{first}")
     expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Running")
-    waits = page.get_by_role("list", name="What this run waits for")
+    waits = page.get_by_role("list", name="What this run is waiting for")
     expect(waits).to_contain_text("WAITING_FOR_UPSTREAM")
     second = site.run("gated", "The second of two", gate=str(gate))
     page.goto(f"{site.url}/runs/{second}?task=watch")
     panel = page.get_by_role("complementary", name="Task watch")
     expect(panel).to_contain_text("WAITING_FOR_SAME_TASK")
     picture(page, "waiting")
-    panel.get_by_role("link", name="watch of The first of two").click()
+    panel.get_by_role("link", name="watch in run The first of two").click()
     expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("The first of two")
     gate.touch()
     site.server.finished(second)
 
 
-def test_results_are_drawn(page: Page, site: Site, finished: str, picture: Picture) -> None:
+def test_metrics_and_reports_are_shown(page: Page, site: Site, finished: str, picture: Picture) -> None:
     page.goto(f"{site.url}/runs/{finished}?task={EVALUATE}&panel=visuals")
     expect(page.get_by_role("row", name="accuracy 0.964286")).to_be_visible()
     matrix = page.get_by_role("table", name=re.compile("Confusion matrix"))
@@ -251,7 +253,7 @@ def test_results_are_drawn(page: Page, site: Site, finished: str, picture: Pictu
     expect(notes.locator("img")).to_have_count(0)
 
 
-def test_a_page_a_task_wrote_is_shut_in(page: Page, site: Site, finished: str) -> None:
+def test_an_html_page_of_a_task_is_isolated(page: Page, site: Site, finished: str) -> None:
     asked: list[dict[str, str]] = []
     page.on(
         "request",
@@ -264,7 +266,7 @@ def test_a_page_a_task_wrote_is_shut_in(page: Page, site: Site, finished: str) -
     expect(inside.locator("h1")).to_have_text("Report")
     expect(inside.locator("#origin")).to_have_text("null")
     expect(inside.locator("#cookies")).to_have_text("SecurityError")
-    expect(page).not_to_have_title("taken over")
+    expect(page).not_to_have_title("reused")
     assert asked and all("cookie" not in headers for headers in asked)
 
 
@@ -281,7 +283,7 @@ def test_parameters_code_and_details_are_shown(page: Page, site: Site, finished:
     expect(page.get_by_role("button", name=re.compile("^evaluate"))).to_be_visible()
 
 
-def test_an_address_holds_everything_chosen(page: Page, site: Site, failed: str) -> None:
+def test_the_address_keeps_every_selection(page: Page, site: Site, failed: str) -> None:
     page.goto(f"{site.url}/runs/{failed}?tab=tasks&task=exit-handler-1/for-loop-2[1]/train&panel=logs")
     expect(page.get_by_role("log")).to_contain_text("too deep")
     address = page.url
@@ -292,7 +294,7 @@ def test_an_address_holds_everything_chosen(page: Page, site: Site, failed: str)
     assert page.url == address
 
 
-def test_colours_follow_the_system_or_the_reader(
+def test_the_theme_follows_the_system_or_the_user(
     signed_in: Callable[..., Page], site: Site, finished: str, picture: Picture
 ) -> None:
     page = signed_in(color_scheme="dark", device_scale_factor=2)
@@ -301,21 +303,21 @@ def test_colours_follow_the_system_or_the_reader(
     picture(page, "dark")
     background = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(background) == "rgb(13, 17, 23)"
-    page.get_by_role("button", name=re.compile("^Colours")).click()
+    page.get_by_role("button", name=re.compile("^Theme")).click()
     assert page.evaluate(background) == "rgb(245, 246, 248)"
     page.reload()
     assert page.evaluate(background) == "rgb(245, 246, 248)"
 
 
-def test_a_run_that_does_not_exist_is_told_so(browser: Browser, site: Site) -> None:
+def test_an_unknown_run_shows_run_not_found(browser: Browser, site: Site) -> None:
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(site.sign_in_link())
         page.goto(f"{site.url}/runs/4e1d3f60-0000-4000-8000-000000000000")
-        expect(page.get_by_text("There is no such run")).to_be_visible()
+        expect(page.get_by_text("Run not found")).to_be_visible()
 
 
-def test_a_link_that_kfp_printed_leads_to_the_run(page: Page, site: Site, finished: str) -> None:
+def test_a_link_printed_by_kfp_opens_the_run(page: Page, site: Site, finished: str) -> None:
     page.goto(f"{site.url}/#/runs/details/{finished}")
     page.wait_for_url(f"{site.url}/runs/{finished}")
     expect(page.get_by_role("tab", name="Graph")).to_be_visible()

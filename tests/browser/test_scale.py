@@ -1,4 +1,4 @@
-"""How the web UI bears size: a run of 1,000 tasks, and a log of 200 MB."""
+"""The web UI with large data: a run of 1,000 tasks, and a log of 200 MB."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def a_large_run(finished: dict[str, Any]) -> dict[str, Any]:
     for number, name in enumerate(names):
         before = sorted({names[max(0, number - 1 - roll.randrange(12))] for _ in range(2)}) if number else []
         graph.append({**node, "name": name, "display_name": name, "depends_on": before})
-        place = {"execution_id": name, "path": name, "node": name, "task": name, "parent": ""}
+        where = {"execution_id": name, "path": name, "node": name, "task": name, "parent": ""}
         state = roll.choice(["SUCCEEDED"] * 8 + ["FAILED"])
-        executions.append({**execution, **place, "state": state, "attempts": []})
+        executions.append({**execution, **where, "state": state, "attempts": []})
     run = {**finished["run"], "run_id": "large", "display_name": f"{TASKS} tasks"}
     return {**finished, "run": run, "graph": graph, "executions": executions}
 
@@ -42,7 +42,7 @@ def test_a_run_of_a_thousand_tasks_is_drawn_at_once(page: Page, site: Site, fini
         route.fulfill(json=view)
 
     page.route("**/api/runs/large", answer)
-    # The made-up tasks are explained as the real one that they were made of.
+    # The invented tasks get the explanation of the real task that they copy.
     real = next(
         one["execution_id"] for one in site.server.get(f"/api/runs/{finished}")["executions"] if one["kind"] == "TASK"
     )
@@ -55,7 +55,7 @@ def test_a_run_of_a_thousand_tasks_is_drawn_at_once(page: Page, site: Site, fini
     nodes = page.evaluate("document.querySelectorAll('*').length")
     print(f"\n{TASKS} tasks: drawn {first_picture:.0f} ms after navigation, layout {layout:.0f} ms, {nodes} elements")
     picture(page, "thousand")
-    # Promises of a quiet machine are 1,000 and 100 ms; a busy one must not be many times worse.
+    # The goals on a quiet machine are 1,000 ms and 100 ms. A busy machine gets more.
     assert first_picture < 5000
     assert layout < 1000
     assert nodes < 1500
@@ -70,21 +70,21 @@ def test_a_log_of_200_megabytes_is_read_in_pieces(page: Page, site: Site) -> Non
     assert view["run"]["state"] == "SUCCEEDED"
     page.goto(f"{site.url}/runs/{run_id}?task=write-much&panel=logs")
     log = page.get_by_role("log")
-    # 1. It begins at the beginning, with little of it in the page.
+    # 1. The start of the log is shown; only a small part is loaded.
     expect(log).to_contain_text("00000000 xxx")
     expect(page.get_by_text(re.compile("of 200 MB"))).to_be_visible()
     # 2. The end is one click away.
-    page.get_by_role("button", name="To the end").click()
+    page.get_by_role("button", name="Go to end").click()
     expect(log).to_contain_text("the very last line")
-    # 3. Scrolling up brings what was before.
+    # 3. Scrolling up loads the part before.
     log.evaluate("element => { element.scrollTop = 0 }")
     expect(page.get_by_text(re.compile(r"^19\d MB to 200 MB"))).to_be_visible()
-    # 4. The search reads all of it.
-    page.get_by_role("searchbox", name="Search in this log").fill("01234567 ")
+    # 4. The search reads the whole log.
+    page.get_by_role("searchbox", name="Search this log").fill("01234567 ")
     page.get_by_text("1", exact=True).wait_for()
     page.get_by_role("button", name="Next match").click()
     expect(log).to_contain_text("01234567 xxx")
-    # 5. All the while the page has stayed small.
+    # 5. The page is still small.
     elements = page.evaluate("document.querySelectorAll('*').length")
     heap = page.evaluate("performance.memory.usedJSHeapSize")
     print(f"\n200 MB of log: {elements} elements, heap {heap / 1e6:.0f} MB")

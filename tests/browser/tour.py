@@ -1,4 +1,4 @@
-"""Pipelines to look at: one with everything in it that the web UI shows, and one that writes much."""
+"""Pipelines for the browser tests: one with everything that the web UI shows, one with a large log, one that waits for a file."""
 
 from headrace import dsl
 

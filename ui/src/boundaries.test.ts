@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-// Each room of the UI, and the rooms it may import. A feature never imports another feature.
+// Room of the UI -> the rooms that it may import. A feature must not import another feature.
 const ROOMS: Record<string, readonly string[]> = {
   lib: [],
   components: ["lib"],
@@ -27,7 +27,7 @@ describe.each(Object.entries(sources).filter(([path]) => path.split("/").length 
   (path, source) => {
     const [, room, feature] = path.split("/") as [string, string, string];
 
-    it("imports only from the rooms it may", () => {
+    it("imports only from allowed rooms", () => {
       for (const target of importsOf(source)) {
         const [other, name] = target.split("/") as [string, string];
         if (other === room && (room !== "features" || name === feature)) continue;
@@ -35,7 +35,7 @@ describe.each(Object.entries(sources).filter(([path]) => path.split("/").length 
       }
     });
 
-    it("does not climb out of its room by a relative path", () => {
+    it("does not leave its room by a relative path", () => {
       const depth = path.split("/").length - (room === "features" ? 4 : 3);
       for (const [, climb] of source.matchAll(/from "((?:\.\.\/)+)/g)) {
         expect(climb!.length / 3).toBeLessThanOrEqual(depth);

@@ -2,12 +2,12 @@ import { queryOptions } from "@tanstack/react-query";
 import { postJson, send } from "./client";
 import type { ContentLink } from "./types";
 
-/** Signed links are good for minutes; a viewer asks for its own when it opens. */
+/** A signed link to an artifact's content. It expires after minutes, so each viewer gets its own. */
 export function contentLinkQuery(artifactId: string) {
   return queryOptions({
     queryKey: ["artifact-link", artifactId] as const,
     queryFn: () => contentLink(artifactId),
-    // A frame that changed its address would load again, so one is enough while the viewer is open.
+    // A new link would reload the frame, so an open viewer keeps its link.
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 0,
   });

@@ -1,7 +1,7 @@
-/** The only place that fetches. */
+/** All HTTP requests of the UI go through this file. */
 import type { ErrorBody } from "./types";
 
-/** An answer that is not the one asked for: the server's own words where it gave some. */
+/** A request that failed, with the server's code and message where it sent them. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;

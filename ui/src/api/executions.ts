@@ -2,10 +2,10 @@ import { queryOptions } from "@tanstack/react-query";
 import { getJson, send, urlOf } from "./client";
 import type { ExecutionDetail } from "./types";
 
-/** `mark` changes whenever the execution does, so that a change fetches it again. */
-export function executionQuery(executionId: string, mark: string) {
+/** `revision` is a text that changes whenever the execution does, so that every change loads it again. */
+export function executionQuery(executionId: string, revision: string) {
   return queryOptions<ExecutionDetail, Error, ExecutionDetail, readonly string[]>({
-    queryKey: ["execution", executionId, mark],
+    queryKey: ["execution", executionId, revision],
     queryFn: ({ signal }) =>
       getJson<ExecutionDetail>(`/api/executions/${encodeURIComponent(executionId)}`, {}, signal),
     staleTime: Number.POSITIVE_INFINITY,
@@ -14,22 +14,22 @@ export function executionQuery(executionId: string, mark: string) {
   });
 }
 
-export interface LogPiece {
+export interface LogRange {
   readonly bytes: Uint8Array;
-  /** The byte after this piece. */
+  /** The byte of the log after this part. */
   readonly end: number;
-  /** Bytes in the whole log, as of now. */
+  /** Bytes in the whole log when the server answered. */
   readonly size: number;
 }
 
-/** Part of a log as it is on disk; a negative offset counts from its end. */
+/** At most `limit` bytes of a log from byte `offset`. A negative offset counts from the end. */
 export async function readLog(
   executionId: string,
   attempt: number,
   offset: number,
   limit: number,
   signal?: AbortSignal,
-): Promise<LogPiece> {
+): Promise<LogRange> {
   const response = await send(logUrl(executionId, attempt, { offset, limit }), { signal: signal ?? null });
   const bytes = new Uint8Array(await response.arrayBuffer());
   return {

@@ -6,8 +6,8 @@ const summary = (run_id: string, version: number, state = "RUNNING"): RunSummary
   ({ run_id, version, state, storage_state: "AVAILABLE" }) as RunSummary;
 const pages = (...runs: RunSummary[]): RunList[] => [{ runs, total_size: runs.length, next_page_token: "" }];
 
-describe("news of runs", () => {
-  it("replace what is older, and leave the rest as it was", () => {
+describe("changed runs", () => {
+  it("replace older versions, and leave other runs as they are", () => {
     const old = pages(summary("a", 1), summary("b", 1));
     const { pages: next, moved } = patchPages(old, [summary("a", 2)]);
     expect(next[0]!.runs[0]!.version).toBe(2);
@@ -15,11 +15,11 @@ describe("news of runs", () => {
     expect(moved).toBe(false);
   });
 
-  it("that are late change nothing", () => {
+  it("that are older than the list are ignored", () => {
     expect(patchPages(pages(summary("a", 5)), [summary("a", 4)]).pages[0]!.runs[0]!.version).toBe(5);
   });
 
-  it("of a new run or another state ask for the list again", () => {
+  it("that are new or have another state need a reload of the list", () => {
     expect(patchPages(pages(summary("a", 1)), [summary("new", 1)]).moved).toBe(true);
     expect(patchPages(pages(summary("a", 1)), [summary("a", 2, "FAILED")]).moved).toBe(true);
   });
@@ -48,7 +48,7 @@ describe("a change of a run", () => {
     expect(next.executions[1]).toBe(view.executions[1]);
   });
 
-  it("that is older than what is shown is dropped", () => {
+  it("that is older than the view is ignored", () => {
     expect(applyChange(view, { version: 2, run: summary("r", 2), executions: [] })).toBe(view);
   });
 });

@@ -19,7 +19,7 @@ export interface RunFilter {
 }
 
 const PAGE_SIZE = 50;
-/** How often to ask while the event stream does not answer. */
+/** How often to load the data again while the event stream is disconnected. */
 const POLL_MS = 4000;
 
 const keys = {
@@ -55,7 +55,7 @@ export function runQuery(runId: string) {
   });
 }
 
-/** Keeps every cached list of runs as the server says, until unmounted. */
+/** Keeps all cached lists of runs up to date with the server's events until the component unmounts. */
 export function useLiveRuns(): StreamState {
   const client = useQueryClient();
   const [state, setState] = useState<StreamState>("connecting");
@@ -72,7 +72,7 @@ export function useLiveRuns(): StreamState {
         },
       },
       onState: (next) => {
-        // What happened while nobody listened, also between the first answer and this, is asked for once.
+        // Load the lists once more: runs may have changed before the stream was connected.
         if (next === "live") refetchSoon();
         setState(next);
       },
@@ -90,12 +90,12 @@ export function useLiveRuns(): StreamState {
   return state;
 }
 
-/** True when a list must be asked for again, because a run may have come or gone. */
+/** Applies changed runs to the cached lists. Returns true when a list must be loaded again because a run may have entered or left it. */
 function patchLists(client: QueryClient, changed: readonly RunSummary[]): boolean {
   let moved = false;
   for (const [key, data] of client.getQueriesData<InfiniteData<RunList>>({ queryKey: keys.lists })) {
     if (data === undefined) {
-      // Its answer is on the way, and may be from before the change.
+      // The list is still loading, and its answer may be older than this change.
       moved = true;
       continue;
     }
@@ -110,22 +110,22 @@ export function patchPages(
   pages: readonly RunList[],
   changed: readonly RunSummary[],
 ): { pages: RunList[]; moved: boolean } {
-  const news = new Map(changed.map((run) => [run.run_id, run]));
+  const changes = new Map(changed.map((run) => [run.run_id, run]));
   let moved = false;
   const patched = pages.map((page) => ({
     ...page,
     runs: page.runs.map((run) => {
-      const next = news.get(run.run_id);
+      const next = changes.get(run.run_id);
       if (next === undefined) return run;
-      news.delete(run.run_id);
+      changes.delete(run.run_id);
       moved ||= next.state !== run.state || next.storage_state !== run.storage_state;
       return next.version >= run.version ? next : run;
     }),
   }));
-  return { pages: patched, moved: moved || news.size > 0 };
+  return { pages: patched, moved: moved || changes.size > 0 };
 }
 
-/** Keeps a run's cached view as the server says; ends by itself when the run does. */
+/** Keeps a run's cached view up to date with the server's events until the run ends. */
 export function useLiveRun(runId: string, view: RunView | undefined): StreamState {
   const client = useQueryClient();
   const [state, setState] = useState<StreamState>("connecting");
@@ -137,7 +137,7 @@ export function useLiveRun(runId: string, view: RunView | undefined): StreamStat
       on: {
         change: (data) => {
           client.setQueryData<RunView>(key, (old) => old && applyChange(old, data as RunChange));
-          // Outputs come with the whole view only.
+          // Only the full view has the run's outputs.
           if (isFinal((data as RunChange).run.state)) void client.invalidateQueries({ queryKey: key });
         },
         end: () => void client.invalidateQueries({ queryKey: key }),
@@ -153,16 +153,16 @@ export function useLiveRun(runId: string, view: RunView | undefined): StreamStat
   return watching ? state : "ended";
 }
 
-/** The view after a change; executions keep their identity where nothing changed. */
+/** The view after a change. Executions that did not change stay the same objects. */
 export function applyChange(view: RunView, change: RunChange): RunView {
   if (change.version < view.run.version) return view;
-  const news = new Map(change.executions.map((execution) => [execution.execution_id, execution]));
-  const kept: ExecutionView[] = view.executions.map((execution) => {
-    const next = news.get(execution.execution_id);
-    news.delete(execution.execution_id);
+  const changes = new Map(change.executions.map((execution) => [execution.execution_id, execution]));
+  const executions: ExecutionView[] = view.executions.map((execution) => {
+    const next = changes.get(execution.execution_id);
+    changes.delete(execution.execution_id);
     return next ?? execution;
   });
-  return { ...view, run: change.run, executions: [...kept, ...news.values()] };
+  return { ...view, run: change.run, executions: [...executions, ...changes.values()] };
 }
 
 export type RunAction = "terminate" | "retry" | "pause" | "resume" | "archive" | "unarchive";

@@ -1,45 +1,45 @@
-/** Server-sent events with a way to know when to poll instead. */
+/** Server-sent events that reconnect. Their state says when to poll instead. */
 
 export type StreamState = "connecting" | "live" | "lost" | "ended";
 
 export interface StreamHandlers {
-  /** Event name -> what to do with its data. An event called `end` closes the stream. */
+  /** Event name -> handler of its data. An event named `end` closes the stream. */
   readonly on: Readonly<Record<string, (data: unknown, id: string) => void>>;
   readonly onState?: (state: StreamState) => void;
 }
 
 const RETRY_MS = [1000, 2000, 5000, 10_000];
-/** A page in the background lets go after this long: a browser allows one server only six connections. */
+/** A page in the background disconnects after this time: a browser allows only six connections to one server. */
 const HIDDEN_MS = 10_000;
 
-/** Listens until the returned function is called or the server says `end`. `url` is asked anew at each connection. */
+/** Listens until the caller calls the returned function or the server sends `end`. Each connection calls `url` again. */
 export function openStream(url: () => string, handlers: StreamHandlers): () => void {
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
   let closed = false;
-  let hiding: ReturnType<typeof setTimeout> | undefined;
-  let resting = false;
+  let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
+  let disconnectedWhileHidden = false;
 
-  const letGo = (): void => {
+  const disconnect = (): void => {
     clearTimeout(timer);
     source?.close();
   };
   const close = (): void => {
     closed = true;
-    clearTimeout(hiding);
+    clearTimeout(hiddenTimer);
     document.removeEventListener("visibilitychange", onVisibility);
-    letGo();
+    disconnect();
   };
   const onVisibility = (): void => {
-    clearTimeout(hiding);
+    clearTimeout(hiddenTimer);
     if (document.hidden) {
-      hiding = setTimeout(() => {
-        resting = true;
-        letGo();
+      hiddenTimer = setTimeout(() => {
+        disconnectedWhileHidden = true;
+        disconnect();
       }, HIDDEN_MS);
-    } else if (resting) {
-      resting = false;
+    } else if (disconnectedWhileHidden) {
+      disconnectedWhileHidden = false;
       connect();
     }
   };
@@ -53,7 +53,7 @@ export function openStream(url: () => string, handlers: StreamHandlers): () => v
     };
     source.onerror = () => {
       handlers.onState?.("lost");
-      // A browser does not come back after an HTTP error; while it does so itself, leave it alone.
+      // The browser reconnects by itself, except after an HTTP error: then it closes the source.
       if (source?.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(connect, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
       failures += 1;

@@ -1,4 +1,4 @@
-/** The shapes of the API under the names the code uses; `schema.ts` is generated. */
+/** Short names for the API's types. `schema.ts` is generated from `openapi.json`. */
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];

@@ -1,4 +1,4 @@
-/** The run that a link of KFP's own UI leads to: kfp.Client prints them for every run it starts. */
-export function runOfKfpLink(hash: string): string | null {
+/** The run ID in a link to KFP's own UI, or null. `kfp.Client` prints such a link for every run it starts. */
+export function runIdFromKfpLink(hash: string): string | null {
   return /^#?\/runs\/details\/([^/?#]+)/.exec(hash)?.[1] ?? null;
 }

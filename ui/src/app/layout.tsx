@@ -4,8 +4,8 @@ import { useState } from "react";
 import { isSignedOut } from "@/api/client";
 import { sessionQuery } from "@/api/session";
 import { Button } from "@/components/button";
+import { ErrorPage, SignInPage } from "./error-pages";
 import styles from "./layout.module.css";
-import { Problem, SignedOut } from "./problem";
 import { applyTheme, storedTheme, type Theme } from "./theme";
 
 export function Layout() {
@@ -36,9 +36,9 @@ export function Layout() {
         {session.error === null ? (
           <Outlet />
         ) : isSignedOut(session.error) ? (
-          <SignedOut />
+          <SignInPage />
         ) : (
-          <Problem error={session.error} reset={() => void session.refetch()} />
+          <ErrorPage error={session.error} reset={() => void session.refetch()} />
         )}
       </main>
     </div>
@@ -54,6 +54,6 @@ function ThemeButton() {
     applyTheme(NEXT[theme]);
     setTheme(NEXT[theme]);
   };
-  const label = `Colours: ${theme === "system" ? "as the system" : theme}. Change to ${NEXT[theme]}`;
-  return <Button look="quiet" icon={ICONS[theme]} onClick={change} aria-label={label} title={label} />;
+  const label = `Theme: ${theme}. Switch to ${NEXT[theme]}`;
+  return <Button variant="quiet" icon={ICONS[theme]} onClick={change} aria-label={label} title={label} />;
 }

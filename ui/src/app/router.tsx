@@ -8,18 +8,22 @@ import {
 import { runQuery } from "@/api/runs";
 import { parseRunSearch } from "@/features/run/search";
 import { parseListSearch } from "@/features/runs/search";
-import { runOfKfpLink } from "./kfp-links";
+import { ErrorPage, NotFoundPage } from "./error-pages";
+import { runIdFromKfpLink } from "./kfp-links";
 import { Layout } from "./layout";
-import { NotFound, Problem } from "./problem";
 import { queryClient } from "./query-client";
 
-const root = createRootRoute({ component: Layout, notFoundComponent: NotFound, errorComponent: Problem });
+const root = createRootRoute({
+  component: Layout,
+  notFoundComponent: NotFoundPage,
+  errorComponent: ErrorPage,
+});
 
-const home = createRoute({
+const index = createRoute({
   getParentRoute: () => root,
   path: "/",
   beforeLoad: ({ location }) => {
-    const runId = runOfKfpLink(location.hash);
+    const runId = runIdFromKfpLink(location.hash);
     if (runId !== null) throw redirect({ to: "/runs/$runId", params: { runId }, replace: true });
     throw redirect({ to: "/runs", replace: true });
   },
@@ -36,7 +40,7 @@ const run = createRoute({
   getParentRoute: () => root,
   path: "/runs/$runId",
   validateSearch: parseRunSearch,
-  // Begins the request beside the page's code; the page itself shows what comes of it.
+  // Starts the request while the page's code loads. The page itself shows the answer or the error.
   loader: ({ params }) => {
     void queryClient.prefetchQuery(runQuery(params.runId));
   },
@@ -50,7 +54,7 @@ const code = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, runs, run, code]),
+  routeTree: root.addChildren([index, runs, run, code]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });

@@ -6,7 +6,7 @@ export interface BarPart {
   readonly count: number;
 }
 
-/** Parts of a whole, side by side. `label` says the same in words. */
+/** A bar that shows parts of a whole side by side. `label` says the same for screen readers. */
 export function Bar({ parts, label }: { readonly parts: readonly BarPart[]; readonly label: string }) {
   return (
     <div className={styles.bar} role="img" aria-label={label} title={label}>

@@ -4,18 +4,18 @@ import { Icon, type IconName } from "./icon";
 
 interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   readonly icon?: IconName;
-  readonly look?: "plain" | "quiet" | "danger";
-  /** A toggle's state. */
+  readonly variant?: "plain" | "quiet" | "danger";
+  /** For a toggle button: whether it is on. */
   readonly pressed?: boolean;
 }
 
-export function Button({ icon, look = "plain", pressed, children, className, ...rest }: ButtonProps) {
+export function Button({ icon, variant = "plain", pressed, children, className, ...rest }: ButtonProps) {
   return (
     <button
       type="button"
       {...rest}
       className={className ? `${styles.button} ${className}` : styles.button}
-      data-look={look}
+      data-variant={variant}
       data-icon-only={children === undefined}
       aria-pressed={pressed}
     >

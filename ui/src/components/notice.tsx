@@ -7,7 +7,7 @@ interface NoticeProps {
   readonly role?: "status" | "alert";
 }
 
-/** A page or pane with nothing else to show: what is so, and what to do about it. */
+/** A message in place of content: an empty list, or an error with its fix. */
 export function Notice({ title, children, role = "status" }: NoticeProps) {
   return (
     <div className={styles.notice} role={role}>

@@ -10,14 +10,18 @@ export function Section({ title, children }: { readonly title: string; readonly 
   );
 }
 
-/** Names and values; a value that is empty is left out. */
-export function Facts({ facts }: { readonly facts: readonly (readonly [string, ReactNode])[] }) {
+/** A list of names and values. Empty values are left out. */
+export function PropertyList({
+  properties,
+}: {
+  readonly properties: readonly (readonly [string, ReactNode])[];
+}) {
   return (
-    <dl className={styles.facts}>
-      {facts
+    <dl className={styles.properties}>
+      {properties
         .filter(([, value]) => value !== "" && value !== null && value !== undefined && value !== false)
         .map(([name, value]) => (
-          <div key={name} className={styles.fact}>
+          <div key={name} className={styles.property}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </div>

@@ -3,21 +3,21 @@ import styles from "./splitter.module.css";
 
 interface SplitterProps {
   readonly children: ReactNode;
-  /** Shown on the right, as wide as the reader made it; nothing when null. */
+  /** The pane on the right, with the width that the user chose; no pane when null. */
   readonly side: ReactNode;
   readonly storageKey: string;
   readonly label: string;
 }
 
-const LEAST = 320;
-const START = 520;
+const MIN_WIDTH = 320;
+const START_WIDTH = 520;
 
 export function Splitter({ children, side, storageKey, label }: SplitterProps) {
   const frame = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(() => Number(localStorage.getItem(storageKey)) || START);
-  const most = (): number => Math.max(LEAST, (frame.current?.clientWidth ?? 1200) - 280);
+  const [width, setWidth] = useState(() => Number(localStorage.getItem(storageKey)) || START_WIDTH);
+  const maxWidth = (): number => Math.max(MIN_WIDTH, (frame.current?.clientWidth ?? 1200) - 280);
   const resize = (wanted: number): void => {
-    const next = Math.round(Math.min(most(), Math.max(LEAST, wanted)));
+    const next = Math.round(Math.min(maxWidth(), Math.max(MIN_WIDTH, wanted)));
     setWidth(next);
     localStorage.setItem(storageKey, String(next));
   };
@@ -43,7 +43,7 @@ export function Splitter({ children, side, storageKey, label }: SplitterProps) {
             aria-orientation="vertical"
             aria-label={label}
             aria-valuenow={width}
-            aria-valuemin={LEAST}
+            aria-valuemin={MIN_WIDTH}
             tabIndex={0}
             onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
             onPointerMove={onPointerMove}

@@ -1,14 +1,14 @@
 import { useState } from "react";
 import styles from "./value.module.css";
 
-const LONG = 600;
+const MAX_CHARACTERS = 600;
 
-/** A JSON value: a scalar as it is, anything else indented; what is long is opened on demand. */
+/** A JSON value: a scalar as text, a list or object indented. A long value is cut until the user expands it. */
 export function Value({ value }: { readonly value: unknown }) {
   const [open, setOpen] = useState(false);
   const text = valueText(value);
-  const long = text.length > LONG;
-  const shown = long && !open ? `${text.slice(0, LONG)}…` : text;
+  const long = text.length > MAX_CHARACTERS;
+  const shown = long && !open ? `${text.slice(0, MAX_CHARACTERS)}…` : text;
   const kind = value === null ? "null" : typeof value;
   return (
     <div className={styles.value}>
@@ -24,25 +24,25 @@ export function Value({ value }: { readonly value: unknown }) {
   );
 }
 
-const LINE = 60;
+const LINE_WIDTH = 60;
 
-/** JSON with a line for each part that does not fit one. */
-function written(value: unknown, indent: string): string {
+/** JSON on one line if it fits, else with one line for each item or field. */
+function jsonText(value: unknown, indent: string): string {
   const line = JSON.stringify(value) ?? "null";
-  if (value === null || typeof value !== "object" || line.length + indent.length <= LINE)
+  if (value === null || typeof value !== "object" || line.length + indent.length <= LINE_WIDTH)
     return spaced(line, value);
   const inner = `${indent}  `;
   if (Array.isArray(value)) {
     if (value.every((item) => item === null || typeof item !== "object")) return spaced(line, value);
-    return `[\n${value.map((item) => inner + written(item, inner)).join(",\n")}\n${indent}]`;
+    return `[\n${value.map((item) => inner + jsonText(item, inner)).join(",\n")}\n${indent}]`;
   }
   const fields = Object.entries(value).map(
-    ([key, item]) => `${inner}${JSON.stringify(key)}: ${written(item, inner)}`,
+    ([key, item]) => `${inner}${JSON.stringify(key)}: ${jsonText(item, inner)}`,
   );
   return `{\n${fields.join(",\n")}\n${indent}}`;
 }
 
-/** A list of plain values with room to break between them. */
+/** A list of scalars with a space after each comma, so that it can wrap. */
 function spaced(line: string, value: unknown): string {
   const plain = Array.isArray(value) && value.every((item) => item === null || typeof item !== "object");
   return plain ? `[${value.map((item) => JSON.stringify(item)).join(", ")}]` : line;
@@ -51,7 +51,7 @@ function spaced(line: string, value: unknown): string {
 export function valueText(value: unknown): string {
   if (typeof value === "string") return value === "" ? '""' : value;
   if (value !== null && typeof value === "object") {
-    return written(value, "");
+    return jsonText(value, "");
   }
   return String(value);
 }

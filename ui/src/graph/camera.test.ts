@@ -9,7 +9,7 @@ describe("the camera", () => {
     { width: 9000, height: 300 },
     { width: 200, height: 40_000 },
     { width: 60_000, height: 60_000 },
-  ])("shows all of %j on opening", (content) => {
+  ])("shows all of %j at first", (content) => {
     const camera = fitIn(content, view);
     expect(camera.scale).toBeLessThanOrEqual(1);
     expect(camera.x).toBeGreaterThanOrEqual(0);
@@ -27,7 +27,7 @@ describe("the camera", () => {
     expect(after.y).toBeCloseTo(before.y);
   });
 
-  it("goes no farther away than the whole and no nearer than is useful", () => {
+  it("keeps the scale between the smallest and the largest", () => {
     const camera = { x: 0, y: 0, scale: 1 };
     expect(zoomAt(camera, 1e-9, { x: 0, y: 0 }, 0.2).scale).toBe(0.2);
     expect(zoomAt(camera, 1e9, { x: 0, y: 0 }, 0.2).scale).toBe(2.5);

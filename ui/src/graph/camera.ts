@@ -1,4 +1,4 @@
-/** Where the eye is: a point of the page is `(x, y) * scale + offset`. */
+/** The visible part of the graph: a point (px, py) of the graph is at (px * scale + x, py * scale + y) on the screen. */
 export interface Camera {
   readonly x: number;
   readonly y: number;
@@ -16,11 +16,11 @@ export interface Rect extends Size {
 }
 
 const MARGIN = 28;
-const LARGEST = 2.5;
-/** Room for the buttons in the upper left corner, where the picture would come under them. */
+const MAX_SCALE = 2.5;
+/** Size of the buttons in the upper left corner, which would cover the graph. */
 const TOOLS = { width: 330, height: 54 };
 
-/** The whole picture, centred, never enlarged. */
+/** Shows the whole graph, centred, at scale 1 at most. */
 export function fitIn(content: Size, view: Size): Camera {
   const plain = fitBelow(content, view, MARGIN);
   return plain.x > TOOLS.width || plain.y > TOOLS.height ? plain : fitBelow(content, view, TOOLS.height);
@@ -33,19 +33,19 @@ function fitBelow(content: Size, view: Size, top: number): Camera {
   return {
     scale,
     x: (view.width - content.width * scale) / 2,
-    // A small graph hangs from the top, where reading begins.
+    // A small graph stands near the top, where reading starts.
     y: Math.max(top, Math.min((view.height - content.height * scale) / 2, 56)),
   };
 }
 
-/** Nearer or farther, with the point under the pointer staying there. */
+/** Multiplies the scale by `factor`. The point of the graph at the screen position `at` stays there. */
 export function zoomAt(
   camera: Camera,
   factor: number,
   at: { x: number; y: number },
   smallest: number,
 ): Camera {
-  const scale = Math.min(LARGEST, Math.max(smallest, camera.scale * factor));
+  const scale = Math.min(MAX_SCALE, Math.max(smallest, camera.scale * factor));
   const ratio = scale / camera.scale;
   return { scale, x: at.x - (at.x - camera.x) * ratio, y: at.y - (at.y - camera.y) * ratio };
 }
@@ -54,7 +54,7 @@ export function pan(camera: Camera, dx: number, dy: number): Camera {
   return { ...camera, x: camera.x + dx, y: camera.y + dy };
 }
 
-/** Moves just enough that the box can be seen and, when it is too small to read, nearer. */
+/** Moves just enough to show the box, and zooms in when it is too small to read. */
 export function reveal(camera: Camera, box: Rect, view: Size): Camera {
   const scale = Math.max(camera.scale, Math.min(1, 0.6));
   const next =

@@ -1,26 +1,26 @@
-/** Draws the graph: from blocks of colour far away to names, times and marks near by. */
+/** Draws the graph on a canvas: coloured blocks at a small scale; names, times and icons at a larger one. */
 
 import { SHAPES } from "@/lib/shapes";
-import { lookOf, type Shape, type StateWord } from "@/lib/states";
+import { type Shape, type State, styleOfState } from "@/lib/states";
 import type { Camera, Size } from "./camera";
-import type { Box, Bundle, Edge, Layout } from "./layout";
-import type { NodeLook } from "./model";
+import type { Box, Cluster, Edge, Layout } from "./layout";
+import type { NodeDisplay } from "./model";
 import type { Palette } from "./palette";
 
 export interface Scene {
   readonly layout: Layout;
-  readonly looks: ReadonlyMap<string, NodeLook>;
-  /** Nodes with children that are not shown now. */
+  readonly displays: ReadonlyMap<string, NodeDisplay>;
+  /** IDs of the collapsed groups. */
   readonly collapsed: ReadonlySet<string>;
   readonly selected: string | null;
   readonly hovered: string | null;
-  /** Nodes that may run although something before them failed. */
+  /** IDs of the nodes that run also after a failure. */
   readonly unconditional: ReadonlySet<string>;
 }
 
 /** Below this scale a task is a block of colour. */
 const BLOCKS = 0.3;
-/** Above this scale everything is written. */
+/** From this scale on all texts are drawn. */
 const FULL = 0.55;
 
 export const STRIP_CELL = 11;
@@ -44,13 +44,13 @@ export function draw(
   const seen = visible(camera, view);
   const boxes = scene.layout.boxes.filter(seen);
   for (const box of boxes) if (box.group) pen.group(box);
-  for (const bundle of scene.layout.bundles) if (seen(bundle)) pen.bundle(bundle);
+  for (const cluster of scene.layout.clusters) if (seen(cluster)) pen.cluster(cluster);
   pen.edges(scene.layout.edges, seen);
   for (const box of boxes) if (!box.group) pen.task(box);
   context.restore();
 }
 
-function visible(camera: Camera, view: Size): (box: Bundle) => boolean {
+function visible(camera: Camera, view: Size): (box: Cluster) => boolean {
   const left = -camera.x / camera.scale;
   const top = -camera.y / camera.scale;
   const right = left + view.width / camera.scale;
@@ -84,29 +84,29 @@ class Pen {
     this.full = camera.scale >= FULL;
   }
 
-  private tone(state: StateWord): string {
-    return this.palette.tones[lookOf(state).tone];
+  private tone(state: State): string {
+    return this.palette.tones[styleOfState(state).tone];
   }
 
-  /** A line this many pixels wide on the screen, at every scale. */
+  /** The line width that is this many pixels on the screen, at the current scale. */
   private hair(pixels: number): number {
     return pixels / Math.max(this.camera.scale, 0.02);
   }
 
   group(box: Box): void {
     const { context, palette } = this;
-    const look = this.scene.looks.get(box.id);
-    if (look === undefined) return;
+    const display = this.scene.displays.get(box.id);
+    if (display === undefined) return;
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, 12);
     context.fillStyle = mix(palette.raised, box.depth % 2 === 0 ? 0.55 : 0.95);
     context.fill();
-    this.border(box, look, 12);
+    this.border(box, display, 12);
     if (this.far) return;
-    const dimmed = !look.begun;
-    this.mark(box.x + 14, box.y + 13, 18, look.state, dimmed);
+    const dimmed = !display.started;
+    this.icon(box.x + 14, box.y + 13, 18, display.state, dimmed);
     context.textBaseline = "middle";
-    const tag = look.tag.toUpperCase();
+    const tag = display.tag.toUpperCase();
     context.font = `600 10px ${palette.sans}`;
     const tagWidth = this.full ? context.measureText(tag).width : 0;
     if (this.full) {
@@ -116,24 +116,24 @@ class Pen {
     }
     context.font = `600 13px ${palette.sans}`;
     context.fillStyle = dimmed ? palette.dim : palette.text;
-    this.text(look.label, box.x + 40, box.y + 22.5, box.width - 88 - tagWidth);
-    if (look.strip.length > 0) this.strip(box, look);
-    else if (look.note !== "" && this.full) {
+    this.text(display.label, box.x + 40, box.y + 22.5, box.width - 88 - tagWidth);
+    if (display.strip.length > 0) this.strip(box, display);
+    else if (display.note !== "" && this.full) {
       context.font = `12px ${palette.sans}`;
       context.fillStyle = palette.dim;
-      this.text(look.note, box.x + 14, box.y + 47, box.width - 28);
+      this.text(display.note, box.x + 14, box.y + 47, box.width - 28);
     }
   }
 
-  /** One cell an iteration; when they are too many, one bar in the same proportions. */
-  private strip(box: Box, look: NodeLook): void {
+  /** One cell for each iteration; one bar with the proportions of the states when they do not fit. */
+  private strip(box: Box, display: NodeDisplay): void {
     const { context, palette } = this;
-    const cells = stripCells(box, look);
+    const cells = stripCells(box, display);
     if (cells === null) {
       const width = box.width - 2 * STRIP_LEFT - 70;
-      this.proportions(look.strip, box.x + STRIP_LEFT, box.y + STRIP_TOP + 2, width, 7);
+      this.proportions(display.strip, box.x + STRIP_LEFT, box.y + STRIP_TOP + 2, width, 7);
     } else {
-      look.strip.forEach((state, at) => {
+      display.strip.forEach((state, at) => {
         const cell = cells[at]!;
         context.beginPath();
         context.roundRect(cell.x, cell.y, STRIP_CELL, STRIP_CELL, 3);
@@ -144,7 +144,7 @@ class Pen {
           context.fill();
         }
         if (state === "FAILED") this.cellCross(cell.x, cell.y);
-        if (look.chosen === at) {
+        if (display.chosen === at) {
           context.lineWidth = 2;
           context.strokeStyle = palette.text;
           context.beginPath();
@@ -157,13 +157,15 @@ class Pen {
     context.font = `12px ${palette.sans}`;
     context.fillStyle = palette.dim;
     const words =
-      look.chosen === null ? look.detail : `#${look.chosen}${look.note === "" ? "" : ` · ${look.note}`}`;
+      display.chosen === null
+        ? display.detail
+        : `#${display.chosen}${display.note === "" ? "" : ` · ${display.note}`}`;
     const used =
-      cells === null ? box.width - 2 * STRIP_LEFT - 62 : look.strip.length * (STRIP_CELL + STRIP_GAP) + 8;
+      cells === null ? box.width - 2 * STRIP_LEFT - 62 : display.strip.length * (STRIP_CELL + STRIP_GAP) + 8;
     this.text(words, box.x + STRIP_LEFT + used, box.y + STRIP_TOP + 6, box.width - 2 * STRIP_LEFT - used);
   }
 
-  /** Failed cells differ by more than their colour. */
+  /** A cross in failed cells, so that they differ by more than colour. */
   private cellCross(x: number, y: number): void {
     const { context, palette } = this;
     context.strokeStyle = palette.surface;
@@ -176,13 +178,7 @@ class Pen {
     context.stroke();
   }
 
-  private proportions(
-    states: readonly StateWord[],
-    x: number,
-    y: number,
-    width: number,
-    height: number,
-  ): void {
+  private proportions(states: readonly State[], x: number, y: number, width: number, height: number): void {
     const { context, palette } = this;
     const sorted = [...states].sort((a, b) => ORDER[a] - ORDER[b]);
     let at = 0;
@@ -197,7 +193,7 @@ class Pen {
     }
   }
 
-  bundle(box: Bundle): void {
+  cluster(box: Cluster): void {
     const { context, palette } = this;
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, 12);
@@ -208,7 +204,7 @@ class Pen {
     context.setLineDash([]);
   }
 
-  edges(edges: readonly Edge[], seen: (box: Bundle) => boolean): void {
+  edges(edges: readonly Edge[], seen: (box: Cluster) => boolean): void {
     const { context, palette, scene } = this;
     const lit: Edge[] = [];
     const focus = scene.hovered ?? scene.selected;
@@ -254,18 +250,18 @@ class Pen {
   }
 
   task(box: Box): void {
-    const look = this.scene.looks.get(box.id);
-    if (look === undefined) return;
-    if (this.far) this.block(box, look);
-    else this.card(box, look);
+    const display = this.scene.displays.get(box.id);
+    if (display === undefined) return;
+    if (this.far) this.block(box, display);
+    else this.card(box, display);
   }
 
-  private block(box: Box, look: NodeLook): void {
+  private block(box: Box, display: NodeDisplay): void {
     const { context, palette } = this;
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, 10);
-    const waiting = look.state === "PENDING" || look.state === "SKIPPED";
-    context.fillStyle = waiting ? palette.track : this.tone(look.state);
+    const waiting = display.state === "PENDING" || display.state === "SKIPPED";
+    context.fillStyle = waiting ? palette.track : this.tone(display.state);
     context.fill();
     if (this.scene.selected === box.id || this.scene.hovered === box.id) {
       context.lineWidth = this.hair(2.5);
@@ -274,7 +270,7 @@ class Pen {
     }
   }
 
-  private card(box: Box, look: NodeLook): void {
+  private card(box: Box, display: NodeDisplay): void {
     const { context, palette } = this;
     const folded = this.scene.collapsed.has(box.id);
     if (folded) {
@@ -288,11 +284,11 @@ class Pen {
     }
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, 10);
-    context.fillStyle = look.state === "FAILED" ? palette.badSoft : palette.surface;
+    context.fillStyle = display.state === "FAILED" ? palette.badSoft : palette.surface;
     context.fill();
-    this.border(box, look, 10);
-    const dimmed = !look.begun || look.state === "SKIPPED";
-    this.mark(box.x + 14, box.y + box.height / 2 - 10, 20, look.state, dimmed);
+    this.border(box, display, 10);
+    const dimmed = !display.started || display.state === "SKIPPED";
+    this.icon(box.x + 14, box.y + box.height / 2 - 10, 20, display.state, dimmed);
     const right = box.x + box.width - 14;
     let room = box.width - 46 - 14;
     if (folded) {
@@ -300,23 +296,23 @@ class Pen {
       room -= 20;
     }
     context.textBaseline = "middle";
-    if (look.attempts > 1 && this.full) room -= this.badge(`×${look.attempts}`, right, box.y + 19) + 6;
+    if (display.attempts > 1 && this.full) room -= this.badge(`×${display.attempts}`, right, box.y + 19) + 6;
     context.font = `600 13px ${palette.sans}`;
     context.fillStyle = dimmed ? palette.dim : palette.text;
-    const lines = this.full && look.detail !== "";
-    this.text(look.label, box.x + 46, box.y + (lines ? 20 : box.height / 2 + 0.5), room);
+    const lines = this.full && display.detail !== "";
+    this.text(display.label, box.x + 46, box.y + (lines ? 20 : box.height / 2 + 0.5), room);
     if (!lines) return;
     context.font = `12px ${palette.sans}`;
-    context.fillStyle = look.state === "FAILED" ? palette.tones.bad : palette.dim;
-    const prefix = look.tag === "" ? "" : `${look.tag} · `;
-    if (look.cached) {
-      this.cacheMark(box.x + 46, box.y + 38);
-      this.text(prefix + look.detail, box.x + 62, box.y + 38, box.width - 76);
-    } else this.text(prefix + look.detail, box.x + 46, box.y + 38, box.width - 60);
+    context.fillStyle = display.state === "FAILED" ? palette.tones.bad : palette.dim;
+    const prefix = display.tag === "" ? "" : `${display.tag} · `;
+    if (display.cached) {
+      this.cacheIcon(box.x + 46, box.y + 38);
+      this.text(prefix + display.detail, box.x + 62, box.y + 38, box.width - 76);
+    } else this.text(prefix + display.detail, box.x + 46, box.y + 38, box.width - 60);
   }
 
-  /** Two stacked layers: the result was already there. */
-  private cacheMark(x: number, y: number): void {
+  /** The icon of a reused result: two stacked layers. */
+  private cacheIcon(x: number, y: number): void {
     const { context, palette } = this;
     context.strokeStyle = palette.dim;
     context.lineWidth = 1.3;
@@ -332,17 +328,19 @@ class Pen {
     context.stroke();
   }
 
-  private border(box: Box, look: NodeLook, radius: number): void {
+  private border(box: Box, display: NodeDisplay, radius: number): void {
     const { context, palette, scene } = this;
     const picked = scene.selected === box.id;
     const hovered = scene.hovered === box.id;
     context.beginPath();
     context.roundRect(box.x, box.y, box.width, box.height, radius);
-    if (!picked && (look.state === "SKIPPED" || !look.begun)) context.setLineDash([4, 4]);
-    context.lineWidth = picked ? this.hair(2.5) : this.hair(look.state === "FAILED" && !box.group ? 1.5 : 1);
+    if (!picked && (display.state === "SKIPPED" || !display.started)) context.setLineDash([4, 4]);
+    context.lineWidth = picked
+      ? this.hair(2.5)
+      : this.hair(display.state === "FAILED" && !box.group ? 1.5 : 1);
     if (picked) context.strokeStyle = palette.accent;
-    else if (look.state === "FAILED") context.strokeStyle = palette.tones.bad;
-    else if (look.state === "RUNNING" && !box.group) context.strokeStyle = palette.tones.active;
+    else if (display.state === "FAILED") context.strokeStyle = palette.tones.bad;
+    else if (display.state === "RUNNING" && !box.group) context.strokeStyle = palette.tones.active;
     else context.strokeStyle = hovered ? palette.dim : palette.strong;
     context.stroke();
     context.setLineDash([]);
@@ -380,9 +378,9 @@ class Pen {
     context.lineCap = "butt";
   }
 
-  private mark(x: number, y: number, size: number, state: StateWord, dimmed: boolean): void {
+  private icon(x: number, y: number, size: number, state: State, dimmed: boolean): void {
     const { context, palette } = this;
-    const { shape, tone } = lookOf(state);
+    const { shape, tone } = styleOfState(state);
     const { plate, glyph } = pathsOf(shape);
     const colour = palette.tones[tone];
     context.save();
@@ -432,7 +430,7 @@ class Pen {
   }
 }
 
-const ORDER: Record<StateWord, number> = {
+const ORDER: Record<State, number> = {
   SUCCEEDED: 0,
   SKIPPED: 1,
   FAILED: 2,
@@ -443,11 +441,11 @@ const ORDER: Record<StateWord, number> = {
   PENDING: 7,
 };
 
-/** Where a loop's cells are, or null when they do not fit its box. */
-export function stripCells(box: Box, look: NodeLook): { x: number; y: number }[] | null {
+/** The position of each cell of a loop's strip; null when they do not fit into its box. */
+export function stripCells(box: Box, display: NodeDisplay): { x: number; y: number }[] | null {
   const room = box.width - 2 * STRIP_LEFT - 90;
-  if (look.strip.length * (STRIP_CELL + STRIP_GAP) > room) return null;
-  return look.strip.map((_, at) => ({
+  if (display.strip.length * (STRIP_CELL + STRIP_GAP) > room) return null;
+  return display.strip.map((_, at) => ({
     x: box.x + STRIP_LEFT + at * (STRIP_CELL + STRIP_GAP),
     y: box.y + STRIP_TOP,
   }));
@@ -475,7 +473,7 @@ function shorten(context: CanvasRenderingContext2D, words: string, room: number)
   return result;
 }
 
-function around(points: readonly number[]): Bundle {
+function around(points: readonly number[]): Cluster {
   let left = Number.POSITIVE_INFINITY;
   let right = Number.NEGATIVE_INFINITY;
   for (let at = 0; at < points.length; at += 2) {
@@ -486,7 +484,7 @@ function around(points: readonly number[]): Bundle {
   return { x: left - 1, y: top, width: right - left + 2, height: points[points.length - 1]! - top };
 }
 
-/** A resolved colour made see-through. */
+/** A resolved `rgb(…)` colour with this opacity (0 to 1). */
 function mix(colour: string, alpha: number): string {
   return colour.replace(/^rgb\((.*)\)$/, (_, parts: string) => `rgba(${parts}, ${alpha})`);
 }

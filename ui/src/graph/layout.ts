@@ -1,18 +1,19 @@
 /**
- * Where everything goes: a layered layout of nested boxes, as a pure function.
+ * The position and size of every box of the graph, as a pure function: a layered layout of nested boxes.
  *
- * Dependencies never cross a group's border (the document forbids it), so each group is laid out on
- * its own, innermost first, and then stands among its siblings as one box.
+ * A dependency never crosses the border of a group (a document cannot express one), so each group is laid
+ * out by itself, innermost groups first, and is then one box among its siblings. All lengths are pixels at
+ * scale 1.
  */
 
 export interface LayoutItem {
   readonly id: string;
-  /** Sibling ids that come before this one. */
+  /** IDs of the siblings that this item depends on. */
   readonly after: readonly string[];
-  /** Least size; a group grows to hold its children. */
+  /** Minimum size. A group grows to hold its children. */
   readonly width: number;
   readonly height: number;
-  /** Room above the children. */
+  /** Space above the children. */
   readonly header: number;
   readonly children: readonly LayoutItem[];
 }
@@ -28,8 +29,8 @@ export interface Box {
   readonly height: number;
 }
 
-/** Many siblings with the same neighbours, set in rows; edges lead to the frame and not to each. */
-export interface Bundle {
+/** Many siblings with the same dependencies and dependents, set in rows. Edges end at its frame. */
+export interface Cluster {
   readonly x: number;
   readonly y: number;
   readonly width: number;
@@ -39,7 +40,7 @@ export interface Bundle {
 export interface Edge {
   readonly from: readonly string[];
   readonly to: readonly string[];
-  /** x, y, x, y, … from the upper end to the lower one. */
+  /** x, y, x, y, … from the upper end to the lower end. */
   readonly points: readonly number[];
 }
 
@@ -48,33 +49,33 @@ export interface Layout {
   readonly height: number;
   /** Parents before their children. */
   readonly boxes: readonly Box[];
-  readonly bundles: readonly Bundle[];
+  readonly clusters: readonly Cluster[];
   readonly edges: readonly Edge[];
 }
 
 export const GAP_X = 28;
 export const GAP_Y = 34;
 export const PADDING = 16;
-const BUNDLE_FROM = 9;
-const BUNDLE_PADDING = 12;
-const BUNDLE_GAP = 14;
+const MIN_CLUSTER_SIZE = 9;
+const CLUSTER_PADDING = 12;
+const CLUSTER_GAP = 14;
 const LANE_WIDTH = 10;
 const SWEEPS = 6;
 
 export function layout(items: readonly LayoutItem[]): Layout {
   const drawing = new Drawing();
-  const block = arrange(items);
-  place(block, 0, 0, null, 0, drawing);
-  return { width: block.width, height: block.height, ...drawing };
+  const arrangement = arrange(items);
+  emit(arrangement, 0, 0, null, 0, drawing);
+  return { width: arrangement.width, height: arrangement.height, ...drawing };
 }
 
 class Drawing {
   readonly boxes: Box[] = [];
-  readonly bundles: Bundle[] = [];
+  readonly clusters: Cluster[] = [];
   readonly edges: Edge[] = [];
 }
 
-/** One item or one bundle of items, as a layer sees it. */
+/** One item, or one cluster of items: what a layer arranges. */
 interface Cell {
   readonly members: readonly Sized[];
   readonly columns: number;
@@ -84,21 +85,21 @@ interface Cell {
 
 interface Sized {
   readonly item: LayoutItem;
-  readonly inner: Block | null;
+  readonly inner: Arrangement | null;
   readonly width: number;
   readonly height: number;
 }
 
-interface Placed {
+interface PlacedCell {
   readonly cell: Cell;
   readonly x: number;
   readonly y: number;
 }
 
-interface Block {
+interface Arrangement {
   readonly width: number;
   readonly height: number;
-  readonly placed: readonly Placed[];
+  readonly placed: readonly PlacedCell[];
   readonly edges: readonly Edge[];
 }
 
@@ -113,13 +114,20 @@ function measure(item: LayoutItem): Sized {
   };
 }
 
-function place(block: Block, x: number, y: number, parent: string | null, depth: number, out: Drawing): void {
-  for (const { cell, x: cellX, y: cellY } of block.placed) {
-    const bundled = cell.members.length > 1;
-    if (bundled) out.bundles.push({ x: x + cellX, y: y + cellY, width: cell.width, height: cell.height });
-    const inset = bundled ? BUNDLE_PADDING : 0;
-    const rowHeight = Math.max(...cell.members.map((member) => member.height)) + BUNDLE_GAP;
-    const columnWidth = Math.max(...cell.members.map((member) => member.width)) + BUNDLE_GAP;
+function emit(
+  arrangement: Arrangement,
+  x: number,
+  y: number,
+  parent: string | null,
+  depth: number,
+  out: Drawing,
+): void {
+  for (const { cell, x: cellX, y: cellY } of arrangement.placed) {
+    const clustered = cell.members.length > 1;
+    if (clustered) out.clusters.push({ x: x + cellX, y: y + cellY, width: cell.width, height: cell.height });
+    const inset = clustered ? CLUSTER_PADDING : 0;
+    const rowHeight = Math.max(...cell.members.map((member) => member.height)) + CLUSTER_GAP;
+    const columnWidth = Math.max(...cell.members.map((member) => member.width)) + CLUSTER_GAP;
     cell.members.forEach((member, index) => {
       const left = x + cellX + inset + (index % cell.columns) * columnWidth;
       const top = y + cellY + inset + Math.floor(index / cell.columns) * rowHeight;
@@ -127,28 +135,28 @@ function place(block: Block, x: number, y: number, parent: string | null, depth:
       out.boxes.push({ id: item.id, parent, depth, group: inner !== null, x: left, y: top, width, height });
       if (inner === null) return;
       const spare = (width - 2 * PADDING - inner.width) / 2;
-      place(inner, left + PADDING + spare, top + item.header, item.id, depth + 1, out);
+      emit(inner, left + PADDING + spare, top + item.header, item.id, depth + 1, out);
     });
   }
-  for (const edge of block.edges) {
+  for (const edge of arrangement.edges) {
     out.edges.push({ ...edge, points: edge.points.map((value, at) => value + (at % 2 === 0 ? x : y)) });
   }
 }
 
-/** Lays out one set of siblings around its own origin. */
-function arrange(items: readonly LayoutItem[]): Block {
+/** Lays out one set of siblings. Its own upper left corner is the origin. */
+function arrange(items: readonly LayoutItem[]): Arrangement {
   if (items.length === 0) return { width: 0, height: 0, placed: [], edges: [] };
-  const cells = bundle(items);
+  const cells = cluster(items);
   const links = link(cells);
   const layerOf = assignLayers(cells.length, links);
-  const net = new Net(cells, links, layerOf);
-  net.order();
-  net.align();
-  return net.finish();
+  const graph = new LayerGraph(cells, links, layerOf);
+  graph.order();
+  graph.align();
+  return graph.finish();
 }
 
-/** Siblings with the same neighbours, when they are many, share one cell. */
-function bundle(items: readonly LayoutItem[]): Cell[] {
+/** Many siblings with the same dependencies and dependents share one cell. */
+function cluster(items: readonly LayoutItem[]): Cell[] {
   const ids = new Set(items.map((item) => item.id));
   const followers = new Map<string, string[]>();
   for (const item of items) {
@@ -161,7 +169,9 @@ function bundle(items: readonly LayoutItem[]): Cell[] {
     push(groups, JSON.stringify([before, behind]), item);
   }
   return [...groups.values()].flatMap((group) =>
-    group.length < BUNDLE_FROM ? group.map((item) => cellOf([measure(item)])) : [cellOf(group.map(measure))],
+    group.length < MIN_CLUSTER_SIZE
+      ? group.map((item) => cellOf([measure(item)]))
+      : [cellOf(group.map(measure))],
   );
 }
 
@@ -169,14 +179,14 @@ function cellOf(members: readonly Sized[]): Cell {
   const width = Math.max(...members.map((member) => member.width));
   const height = Math.max(...members.map((member) => member.height));
   if (members.length === 1) return { members, columns: 1, width, height };
-  // About as wide as twice its height, as screens are.
+  // About twice as wide as high, like a screen.
   const columns = Math.max(3, Math.round(Math.sqrt((members.length * 2 * height) / width)));
   const rows = Math.ceil(members.length / columns);
   return {
     members,
     columns,
-    width: columns * (width + BUNDLE_GAP) - BUNDLE_GAP + 2 * BUNDLE_PADDING,
-    height: rows * (height + BUNDLE_GAP) - BUNDLE_GAP + 2 * BUNDLE_PADDING,
+    width: columns * (width + CLUSTER_GAP) - CLUSTER_GAP + 2 * CLUSTER_PADDING,
+    height: rows * (height + CLUSTER_GAP) - CLUSTER_GAP + 2 * CLUSTER_PADDING,
   };
 }
 
@@ -203,7 +213,7 @@ function link(cells: readonly Cell[]): Link[] {
   return links;
 }
 
-/** Each as high as its predecessors allow; a start with followers comes down to just above the nearest. */
+/** Cell -> its layer: the layer after its last predecessor. A cell without predecessors stands just above its first follower. */
 function assignLayers(count: number, links: readonly Link[]): number[] {
   const before: number[][] = Array.from({ length: count }, () => []);
   const behind: number[][] = Array.from({ length: count }, () => []);
@@ -229,15 +239,15 @@ function assignLayers(count: number, links: readonly Link[]): number[] {
   return layers;
 }
 
-/** A cell, or the place where a long edge passes through a layer. */
+/** A cell, or the point where a long edge passes through a layer. */
 class Slot {
   readonly up: Slot[] = [];
   readonly down: Slot[] = [];
   x = 0;
-  /** Place in its layer. */
+  /** Index in its layer. */
   at = 0;
-  /** Where it would like to be in its layer; for sorting. */
-  wish = 0;
+  /** The index that would be best for it; layers are sorted by it. */
+  target = 0;
 
   constructor(
     readonly layer: number,
@@ -247,14 +257,14 @@ class Slot {
   ) {}
 }
 
-class Net {
+class LayerGraph {
   private readonly layers: Slot[][] = [];
   private readonly routes: Slot[][] = [];
 
   constructor(cells: readonly Cell[], links: readonly Link[], layerOf: readonly number[]) {
     const slots = cells.map((cell, index) => this.add(layerOf[index]!, cell, cell.width));
     for (const [from, to] of links) {
-      // A document with a circle is refused by the server; should one come, its back edge is left out.
+      // The server refuses a document with a cycle. If one arrives anyway, its back edge is left out.
       if (layerOf[from]! >= layerOf[to]!) continue;
       const route = [slots[from]!];
       for (let layer = layerOf[from]! + 1; layer < layerOf[to]!; layer += 1) {
@@ -277,7 +287,7 @@ class Net {
     return slot;
   }
 
-  /** Fewer crossings: each slot moves toward the middle of its neighbours, down and up again. */
+  /** Reduces crossings: sorts each layer by the average index of its neighbours, in sweeps down and up. */
   order(): void {
     let best = this.crossings();
     let kept = this.layers.map((layer) => [...layer]);
@@ -313,7 +323,7 @@ class Net {
     return total;
   }
 
-  /** Straight edges: each layer goes as near as its spacing allows to where its neighbours are. */
+  /** Straightens edges: moves each slot as close to its neighbours as the spacing of its layer allows. */
   align(): void {
     for (const layer of this.layers) {
       let x = 0;
@@ -322,15 +332,15 @@ class Net {
         x += slot.width + GAP_X;
       }
     }
-    // The last sweep goes down: what follows stands below what it follows.
+    // The last sweep goes down, so that followers stand below what they follow.
     for (let sweep = 0; sweep <= SWEEPS; sweep += 1) {
       const downward = sweep % 2 === 0;
       const layers = downward ? this.layers : [...this.layers].reverse();
-      for (const layer of layers) settle(layer, downward ? "up" : "down");
+      for (const layer of layers) alignLayer(layer, downward ? "up" : "down");
     }
   }
 
-  finish(): Block {
+  finish(): Arrangement {
     let left = Number.POSITIVE_INFINITY;
     let right = Number.NEGATIVE_INFINITY;
     const tops: number[] = [];
@@ -347,7 +357,7 @@ class Net {
       heights.push(height);
       y += height + GAP_Y;
     }
-    const placed: Placed[] = [];
+    const placed: PlacedCell[] = [];
     for (const slot of this.layers.flat()) {
       if (slot.cell === null) continue;
       placed.push({ cell: slot.cell, x: slot.x - slot.width / 2 - left, y: tops[slot.layer]! });
@@ -362,9 +372,9 @@ function sortLayer(layer: Slot[], side: "up" | "down"): void {
     const near = slot[side];
     let sum = 0;
     for (const other of near) sum += other.at;
-    slot.wish = near.length > 0 ? sum / near.length : slot.at;
+    slot.target = near.length > 0 ? sum / near.length : slot.at;
   }
-  layer.sort((a, b) => a.wish - b.wish || a.at - b.at);
+  layer.sort((a, b) => a.target - b.target || a.at - b.at);
   numberLayer(layer);
 }
 
@@ -372,9 +382,9 @@ function numberLayer(layer: readonly Slot[]): void {
   for (let at = 0; at < layer.length; at += 1) layer[at]!.at = at;
 }
 
-function settle(layer: readonly Slot[], side: "up" | "down"): void {
+function alignLayer(layer: readonly Slot[], side: "up" | "down"): void {
   const count = layer.length;
-  const wishes = new Float64Array(count);
+  const targets = new Float64Array(count);
   const weights = new Float64Array(count);
   const gaps = new Float64Array(count);
   for (let at = 0; at < count; at += 1) {
@@ -383,17 +393,17 @@ function settle(layer: readonly Slot[], side: "up" | "down"): void {
     let sum = 0;
     let pulls = 0;
     for (const other of near) {
-      // A task lines up with tasks rather than with an edge that only passes by.
+      // A task aligns with other tasks more than with an edge that passes by.
       const pull = slot.cell === null || other.cell !== null ? 8 : 1;
       sum += other.x * pull;
       pulls += pull;
     }
-    wishes[at] = pulls > 0 ? sum / pulls : slot.x;
-    // Passing edges give way to tasks, and what nothing holds gives way to all.
+    targets[at] = pulls > 0 ? sum / pulls : slot.x;
+    // Passing edges give way to tasks. A slot without neighbours gives way to everything.
     weights[at] = pulls === 0 ? 0.05 : slot.cell === null ? 0.3 : 1;
     gaps[at] = at + 1 < count ? (slot.width + layer[at + 1]!.width) / 2 + GAP_X : 0;
   }
-  const result = nearest(wishes, weights, gaps);
+  const result = closestPositions(targets, weights, gaps);
   for (let at = 0; at < count; at += 1) layer[at]!.x = result[at]!;
 }
 
@@ -416,10 +426,11 @@ function edgeAlong(
 }
 
 /**
- * Positions nearest to the wishes (least squares) that keep order and spacing: pool adjacent violators.
+ * The positions closest to the targets (weighted least squares) that keep the order and the gaps: the
+ * pool-adjacent-violators algorithm.
  */
-function nearest(wishes: Float64Array, weights: Float64Array, gaps: Float64Array): Float64Array {
-  const count = wishes.length;
+function closestPositions(targets: Float64Array, weights: Float64Array, gaps: Float64Array): Float64Array {
+  const count = targets.length;
   const sums = new Float64Array(count);
   const pulls = new Float64Array(count);
   const sizes = new Int32Array(count);
@@ -428,7 +439,7 @@ function nearest(wishes: Float64Array, weights: Float64Array, gaps: Float64Array
   let offset = 0;
   for (let at = 0; at < count; at += 1) {
     offsets[at] = offset;
-    sums[pools] = (wishes[at]! - offset) * weights[at]!;
+    sums[pools] = (targets[at]! - offset) * weights[at]!;
     pulls[pools] = weights[at]!;
     sizes[pools] = 1;
     while (pools > 0 && sums[pools - 1]! / pulls[pools - 1]! > sums[pools]! / pulls[pools]!) {
@@ -452,7 +463,7 @@ function nearest(wishes: Float64Array, weights: Float64Array, gaps: Float64Array
   return result;
 }
 
-/** Pairs out of order, by a counting tree. */
+/** How many pairs are out of order; counted with a Fenwick tree. */
 function inversions(values: readonly number[], size: number): number {
   const tree = new Int32Array(size + 1);
   let total = 0;

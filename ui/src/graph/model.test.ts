@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { ExecutionView, GraphNode } from "@/api/types";
-import { buildPlan, indexRun, itemText, layoutItems, lookAt, nodeOf, stepsOf, wordCondition } from "./model";
+import {
+  buildPlan,
+  conditionText,
+  displayNodes,
+  indexRun,
+  itemText,
+  layoutItems,
+  nodeOf,
+  pathSteps,
+} from "./model";
 
 function node(name: string, fields: Partial<GraphNode> = {}): GraphNode {
   return {
@@ -64,38 +73,42 @@ const index = indexRun([
 ]);
 const running = { state: "RUNNING" } as const;
 
-describe("the looks of a graph", () => {
-  it("sum up a loop's iterations", () => {
-    const looks = lookAt(plan, index, new Map(), running, 0);
-    expect(looks.get("loop")).toMatchObject({
+describe("the display of a graph", () => {
+  it("sums up a loop's iterations", () => {
+    const displays = displayNodes(plan, index, new Map(), running, 0);
+    expect(displays.get("loop")).toMatchObject({
       state: "RUNNING",
       strip: ["SUCCEEDED", "RUNNING"],
       detail: "1 of 2 done",
     });
-    expect(looks.get("loop/train")).toMatchObject({ state: "FAILED", detail: "1 failed, 1 done" });
+    expect(displays.get("loop/train")).toMatchObject({ state: "FAILED", detail: "1 failed, 1 done" });
   });
 
-  it("show one iteration alone when it is chosen", () => {
-    const looks = lookAt(plan, index, new Map([["loop", 0]]), running, 0);
-    expect(looks.get("loop")).toMatchObject({ chosen: 0, note: "lr=0.1" });
-    expect(looks.get("loop/train")).toMatchObject({ state: "SUCCEEDED", detail: "2.0 s" });
-    const other = lookAt(plan, index, new Map([["loop", 1]]), running, 0);
-    expect(other.get("loop/score")).toMatchObject({ state: "PENDING", begun: false });
+  it("shows one iteration alone when it is selected", () => {
+    const displays = displayNodes(plan, index, new Map([["loop", 0]]), running, 0);
+    expect(displays.get("loop")).toMatchObject({ chosen: 0, note: "lr=0.1" });
+    expect(displays.get("loop/train")).toMatchObject({ state: "SUCCEEDED", detail: "2.0 s" });
+    const other = displayNodes(plan, index, new Map([["loop", 1]]), running, 0);
+    expect(other.get("loop/score")).toMatchObject({ state: "PENDING", started: false });
   });
 
-  it("say that what the run never came to did not run", () => {
-    const looks = lookAt(
+  it("says which tasks did not run", () => {
+    const displays = displayNodes(
       plan,
       indexRun([execution("load", { state: "FAILED" })]),
       new Map(),
       { state: "FAILED" },
       0,
     );
-    expect(looks.get("loop/train")).toMatchObject({ state: "SKIPPED", begun: false, detail: "Did not run" });
+    expect(displays.get("loop/train")).toMatchObject({
+      state: "SKIPPED",
+      started: false,
+      detail: "Did not run",
+    });
   });
 });
 
-it("asks for the same layout whatever the states, and for less when a group is closed", () => {
+it("lays out the same items in every state, and fewer when a group is collapsed", () => {
   expect(layoutItems(plan, new Set(["loop"]))[1]).toMatchObject({
     id: "loop",
     after: ["load"],
@@ -108,7 +121,7 @@ it("asks for the same layout whatever the states, and for less when a group is c
 });
 
 it("reads paths", () => {
-  expect(stepsOf("a/b[3]/c")).toEqual([
+  expect(pathSteps("a/b[3]/c")).toEqual([
     { node: "a", iteration: null },
     { node: "a/b", iteration: 3 },
     { node: "a/b/c", iteration: null },
@@ -116,9 +129,9 @@ it("reads paths", () => {
   expect(nodeOf("a[1]/b[22]")).toBe("a/b");
 });
 
-it("words conditions and items", () => {
-  expect(wordCondition("int(inputs.parameter_values['pipelinechannel--n']) > 3")).toBe("n > 3");
-  expect(wordCondition("inputs.parameter_values['flag'] == true")).toBe("flag");
+it("shortens conditions and items", () => {
+  expect(conditionText("int(inputs.parameter_values['pipelinechannel--n']) > 3")).toBe("n > 3");
+  expect(conditionText("inputs.parameter_values['flag'] == true")).toBe("flag");
   expect(itemText({ a: 1, b: [2] })).toBe("a=1, b=[2]");
   expect(itemText("plain")).toBe("plain");
 });

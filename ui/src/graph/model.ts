@@ -1,8 +1,8 @@
-/** What the graph shows: the plan from the document joined with what the run has done so far. */
+/** What the graph shows: the plan from the document, joined with the executions of the run. */
 
 import type { ExecutionView, GraphNode } from "@/api/types";
-import { isFinal, mostUrgent, type StateWord } from "@/lib/states";
-import { formatDuration, parseTime } from "@/lib/time";
+import { isFinal, mostUrgent, type State } from "@/lib/states";
+import { durationOf, formatDuration } from "@/lib/time";
 import type { LayoutItem } from "./layout";
 
 export interface PlanNode {
@@ -15,12 +15,12 @@ export interface PlanNode {
 
 export interface Plan {
   readonly roots: readonly PlanNode[];
-  /** In document order, parents first. */
+  /** ID -> node, in document order, parents first. */
   readonly nodes: ReadonlyMap<string, PlanNode>;
 }
 
-/** Which iteration of each loop is looked at; a loop that is absent shows all of them together. */
-export type LoopChoice = ReadonlyMap<string, number>;
+/** Loop ID -> index of the selected iteration. A loop that is not in the map shows all its iterations together. */
+export type SelectedIterations = ReadonlyMap<string, number>;
 
 export function buildPlan(graph: readonly GraphNode[]): Plan {
   const nodes = new Map<string, PlanNode>();
@@ -37,13 +37,13 @@ export function buildPlan(graph: readonly GraphNode[]): Plan {
 }
 
 export interface PathStep {
-  /** Document path up to here. */
+  /** Path in the document up to this step. */
   readonly node: string;
   readonly iteration: number | null;
 }
 
-/** `train/for-loop-1[3]/evaluate`, step by step. */
-export function stepsOf(path: string): PathStep[] {
+/** The steps of a path such as `train/for-loop-1[3]/evaluate`. */
+export function pathSteps(path: string): PathStep[] {
   const steps: PathStep[] = [];
   let node = "";
   for (const part of path.split("/")) {
@@ -59,7 +59,7 @@ export function nodeOf(path: string): string {
   return path.replace(/\[\d+\](?=\/|$)/g, "");
 }
 
-/** The executions of a run, found by path and by their place in the plan. */
+/** The executions of a run by path and by node of the plan. */
 export interface RunIndex {
   readonly byPath: ReadonlyMap<string, ExecutionView>;
   readonly byNode: ReadonlyMap<string, readonly ExecutionView[]>;
@@ -81,80 +81,80 @@ export function isIteration(execution: ExecutionView): boolean {
   return execution.path.endsWith("]");
 }
 
-/** Iterations of a loop in order, within what is chosen of the loops around it. */
-export function iterationsOf(node: PlanNode, index: RunIndex, choice: LoopChoice): ExecutionView[] {
+/** A loop's iterations in order; only those inside the selected iterations of the loops around it. */
+export function iterationsOf(node: PlanNode, index: RunIndex, choice: SelectedIterations): ExecutionView[] {
   const outer = new Map([...choice].filter(([loop]) => loop !== node.id));
   return (index.byNode.get(node.id) ?? [])
     .filter((execution) => isIteration(execution) && isChosen(execution, outer))
     .sort((a, b) => (a.iteration ?? 0) - (b.iteration ?? 0));
 }
 
-/** The executions a node of the graph stands for. */
-export function executionsOf(node: PlanNode, index: RunIndex, choice: LoopChoice): ExecutionView[] {
+/** The executions that a node of the graph stands for. */
+export function executionsOf(node: PlanNode, index: RunIndex, choice: SelectedIterations): ExecutionView[] {
   const all = index.byNode.get(node.id) ?? [];
   const loop = node.plan.kind === "LOOP";
   return all.filter((execution) => !(loop && isIteration(execution)) && isChosen(execution, choice));
 }
 
-function isChosen(execution: ExecutionView, choice: LoopChoice): boolean {
+function isChosen(execution: ExecutionView, choice: SelectedIterations): boolean {
   if (choice.size === 0 || !execution.path.includes("[")) return true;
-  return stepsOf(execution.path).every(({ node, iteration }) => {
+  return pathSteps(execution.path).every(({ node, iteration }) => {
     const wanted = choice.get(node);
     return iteration === null || wanted === undefined || wanted === iteration;
   });
 }
 
-/** Of several executions of a node, the one to open first: what failed, then what runs. */
-export function leadOf(executions: readonly ExecutionView[]): ExecutionView | null {
+/** The execution that opens when the user selects a node: a failed one first, then a running one. */
+export function executionToOpen(executions: readonly ExecutionView[]): ExecutionView | null {
   const state = mostUrgent(executions.map((execution) => execution.state));
   return executions.find((execution) => execution.state === state) ?? null;
 }
 
-export interface NodeLook {
+export interface NodeDisplay {
   readonly id: string;
   readonly label: string;
-  readonly state: StateWord;
-  /** False while nothing is recorded: the state is then what follows from what is around it. */
-  readonly begun: boolean;
+  readonly state: State;
+  /** False while there is no execution. The state then follows from the group around it. */
+  readonly started: boolean;
   /** Second line: duration, attempts, cache. */
   readonly detail: string;
   readonly attempts: number;
   readonly cached: boolean;
   /** `loop`, `if`, … for groups; "" for tasks. */
   readonly tag: string;
-  /** Condition in words, item of the chosen iteration. */
+  /** The condition, or the item of the selected iteration. */
   readonly note: string;
-  /** For a loop: its iterations' states in order. */
-  readonly strip: readonly StateWord[];
+  /** For a loop: the states of its iterations, in order. */
+  readonly strip: readonly State[];
   readonly chosen: number | null;
-  /** More than one execution behind this node: their states, by count. */
-  readonly counts: ReadonlyMap<StateWord, number> | null;
+  /** When the node stands for several executions: state -> number of executions. */
+  readonly counts: ReadonlyMap<State, number> | null;
 }
 
-export function lookAt(
+export function displayNodes(
   plan: Plan,
   index: RunIndex,
-  choice: LoopChoice,
-  run: { readonly state: StateWord },
+  choice: SelectedIterations,
+  run: { readonly state: State },
   now: number,
-): Map<string, NodeLook> {
-  const looks = new Map<string, NodeLook>();
+): Map<string, NodeDisplay> {
+  const displays = new Map<string, NodeDisplay>();
   const runOver = isFinal(run.state);
   for (const node of plan.nodes.values()) {
-    const around = node.parent === null ? null : looks.get(node.parent)!;
-    looks.set(node.id, lookAtNode(node, index, choice, now, around, runOver));
+    const around = node.parent === null ? null : displays.get(node.parent)!;
+    displays.set(node.id, displayNode(node, index, choice, now, around, runOver));
   }
-  return looks;
+  return displays;
 }
 
-function lookAtNode(
+function displayNode(
   node: PlanNode,
   index: RunIndex,
-  choice: LoopChoice,
+  choice: SelectedIterations,
   now: number,
-  around: NodeLook | null,
+  around: NodeDisplay | null,
   runOver: boolean,
-): NodeLook {
+): NodeDisplay {
   const executions = executionsOf(node, index, choice);
   const states = executions.map((execution) => execution.state);
   const over = runOver || (around !== null && isFinal(around.state));
@@ -167,20 +167,20 @@ function lookAtNode(
     id: node.id,
     label: node.plan.display_name || node.plan.name,
     state,
-    begun: executions.length > 0,
+    started: executions.length > 0,
     detail: detailOf(executions, iterations, only, over, now),
     attempts: Math.max(0, ...executions.map((execution) => execution.attempts.length)),
-    cached: executions.length > 0 && executions.every(isTaken),
+    cached: executions.length > 0 && executions.every(isReused),
     tag: tagOf(node.plan),
-    note: chosen === null ? wordCondition(node.plan.condition) : itemText(item),
+    note: chosen === null ? conditionText(node.plan.condition) : itemText(item),
     strip: iterations.map((iteration) => iteration.state),
     chosen,
     counts: only === null && executions.length > 0 ? countStates(states) : null,
   };
 }
 
-/** Nothing ran: its outputs are those of an earlier task. */
-function isTaken(execution: ExecutionView): boolean {
+/** Whether its outputs were reused from an earlier task, so that nothing ran. */
+function isReused(execution: ExecutionView): boolean {
   return execution.cached_from !== null || execution.reused_from !== null;
 }
 
@@ -192,22 +192,22 @@ function detailOf(
   now: number,
 ): string {
   if (executions.length === 0) return over ? "Did not run" : "";
-  if (iterations.length > 0) return rollUp(iterations);
-  if (only === null) return rollUp(executions);
+  if (iterations.length > 0) return progressText(iterations);
+  if (only === null) return progressText(executions);
   const parts: string[] = [];
   if (only.cached_from !== null) parts.push("From cache");
-  else if (only.reused_from !== null) parts.push("Taken over");
+  else if (only.reused_from !== null) parts.push("Reused");
   else if (only.state === "SKIPPED") parts.push("Skipped");
   else if (only.state === "PENDING") parts.push(waitingText(only));
   const time = durationOf(only, now);
-  if (time !== null && !isTaken(only) && only.state !== "SKIPPED" && only.state !== "PENDING") {
+  if (time !== null && !isReused(only) && only.state !== "SKIPPED" && only.state !== "PENDING") {
     parts.push(formatDuration(time));
   }
   return parts.join(" · ");
 }
 
 /** `3 of 12 done`, `12 done`, `1 failed, 11 done`. */
-export function rollUp(executions: readonly ExecutionView[]): string {
+export function progressText(executions: readonly ExecutionView[]): string {
   const failed = executions.filter((execution) => execution.state === "FAILED").length;
   const done = executions.filter((execution) => isFinal(execution.state)).length - failed;
   const total = executions.length;
@@ -217,19 +217,13 @@ export function rollUp(executions: readonly ExecutionView[]): string {
 
 function waitingText(execution: ExecutionView): string {
   const attempt = execution.attempts[execution.attempts.length - 1];
-  if (execution.retry_at !== null) return "Will be tried again";
+  if (execution.retry_at !== null) return "Waiting for retry";
   if (attempt?.waiting) return attempt.waiting.message;
   return execution.reason?.message ?? "Waiting";
 }
 
-export function durationOf(execution: ExecutionView, now: number): number | null {
-  const start = parseTime(execution.started_at);
-  if (start === null) return null;
-  return (parseTime(execution.ended_at) ?? now) - start;
-}
-
-export function countStates(states: readonly StateWord[]): Map<StateWord, number> {
-  const counts = new Map<StateWord, number>();
+export function countStates(states: readonly State[]): Map<State, number> {
+  const counts = new Map<State, number>();
   for (const state of states) counts.set(state, (counts.get(state) ?? 0) + 1);
   return counts;
 }
@@ -252,8 +246,8 @@ export function tagOf(plan: GraphNode): string {
   }
 }
 
-/** A condition's CEL text without its wrapping: `train-accuracy > 0.9`. */
-export function wordCondition(condition: string | null): string {
+/** A condition's CEL expression in short form: `train-accuracy > 0.9`. */
+export function conditionText(condition: string | null): string {
   if (!condition) return "";
   return condition
     .replace(/inputs\.parameter_values\[\s*(['"])(.*?)\1\s*\]/g, (_, __, name: string) =>
@@ -279,7 +273,7 @@ const HEADER = 44;
 const HEADER_WITH_NOTE = 64;
 const GROUP_WIDTH = 264;
 
-/** What the layout needs: the plan without what is collapsed. States never change where things are. */
+/** The items to lay out: the plan without the children of collapsed groups. They do not depend on states, so the graph does not move while a run progresses. */
 export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutItem[] {
   const convert = (node: PlanNode): LayoutItem => {
     const open = node.children.length > 0 && !collapsed.has(node.id);
@@ -288,8 +282,8 @@ export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutI
       id: node.id,
       after: node.plan.depends_on.map((name) => prefix + name),
       width: open
-        ? roomFor(node, GROUP_WIDTH, 104 + tagOf(node.plan).length * 8)
-        : roomFor(node, TASK_WIDTH, 66),
+        ? widthFor(node, GROUP_WIDTH, 104 + tagOf(node.plan).length * 8)
+        : widthFor(node, TASK_WIDTH, 66),
       height: TASK_HEIGHT,
       header: hasNote(node.plan) ? HEADER_WITH_NOTE : HEADER,
       children: open ? node.children.map(convert) : [],
@@ -298,13 +292,13 @@ export function layoutItems(plan: Plan, collapsed: ReadonlySet<string>): LayoutI
   return plan.roots.map(convert);
 }
 
-const LETTER = 7.6;
-const WIDEST = 420;
+const LETTER_WIDTH = 7.6;
+const MAX_WIDTH = 420;
 
-/** As wide as all others unless the name is long; names decide, never states. */
-function roomFor(node: PlanNode, least: number, besides: number): number {
+/** The default width, or more for a long name. */
+function widthFor(node: PlanNode, minWidth: number, otherWidth: number): number {
   const letters = (node.plan.display_name || node.plan.name).length;
-  return Math.min(WIDEST, Math.max(least, Math.ceil(letters * LETTER + besides)));
+  return Math.min(MAX_WIDTH, Math.max(minWidth, Math.ceil(letters * LETTER_WIDTH + otherWidth)));
 }
 
 export function hasNote(plan: GraphNode): boolean {

@@ -21,7 +21,7 @@ export type Palette = Record<keyof typeof NAMES, string> & {
   readonly sans: string;
 };
 
-/** The page's colours of the moment, as the canvas needs them: resolved. */
+/** The page's current colours, resolved to the `rgb(…)` values that a canvas needs. */
 export function readPalette(host: HTMLElement): Palette {
   const probe = document.createElement("span");
   host.append(probe);

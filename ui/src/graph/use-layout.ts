@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { ownWorker } from "@/lib/worker";
+import { startWorker } from "@/lib/worker";
 import type { Layout, LayoutItem } from "./layout";
 import workerUrl from "./layout.worker?worker&url";
 
@@ -9,13 +9,13 @@ interface Answer {
   readonly took: number;
 }
 
-/** Lays out in a worker, so that a large graph never stops the page; the last layout stays until the next is there. */
+/** Computes the layout in a worker, so that a large graph does not block the page. Returns the last layout until the next is ready. */
 export function useLayout(items: readonly LayoutItem[]): Layout | null {
   const [result, setResult] = useState<Layout | null>(null);
   const worker = useRef<Worker | null>(null);
   const asked = useRef(0);
   useEffect(() => {
-    const made = ownWorker(workerUrl, "layout");
+    const made = startWorker(workerUrl, "layout");
     worker.current = made;
     made.onmessage = (event: MessageEvent<Answer>) => {
       if (event.data.id !== asked.current) return;

@@ -10,13 +10,13 @@ import {
   useState,
 } from "react";
 import { Button } from "@/components/button";
-import { lookOf } from "@/lib/states";
+import { styleOfState } from "@/lib/states";
 import { type Camera, fitIn, pan, reveal, type Size, toWorld, zoomAt } from "./camera";
 import { draw, type Scene } from "./draw";
+import { type Direction, hitAt, nextBox } from "./hit-test";
 import type { Layout } from "./layout";
-import type { NodeLook } from "./model";
+import type { NodeDisplay } from "./model";
 import { type Palette, readPalette } from "./palette";
-import { type Direction, hitAt, neighbour } from "./pointing";
 import styles from "./view.module.css";
 
 export interface GraphHandle {
@@ -26,11 +26,11 @@ export interface GraphHandle {
 
 interface GraphViewProps {
   readonly layout: Layout | null;
-  readonly looks: ReadonlyMap<string, NodeLook>;
+  readonly displays: ReadonlyMap<string, NodeDisplay>;
   readonly collapsed: ReadonlySet<string>;
   readonly unconditional: ReadonlySet<string>;
   readonly selected: string | null;
-  /** What the graph is of, for those who do not see it. */
+  /** Describes the graph for screen readers. */
   readonly label: string;
   readonly onSelect: (id: string | null) => void;
   readonly onFold: (id: string) => void;
@@ -48,22 +48,32 @@ const SPIN_MS = 1400;
 const FRAME_MS = 66;
 
 export function GraphView(props: GraphViewProps) {
-  const { layout, looks, collapsed, unconditional, selected, label, onSelect, onFold, onIteration, handle } =
-    props;
+  const {
+    layout,
+    displays,
+    collapsed,
+    unconditional,
+    selected,
+    label,
+    onSelect,
+    onFold,
+    onIteration,
+    handle,
+  } = props;
   const host = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const camera = useRef<Camera>({ x: 0, y: 0, scale: 1 });
   const size = useRef<Size>({ width: 0, height: 0 });
   const palette = useRef<Palette | null>(null);
-  /** Until the reader moves the picture, all of it stays in view. */
+  /** Whether the whole graph is in view: true until the user moves or zooms. */
   const fitted = useRef(true);
   const pointers = useRef(new Map<number, { x: number; y: number }>());
   const travelled = useRef(0);
   const [hovered, setHovered] = useState<string | null>(null);
   const [tip, setTip] = useState<{ id: string; x: number; y: number } | null>(null);
   const scene = useMemo<Scene | null>(
-    () => (layout === null ? null : { layout, looks, collapsed, selected, hovered, unconditional }),
-    [layout, looks, collapsed, selected, hovered, unconditional],
+    () => (layout === null ? null : { layout, displays, collapsed, selected, hovered, unconditional }),
+    [layout, displays, collapsed, selected, hovered, unconditional],
   );
   const current = useRef(scene);
   current.current = scene;
@@ -123,16 +133,19 @@ export function GraphView(props: GraphViewProps) {
     };
   }, [redraw, refit]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new layout is what this waits for
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs for each new layout
   useEffect(() => {
     if (fitted.current) refit();
     else redraw();
   }, [layout, refit, redraw]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whatever changes in the scene is drawn
+  // biome-ignore lint/correctness/useExhaustiveDependencies: every change of the scene needs a redraw
   useEffect(redraw, [scene, redraw]);
 
-  const running = useMemo(() => [...looks.values()].some((look) => look.state === "RUNNING"), [looks]);
+  const running = useMemo(
+    () => [...displays.values()].some((display) => display.state === "RUNNING"),
+    [displays],
+  );
   useEffect(() => {
     if (!running || window.matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     const timer = setInterval(redraw, FRAME_MS);
@@ -167,29 +180,29 @@ export function GraphView(props: GraphViewProps) {
       }
       redraw();
     };
-    // React listens passively, and a passive listener cannot keep the page from scrolling.
+    // React's listener is passive, and a passive listener cannot stop the page from scrolling.
     element.addEventListener("wheel", onWheel, { passive: false });
     return () => element.removeEventListener("wheel", onWheel);
   });
 
-  const placeOf = (event: PointerEvent): { x: number; y: number } => {
+  const pointOf = (event: PointerEvent): { x: number; y: number } => {
     const area = canvas.current!.getBoundingClientRect();
     return { x: event.clientX - area.left, y: event.clientY - area.top };
   };
   const hit = (point: { x: number; y: number }) =>
     current.current === null
       ? null
-      : hitAt(current.current.layout, looks, collapsed, toWorld(camera.current, point));
+      : hitAt(current.current.layout, displays, collapsed, toWorld(camera.current, point));
 
   const onPointerDown = (event: PointerEvent): void => {
     if (event.button !== 0) return;
     canvas.current!.setPointerCapture(event.pointerId);
-    pointers.current.set(event.pointerId, placeOf(event));
+    pointers.current.set(event.pointerId, pointOf(event));
     travelled.current = pointers.current.size > 1 ? 99 : 0;
     setTip(null);
   };
   const onPointerMove = (event: PointerEvent): void => {
-    const now = placeOf(event);
+    const now = pointOf(event);
     const before = pointers.current.get(event.pointerId);
     if (before === undefined) {
       const found = hit(now);
@@ -213,7 +226,7 @@ export function GraphView(props: GraphViewProps) {
   };
   const onPointerUp = (event: PointerEvent): void => {
     if (!pointers.current.delete(event.pointerId) || travelled.current > 4) return;
-    const found = hit(placeOf(event));
+    const found = hit(pointOf(event));
     if (found === null) onSelect(null);
     else if (found.kind === "fold") onFold(found.id);
     else if (found.kind === "iteration") onIteration(found.id, found.at);
@@ -230,7 +243,7 @@ export function GraphView(props: GraphViewProps) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const direction = ARROWS[event.key];
     if (direction !== undefined && layout !== null) {
-      const next = selected === null ? (layout.boxes[0]?.id ?? null) : neighbour(layout, selected, direction);
+      const next = selected === null ? (layout.boxes[0]?.id ?? null) : nextBox(layout, selected, direction);
       if (next !== null) {
         onSelect(next);
         show(next);
@@ -242,8 +255,8 @@ export function GraphView(props: GraphViewProps) {
     event.preventDefault();
   };
 
-  const told = selected === null ? null : (looks.get(selected) ?? null);
-  const tipLook = tip === null ? null : (looks.get(tip.id) ?? null);
+  const selectedDisplay = selected === null ? null : (displays.get(selected) ?? null);
+  const tipDisplay = tip === null ? null : (displays.get(tip.id) ?? null);
   return (
     <div ref={host} className={styles.host}>
       <canvas
@@ -251,7 +264,7 @@ export function GraphView(props: GraphViewProps) {
         className={styles.canvas}
         tabIndex={0}
         role="img"
-        aria-label={`${label}. Arrow keys move from task to task; the same tasks are in the Tasks tab as a list.`}
+        aria-label={`${label}. Arrow keys move from task to task. The Tasks tab has the same tasks as a list.`}
         onPointerDown={onPointerDown}
         onPointerMove={onPointerMove}
         onPointerUp={onPointerUp}
@@ -268,29 +281,36 @@ export function GraphView(props: GraphViewProps) {
         onKeyDown={onKeyDown}
       />
       <output className="unseen">
-        {told && `${told.label}, ${lookOf(told.state).word}, ${told.detail}`}
+        {selectedDisplay &&
+          `${selectedDisplay.label}, ${styleOfState(selectedDisplay.state).label}, ${selectedDisplay.detail}`}
       </output>
-      {tip && tipLook && (
+      {tip && tipDisplay && (
         <div className={styles.tip} style={{ left: tip.x + 14, top: tip.y + 18 }} aria-hidden="true">
-          <strong>{tipLook.label}</strong>
+          <strong>{tipDisplay.label}</strong>
           <span>
-            {lookOf(tipLook.state).word}
-            {tipLook.detail && ` · ${tipLook.detail}`}
+            {styleOfState(tipDisplay.state).label}
+            {tipDisplay.detail && ` · ${tipDisplay.detail}`}
           </span>
-          {tipLook.note && <span>{tipLook.note}</span>}
+          {tipDisplay.note && <span>{tipDisplay.note}</span>}
         </div>
       )}
       <div className={styles.tools}>
-        <Button look="quiet" icon="plus" aria-label="Zoom in" title="Zoom in (+)" onClick={() => zoom(1.3)} />
         <Button
-          look="quiet"
+          variant="quiet"
+          icon="plus"
+          aria-label="Zoom in"
+          title="Zoom in (+)"
+          onClick={() => zoom(1.3)}
+        />
+        <Button
+          variant="quiet"
           icon="minus"
           aria-label="Zoom out"
           title="Zoom out (−)"
           onClick={() => zoom(1 / 1.3)}
         />
         <Button
-          look="quiet"
+          variant="quiet"
           icon="fit"
           aria-label="Show the whole graph"
           title="Show the whole graph (0)"

@@ -1,13 +1,13 @@
 import type { Shape } from "./states";
 
 /**
- * The state marks as path data in a square of 16: `plate` is filled with the tone's colour, `glyph` is
- * stroked on it. The canvas and the page draw the same paths.
+ * The icons of the states as SVG path data in a square of 16 by 16: `plate` is filled with the tone's
+ * colour, `glyph` is stroked on it. The graph's canvas and the pages draw the same paths.
  */
 export interface ShapePaths {
   readonly plate: string;
   readonly glyph: string;
-  /** Drawn as an outline, for what has not happened. */
+  /** Drawn as an outline, for a task that has not run. */
   readonly hollow: boolean;
 }
 

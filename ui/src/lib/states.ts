@@ -1,5 +1,5 @@
-/** The eight states, each with a word, a shape and a tone: never colour alone. */
-export type StateWord =
+/** The eight states. Each has a label, a shape and a tone, so that colour is never the only difference. */
+export type State =
   | "PENDING"
   | "RUNNING"
   | "SUCCEEDED"
@@ -12,25 +12,25 @@ export type StateWord =
 export type Shape = "check" | "cross" | "play" | "clock" | "slash" | "stop" | "pause";
 export type Tone = "good" | "bad" | "active" | "idle" | "muted" | "warn" | "hold";
 
-export interface StateLook {
-  readonly word: string;
+export interface StateStyle {
+  readonly label: string;
   readonly shape: Shape;
   readonly tone: Tone;
 }
 
-const LOOKS: Record<StateWord, StateLook> = {
-  PENDING: { word: "Pending", shape: "clock", tone: "idle" },
-  RUNNING: { word: "Running", shape: "play", tone: "active" },
-  SUCCEEDED: { word: "Succeeded", shape: "check", tone: "good" },
-  SKIPPED: { word: "Skipped", shape: "slash", tone: "muted" },
-  FAILED: { word: "Failed", shape: "cross", tone: "bad" },
-  CANCELING: { word: "Canceling", shape: "stop", tone: "warn" },
-  CANCELED: { word: "Canceled", shape: "stop", tone: "warn" },
-  PAUSED: { word: "Paused", shape: "pause", tone: "hold" },
+const STYLES: Record<State, StateStyle> = {
+  PENDING: { label: "Pending", shape: "clock", tone: "idle" },
+  RUNNING: { label: "Running", shape: "play", tone: "active" },
+  SUCCEEDED: { label: "Succeeded", shape: "check", tone: "good" },
+  SKIPPED: { label: "Skipped", shape: "slash", tone: "muted" },
+  FAILED: { label: "Failed", shape: "cross", tone: "bad" },
+  CANCELING: { label: "Canceling", shape: "stop", tone: "warn" },
+  CANCELED: { label: "Canceled", shape: "stop", tone: "warn" },
+  PAUSED: { label: "Paused", shape: "pause", tone: "hold" },
 };
 
-/** What to look at first comes first. */
-export const BY_URGENCY: readonly StateWord[] = [
+/** The states in the order in which a user should look at them. */
+export const BY_URGENCY: readonly State[] = [
   "FAILED",
   "CANCELING",
   "RUNNING",
@@ -41,8 +41,8 @@ export const BY_URGENCY: readonly StateWord[] = [
   "SKIPPED",
 ];
 
-/** The order of progress bars: what is done, from the left. */
-export const BY_PROGRESS: readonly StateWord[] = [
+/** The states in the order of a progress bar, from the left: finished states first. */
+export const BY_PROGRESS: readonly State[] = [
   "SUCCEEDED",
   "SKIPPED",
   "FAILED",
@@ -53,16 +53,16 @@ export const BY_PROGRESS: readonly StateWord[] = [
   "PENDING",
 ];
 
-export function lookOf(state: StateWord): StateLook {
-  return LOOKS[state];
+export function styleOfState(state: State): StateStyle {
+  return STYLES[state];
 }
 
-export function isFinal(state: StateWord): boolean {
+export function isFinal(state: State): boolean {
   return state === "SUCCEEDED" || state === "SKIPPED" || state === "FAILED" || state === "CANCELED";
 }
 
-/** The state that a summary of these should show. */
-export function mostUrgent(states: Iterable<StateWord>): StateWord | null {
+/** The state that a summary of several executions shows; null when there are none. */
+export function mostUrgent(states: Iterable<State>): State | null {
   const present = new Set(states);
   return BY_URGENCY.find((state) => present.has(state)) ?? null;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatBytes } from "./bytes";
 import { mostUrgent } from "./states";
-import { formatAgo, formatDuration, span } from "./time";
+import { elapsed, formatAgo, formatDuration } from "./time";
 
 it.each([
   [0, "0 ms"],
@@ -20,11 +20,11 @@ it.each([
 
 describe("a span", () => {
   it("ends now while it is open", () => {
-    expect(span("2026-11-23T10:00:00.000Z", null, Date.parse("2026-11-23T10:00:42.000Z"))).toBe("42 s");
+    expect(elapsed("2026-11-23T10:00:00.000Z", null, Date.parse("2026-11-23T10:00:42.000Z"))).toBe("42 s");
   });
 
   it("says nothing before it begins", () => {
-    expect(span(null, null, 0)).toBe("");
+    expect(elapsed(null, null, 0)).toBe("");
   });
 });
 
@@ -48,7 +48,7 @@ it.each([
   expect(formatBytes(bytes)).toBe(words);
 });
 
-it("shows what failed before what runs, and what runs before what is done", () => {
+it("puts failed before running, and running before finished", () => {
   expect(mostUrgent(["SUCCEEDED", "RUNNING", "FAILED"])).toBe("FAILED");
   expect(mostUrgent(["SUCCEEDED", "RUNNING", "SKIPPED"])).toBe("RUNNING");
   expect(mostUrgent([])).toBeNull();

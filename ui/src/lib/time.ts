@@ -1,3 +1,5 @@
+import { isFinal, type State } from "./states";
+
 /** Milliseconds since the epoch of an RFC 3339 text, or null. */
 export function parseTime(text: string | null | undefined): number | null {
   if (!text) return null;
@@ -19,8 +21,27 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** How long something took, or has taken until `now`; "" while it has not begun. */
-export function span(start: string | null, end: string | null, now: number): string {
+/** An execution or an attempt: something with a state, a start and an end. */
+export interface Timed {
+  readonly state: State;
+  readonly started_at: string | null;
+  readonly ended_at: string | null;
+}
+
+/** When it ended, in ms since the epoch: `now` while it is not finished, null when it finished at an unknown time. */
+export function endOf(timed: Timed, now: number): number | null {
+  return parseTime(timed.ended_at) ?? (isFinal(timed.state) ? null : now);
+}
+
+/** How long it took, or has taken until `now`, in ms; null when the start or the end is not known. */
+export function durationOf(timed: Timed, now: number): number | null {
+  const start = parseTime(timed.started_at);
+  const end = endOf(timed, now);
+  return start === null || end === null ? null : end - start;
+}
+
+/** The time from `start` to `end`, or to `now` when it has not ended; "" when it has not started. */
+export function elapsed(start: string | null, end: string | null, now: number): string {
   const from = parseTime(start);
   if (from === null) return "";
   return formatDuration((parseTime(end) ?? now) - from);

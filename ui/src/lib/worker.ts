@@ -9,15 +9,16 @@ interface TrustedTypes {
 
 let policy: ReturnType<TrustedTypes["createPolicy"]> | undefined;
 
-/** A worker of our own, also where the page's policy asks that script addresses be vouched for. */
-export function ownWorker(url: string, name: string): Worker {
+/** Starts a worker from a script of this origin. Uses a Trusted Types policy where the page's content security policy demands one. */
+export function startWorker(url: string, name: string): Worker {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes };
   policy ??= trustedTypes?.createPolicy("headrace", {
     createScriptURL: (given) => {
-      if (new URL(given, location.href).origin !== location.origin) throw new Error(`${given} is not ours`);
+      if (new URL(given, location.href).origin !== location.origin)
+        throw new Error(`${given} is not a script of this server`);
       return given;
     },
   });
-  const vouched = (policy?.createScriptURL(url) ?? url) as string;
-  return new Worker(vouched, { type: "module", name });
+  const trusted = (policy?.createScriptURL(url) ?? url) as string;
+  return new Worker(trusted, { type: "module", name });
 }

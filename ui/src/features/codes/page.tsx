@@ -2,13 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { codeQuery } from "@/api/explanations";
+import { CodeText } from "@/components/code-text";
 import { Notice } from "@/components/notice";
 import { Section } from "@/components/section";
 import styles from "./page.module.css";
 
 const route = getRouteApi("/codes/$code");
 
-/** What an error code means, as the documentation has it. */
+/** The documentation of one error or reason code: meaning, cause, example, fix. */
 export function CodePage() {
   const { code } = route.useParams();
   const page = useQuery(codeQuery(code));
@@ -17,10 +18,10 @@ export function CodePage() {
   }, [code]);
   if (page.error !== null)
     return (
-      <Notice title="There is no such code" role="alert">
+      <Notice title="Unknown code" role="alert">
         <p>{page.error.message}</p>
         <p>
-          <Link to="/runs">All runs</Link>
+          <Link to="/runs">Show all runs</Link>
         </p>
       </Notice>
     );
@@ -30,29 +31,24 @@ export function CodePage() {
     <article className={styles.page}>
       <h1 className={styles.code}>{page.data.code}</h1>
       <p className={styles.meaning}>
-        <Told text={meaning} />
+        <CodeText text={meaning} />
       </p>
       {(
         [
           ["Cause", cause],
           ["Example", example],
-          ["What to do", fix],
+          ["How to fix it", fix],
         ] as const
       ).map(
         ([title, text]) =>
           text !== "" && (
             <Section key={title} title={title}>
               <p className={styles.text}>
-                <Told text={text} />
+                <CodeText text={text} />
               </p>
             </Section>
           ),
       )}
     </article>
   );
-}
-
-/** Text in which backquotes mark code. */
-function Told({ text }: { readonly text: string }) {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
 }

@@ -6,7 +6,7 @@ import { Value } from "@/components/value";
 import { formatBytes } from "@/lib/bytes";
 import styles from "./bundle.module.css";
 
-/** Parameters and artifacts of one side of a task or run. */
+/** The parameters and artifacts of a task's inputs or outputs, or of a run's. */
 export function BundleList({ bundle, none }: { readonly bundle: BundleView; readonly none: string }) {
   const parameters = Object.entries(bundle.parameters);
   const artifacts = Object.entries(bundle.artifacts);
@@ -38,7 +38,7 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
   const download = useMutation({
     mutationFn: () => contentLink(artifact.artifact_id, true),
     onSuccess: (link) => {
-      // The content origin answers with "attachment", so this page stays where it is.
+      // The content origin sends the file as an attachment, so the browser stays on this page.
       window.location.assign(link.url);
     },
   });
@@ -56,7 +56,7 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
         </span>
         {!artifact.is_directory && artifact.size_bytes > 0 && (
           <Button
-            look="quiet"
+            variant="quiet"
             icon="download"
             disabled={download.isPending}
             aria-label={`Download ${artifact.name}`}
@@ -69,7 +69,7 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
       {download.error && <p role="alert">{download.error.message}</p>}
       {metadata.length > 0 && (
         <details className={styles.metadata}>
-          <summary>Metadata, {metadata.length}</summary>
+          <summary>Metadata ({metadata.length})</summary>
           {metadata.map(([key, value]) => (
             <div key={key} className={styles.row}>
               <span className={styles.name}>{key}</span>

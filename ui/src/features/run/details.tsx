@@ -1,5 +1,5 @@
 import type { RunView } from "@/api/types";
-import { Facts, Section } from "@/components/section";
+import { PropertyList, Section } from "@/components/section";
 import { formatExact } from "@/lib/time";
 import { BundleList } from "./bundle";
 import styles from "./details.module.css";
@@ -25,9 +25,9 @@ export function Details({ view }: { readonly view: RunView }) {
         />
       </Section>
       <Section title="Run">
-        <Facts
-          facts={[
-            ["Run id", <code key="id">{run.run_id}</code>],
+        <PropertyList
+          properties={[
+            ["Run ID", <code key="id">{run.run_id}</code>],
             ["Pipeline", run.pipeline_name],
             ["Experiment", run.experiment_name],
             ["Created", formatExact(run.created_at)],

@@ -1,17 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { readLog } from "@/api/executions";
-import { Mark } from "@/components/mark";
+import { StateIcon } from "@/components/state-icon";
+import { FailureCause, ReasonCode } from "./explanation";
 import styles from "./failure.module.css";
 import { lastLines } from "./log/model";
 import { type Failure, failuresOf } from "./model";
-import type { RunParts } from "./shared";
-import { FirstCause, ReasonCode } from "./why";
+import type { RunPageProps } from "./props";
 
 const TAIL_BYTES = 4096;
-const SHOWN = 3;
+const MAX_OTHERS = 3;
 
-/** What went wrong, at the top of the page: the first cause, its code, and its last words. */
-export function FailureSummary({ view, plan, index, change }: RunParts) {
+/** Why the run failed, at the top of its page: the first task that failed, its error, its last log lines. */
+export function FailureSummary({ view, plan, index, change }: RunPageProps) {
   if (view.run.state !== "FAILED" && !view.executions.some((execution) => execution.state === "FAILED"))
     return null;
   const failures = failuresOf(view, plan, index);
@@ -20,7 +20,7 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
     if (view.run.error === null) return null;
     return (
       <section className={styles.box} aria-label="Why this run failed">
-        <Mark shape="cross" tone="bad" size={18} />
+        <StateIcon shape="cross" tone="bad" size={18} />
         <div className={styles.body}>
           <p className={styles.title}>
             The run failed <ReasonCode code={view.run.error.code} />
@@ -36,7 +36,7 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
   };
   return (
     <section className={styles.box} aria-label="Why this run failed">
-      <Mark shape="cross" tone="bad" size={18} />
+      <StateIcon shape="cross" tone="bad" size={18} />
       <div className={styles.body}>
         <p className={styles.title}>
           <button type="button" className={styles.task} onClick={() => open(first)}>
@@ -45,14 +45,14 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
           failed <ReasonCode code={first.reason.code} />
         </p>
         <p className={styles.message}>{first.reason.message}</p>
-        <FirstCause executionId={first.execution.execution_id} />
+        <FailureCause executionId={first.execution.execution_id} />
         {first.execution.attempts.length > 0 && first.execution.kind === "TASK" && (
           <LastLines executionId={first.execution.execution_id} attempt={first.execution.attempts.length} />
         )}
         {failures.length > 1 && (
           <p className={styles.others}>
             Also failed:{" "}
-            {failures.slice(1, 1 + SHOWN).map((failure) => (
+            {failures.slice(1, 1 + MAX_OTHERS).map((failure) => (
               <button
                 key={failure.execution.execution_id}
                 type="button"
@@ -62,7 +62,7 @@ export function FailureSummary({ view, plan, index, change }: RunParts) {
                 {failure.label}
               </button>
             ))}
-            {failures.length > 1 + SHOWN && `and ${failures.length - 1 - SHOWN} more`}
+            {failures.length > 1 + MAX_OTHERS && `and ${failures.length - 1 - MAX_OTHERS} more`}
           </p>
         )}
       </div>

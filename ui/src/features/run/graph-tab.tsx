@@ -1,28 +1,35 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
-import { Mark } from "@/components/mark";
-import { executionsOf, iterationsOf, layoutItems, leadOf, lookAt, nodeOf } from "@/graph/model";
+import { StateIcon } from "@/components/state-icon";
+import {
+  displayNodes,
+  executionsOf,
+  executionToOpen,
+  iterationsOf,
+  layoutItems,
+  nodeOf,
+} from "@/graph/model";
 import { useLayout } from "@/graph/use-layout";
 import { type GraphHandle, GraphView } from "@/graph/view";
-import { lookOf } from "@/lib/states";
+import { styleOfState } from "@/lib/states";
 import styles from "./graph-tab.module.css";
-import { graphWords, isTask, taskRows } from "./model";
+import { graphLabel, isTask, taskRows } from "./model";
+import type { RunPageProps } from "./props";
 import { readClosed, readLoops, writeClosed, writeLoops } from "./search";
-import type { RunParts } from "./shared";
 
-/** Tasks named to screen readers beside the picture; all of them are in the Tasks tab. */
-const MIRRORED = 200;
+/** Tasks listed for screen readers beside the canvas. The Tasks tab lists all of them. */
+const MAX_LISTED = 200;
 
-export function GraphTab({ view, plan, index, selection, search, change, now }: RunParts) {
+export function GraphTab({ view, plan, index, selection, search, change, now }: RunPageProps) {
   const handle = useRef<GraphHandle>(null);
   const [finding, setFinding] = useState(false);
   const choice = useMemo(() => readLoops(search.loops), [search.loops]);
   const closed = useMemo(() => readClosed(search.closed), [search.closed]);
   const items = useMemo(() => layoutItems(plan, closed), [plan, closed]);
   const layout = useLayout(items);
-  const looks = useMemo(
-    () => lookAt(plan, index, choice, view.run, now),
+  const displays = useMemo(
+    () => displayNodes(plan, index, choice, view.run, now),
     [plan, index, choice, view.run, now],
   );
   const rows = useMemo(() => taskRows(plan, index, view.run.state), [plan, index, view.run.state]);
@@ -33,10 +40,14 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
   );
   const groups = useMemo(() => [...plan.nodes.values()].filter((node) => node.children.length > 0), [plan]);
 
-  const pick = (id: string | null): void => {
+  const selectNode = (id: string | null): void => {
     const node = id === null ? undefined : plan.nodes.get(id);
     if (node === undefined) change({ task: undefined, panel: undefined, attempt: undefined });
-    else change({ task: leadOf(executionsOf(node, index, choice))?.path ?? node.id, attempt: undefined });
+    else
+      change({
+        task: executionToOpen(executionsOf(node, index, choice))?.path ?? node.id,
+        attempt: undefined,
+      });
   };
   const fold = (id: string): void => {
     if ((plan.nodes.get(id)?.children.length ?? 0) === 0) return;
@@ -49,10 +60,10 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
     const next = new Map(choice);
     if (next.get(loop) === iteration) next.delete(loop);
     else next.set(loop, iteration);
-    change({ loops: writeLoops(next), ...moveInto(loop, iteration) });
+    change({ loops: writeLoops(next), ...sameTaskIn(loop, iteration) });
   };
-  /** A task selected inside the loop goes along to the chosen iteration. */
-  const moveInto = (loop: string, iteration: number): { task?: string } => {
+  /** When the selected task is inside the loop, selects the same task of the chosen iteration. */
+  const sameTaskIn = (loop: string, iteration: number): { task?: string } => {
     const execution = selection?.execution;
     if (!execution?.node.startsWith(`${loop}/`)) return {};
     const task = index.byNode
@@ -64,7 +75,7 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
     const id = nodeOf(path);
     const next = new Set([...closed].filter((other) => !id.startsWith(`${other}/`)));
     change({ task: path, attempt: undefined, closed: writeClosed(next) });
-    // Unfolding takes a layout; the box is looked for once it is there.
+    // Expanding a group needs a new layout. Look for the box when that is done.
     setTimeout(() => handle.current?.reveal(id), next.size === closed.size ? 0 : 120);
   };
   const failed = rows.filter(
@@ -83,7 +94,7 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
       if (event.key === "/") setFinding(true);
       else if (event.key === "n") nextFailed();
       else if (event.key === "0") handle.current?.fit();
-      else if (event.key === "Escape") pick(null);
+      else if (event.key === "Escape") selectNode(null);
       else return;
       event.preventDefault();
     };
@@ -95,12 +106,12 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
     <div className={styles.tab}>
       <GraphView
         layout={layout}
-        looks={looks}
+        displays={displays}
         collapsed={closed}
         unconditional={unconditional}
         selected={selection?.node.id ?? null}
-        label={graphWords(plan, rows)}
-        onSelect={pick}
+        label={graphLabel(plan, rows)}
+        onSelect={selectNode}
         onFold={fold}
         onIteration={chooseIteration}
         handle={handle}
@@ -114,13 +125,13 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
           </Button>
         )}
         {failed.length > 0 && (
-          <Button look="danger" onClick={nextFailed} title="Go to the next failed task (n)">
+          <Button variant="danger" onClick={nextFailed} title="Go to the next failed task (n)">
             Next failed
           </Button>
         )}
         {groups.length > 0 && !finding && (
           <Button
-            look="quiet"
+            variant="quiet"
             icon="collapse"
             onClick={() =>
               change({
@@ -128,15 +139,15 @@ export function GraphTab({ view, plan, index, selection, search, change, now }: 
               })
             }
           >
-            {closed.size > 0 ? "Open groups" : "Close groups"}
+            {closed.size > 0 ? "Expand all groups" : "Collapse all groups"}
           </Button>
         )}
       </div>
       <ul className="unseen" aria-label="Tasks of this run">
-        {rows.slice(0, MIRRORED).map((row) => (
+        {rows.slice(0, MAX_LISTED).map((row) => (
           <li key={row.key}>
             <button type="button" tabIndex={-1} onClick={() => goTo(row.path)}>
-              {row.label} {row.note}, {lookOf(row.state).word}
+              {row.label} {row.note}, {styleOfState(row.state).label}
             </button>
           </li>
         ))}
@@ -169,7 +180,7 @@ function Finder({ rows, close, goTo }: FinderProps) {
         <Icon name="search" size={14} />
         <span className="unseen">Find a task</span>
         <input
-          // biome-ignore lint/a11y/noAutofocus: it opens because the reader asked to type
+          // biome-ignore lint/a11y/noAutofocus: the user opened this field to type in it
           autoFocus
           value={text}
           placeholder="Find a task"
@@ -187,21 +198,21 @@ function Finder({ rows, close, goTo }: FinderProps) {
             event.stopPropagation();
           }}
         />
-        <Button look="quiet" icon="close" aria-label="Close" onClick={close} />
+        <Button variant="quiet" icon="close" aria-label="Close" onClick={close} />
       </label>
       {text !== "" && (
         <ul className={styles.found}>
-          {found.map((row, place) => (
+          {found.map((row, index) => (
             <li key={row.key}>
-              <button type="button" data-current={place === at} onClick={() => go(row.path)}>
-                <Mark {...lookOf(row.state)} size={14} />
+              <button type="button" data-current={index === at} onClick={() => go(row.path)}>
+                <StateIcon {...styleOfState(row.state)} size={14} />
                 {row.label}
                 {row.note && <span className={styles.note}>{row.note}</span>}
                 {row.path.includes("/") && <span className={styles.note}>{row.path}</span>}
               </button>
             </li>
           ))}
-          {found.length === 0 && <li className={styles.none}>No task has this in its name</li>}
+          {found.length === 0 && <li className={styles.none}>No matching task</li>}
         </ul>
       )}
     </search>

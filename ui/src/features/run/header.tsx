@@ -4,15 +4,15 @@ import { type RunAction, useRunAction } from "@/api/runs";
 import type { RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
-import { State } from "@/components/state-word";
+import { StateBadge } from "@/components/state-badge";
 import { isFinal } from "@/lib/states";
-import { formatAgo, formatExact, span } from "@/lib/time";
+import { elapsed, formatAgo, formatExact } from "@/lib/time";
 import styles from "./header.module.css";
 
 interface HeaderProps {
   readonly run: RunSummary;
   readonly now: number;
-  /** The event stream does not answer: what is shown may be old. */
+  /** The event stream is disconnected, so the page may be out of date. */
   readonly lost: boolean;
 }
 
@@ -31,28 +31,35 @@ export function Header({ run, now, lost }: HeaderProps) {
           {run.display_name || run.run_id}
         </h1>
         <span className={styles.state} aria-live="polite">
-          <State state={run.state} size={17} />
+          <StateBadge state={run.state} size={17} />
         </span>
-        {lost && <span className={styles.lost}>Not live: the server does not answer</span>}
+        {lost && (
+          <span className={styles.lost}>Connection lost, reconnecting. This page may be out of date.</span>
+        )}
         <span className={styles.space} />
         {run.storage_state === "ARCHIVED" && <span className={styles.archived}>Archived</span>}
         {over && run.state !== "SUCCEEDED" && (
           <Button
             icon="retry"
             disabled={isPending}
-            title="Run again what failed or did not run; what succeeded is kept"
+            title="Run the tasks that failed or did not run. Tasks that succeeded keep their results."
             onClick={() => mutate({ runId: run.run_id, action: "retry" })}
           >
             Retry
           </Button>
         )}
         {(run.state === "RUNNING" || run.state === "PENDING" || run.state === "PAUSED") && (
-          <Pausing runId={run.run_id} paused={run.state === "PAUSED"} disabled={isPending} mutate={mutate} />
+          <PauseButton
+            runId={run.run_id}
+            paused={run.state === "PAUSED"}
+            disabled={isPending}
+            mutate={mutate}
+          />
         )}
         {!over && (
           <Button
             icon="stop"
-            look="danger"
+            variant="danger"
             disabled={isPending || run.state === "CANCELING"}
             onClick={() => mutate({ runId: run.run_id, action: "terminate" })}
           >
@@ -75,22 +82,24 @@ export function Header({ run, now, lost }: HeaderProps) {
         )}
       </div>
       <dl className={styles.facts}>
-        <Fact name="Pipeline">{run.pipeline_name}</Fact>
-        {run.experiment_name && <Fact name="Experiment">{run.experiment_name}</Fact>}
+        <Field name="Pipeline">{run.pipeline_name}</Field>
+        {run.experiment_name && <Field name="Experiment">{run.experiment_name}</Field>}
         {run.rerun_of && (
-          <Fact name="Again from">
-            {run.rerun_from.join(", ") || "what had not succeeded"} in{" "}
+          <Field name="Re-run of">
             <Link to="/runs/$runId" params={{ runId: run.rerun_of }}>
               {run.rerun_of.slice(0, 8)}
-            </Link>
-          </Fact>
+            </Link>{" "}
+            from {run.rerun_from.join(", ") || "the tasks that had not succeeded"}
+          </Field>
         )}
-        <Fact name="Started">
+        <Field name="Started">
           <time dateTime={started} title={formatExact(started)}>
             {formatAgo(started, now)}
           </time>
-        </Fact>
-        <Fact name={over ? "Took" : "Running for"}>{span(run.started_at, run.finished_at, now) || "–"}</Fact>
+        </Field>
+        <Field name={over ? "Duration" : "Running for"}>
+          {elapsed(run.started_at, run.finished_at, now) || "–"}
+        </Field>
       </dl>
       {error && (
         <p className={styles.error} role="alert">
@@ -101,19 +110,19 @@ export function Header({ run, now, lost }: HeaderProps) {
   );
 }
 
-interface PausingProps {
+interface PauseButtonProps {
   readonly runId: string;
   readonly paused: boolean;
   readonly disabled: boolean;
-  readonly mutate: (wanted: { runId: string; action: RunAction }) => void;
+  readonly mutate: (request: { runId: string; action: RunAction }) => void;
 }
 
-function Pausing({ runId, paused, disabled, mutate }: PausingProps) {
+function PauseButton({ runId, paused, disabled, mutate }: PauseButtonProps) {
   return (
     <Button
       icon={paused ? "play" : "pause"}
       disabled={disabled}
-      title={paused ? "Begin what waits" : "Begin nothing new; what runs goes on"}
+      title={paused ? "Start the waiting tasks" : "Start no new tasks. Running tasks continue."}
       onClick={() => mutate({ runId, action: paused ? "resume" : "pause" })}
     >
       {paused ? "Resume" : "Pause"}
@@ -121,7 +130,7 @@ function Pausing({ runId, paused, disabled, mutate }: PausingProps) {
   );
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }) {
+function Field({ name, children }: { readonly name: string; readonly children: ReactNode }) {
   return (
     <div className={styles.fact}>
       <dt>{name}</dt>

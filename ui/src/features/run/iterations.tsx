@@ -1,28 +1,28 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useMemo, useRef } from "react";
-import { Mark } from "@/components/mark";
-import { durationOf, isIteration, itemText } from "@/graph/model";
-import { lookOf } from "@/lib/states";
-import { formatDuration } from "@/lib/time";
+import { StateIcon } from "@/components/state-icon";
+import { isIteration, itemText } from "@/graph/model";
+import { styleOfState } from "@/lib/states";
+import { durationOf, formatDuration } from "@/lib/time";
 import styles from "./iterations.module.css";
-import { byUrgency, type Selection } from "./model";
+import { failedFirst, type Selection } from "./model";
+import type { RunPageProps } from "./props";
 import { readLoops, writeLoops } from "./search";
-import type { RunParts } from "./shared";
 
-/** A loop's iterations, failed ones first; choosing one shows its tasks in the graph. */
+/** A loop's iterations, failed ones first. Selecting one shows its tasks in the graph. */
 export function Iterations({
   selection,
   index,
   search,
   change,
   now,
-}: RunParts & { readonly selection: Selection }) {
+}: RunPageProps & { readonly selection: Selection }) {
   const scroller = useRef<HTMLDivElement>(null);
   const { node } = selection;
   const choice = readLoops(search.loops);
   const chosen = choice.get(node.id);
   const iterations = useMemo(
-    () => [...(index.byNode.get(node.id) ?? [])].filter(isIteration).sort(byUrgency),
+    () => [...(index.byNode.get(node.id) ?? [])].filter(isIteration).sort(failedFirst),
     [index, node.id],
   );
   const rows = useVirtualizer({
@@ -37,17 +37,17 @@ export function Iterations({
     else next.set(node.id, iteration);
     change({ loops: writeLoops(next) });
   };
-  if (iterations.length === 0) return <p className={styles.dim}>The loop has no iterations yet.</p>;
+  if (iterations.length === 0) return <p className={styles.dim}>This loop has no iterations yet.</p>;
   return (
     <>
       <p className={styles.dim}>
-        Choose one to see its tasks in the graph. Choose it again to see all of them.
+        Select an iteration to see only its tasks in the graph. Select it again to see all iterations.
       </p>
       <div ref={scroller} className={styles.list}>
         <ul className={styles.canvas} style={{ height: rows.getTotalSize() }} aria-label="Iterations">
           {rows.getVirtualItems().map((item) => {
             const iteration = iterations[item.index]!;
-            const { word, ...look } = lookOf(iteration.state);
+            const { label, ...icon } = styleOfState(iteration.state);
             const time = durationOf(iteration, now);
             return (
               <li
@@ -61,12 +61,12 @@ export function Iterations({
                   aria-pressed={chosen === iteration.iteration}
                   onClick={() => choose(iteration.iteration ?? 0)}
                 >
-                  <Mark {...look} size={14} />
+                  <StateIcon {...icon} size={14} />
                   <span className={styles.number}>#{iteration.iteration}</span>
                   <span className={styles.name} title={itemText(iteration.item)}>
                     {itemText(iteration.item)}
                   </span>
-                  <span className={styles.dim}>{word}</span>
+                  <span className={styles.dim}>{label}</span>
                   <span className={styles.dim}>{time === null ? "" : formatDuration(time)}</span>
                 </button>
               </li>

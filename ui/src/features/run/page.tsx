@@ -11,6 +11,7 @@ import { useNow } from "@/components/use-now";
 import { buildPlan, indexRun } from "@/graph/model";
 import { isFinal } from "@/lib/states";
 import { Details } from "./details";
+import { WaitingList } from "./explanation";
 import { FailureSummary } from "./failure";
 import { GraphTab } from "./graph-tab";
 import { Header } from "./header";
@@ -20,7 +21,6 @@ import { TaskPanel } from "./panel";
 import type { RunSearch, TabId } from "./search";
 import { TasksTab } from "./tasks-tab";
 import { TimelineTab } from "./timeline-tab";
-import { RunWaits } from "./why";
 
 const route = getRouteApi("/runs/$runId");
 
@@ -42,10 +42,10 @@ export function RunPage() {
   if (run.error === null) return <p className={styles.wait}>Loading…</p>;
   const missing = run.error instanceof ApiError && run.error.status === 404;
   return (
-    <Notice title={missing ? "There is no such run" : "This run cannot be shown"} role="alert">
+    <Notice title={missing ? "Run not found" : "Cannot load this run"} role="alert">
       <p>{run.error.message}</p>
       <p>
-        <Link to="/runs">All runs</Link>
+        <Link to="/runs">Show all runs</Link>
       </p>
     </Notice>
   );
@@ -69,7 +69,7 @@ function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean })
   return (
     <div className={styles.page}>
       <Header run={view.run} now={now} lost={lost} />
-      <RunWaits run={view.run} change={change} />
+      <WaitingList run={view.run} change={change} />
       <FailureSummary {...shared} />
       <div className={styles.tabs}>
         <Tabs

@@ -4,28 +4,28 @@ import { lazy, type ReactNode, Suspense } from "react";
 import { executionQuery } from "@/api/executions";
 import type { ArtifactView, ExecutionDetail, ExecutionView, RunView } from "@/api/types";
 import { Button } from "@/components/button";
-import { Mark } from "@/components/mark";
-import { Facts, Section } from "@/components/section";
-import { State } from "@/components/state-word";
+import { PropertyList, Section } from "@/components/section";
+import { StateBadge } from "@/components/state-badge";
+import { StateIcon } from "@/components/state-icon";
 import { Tabs } from "@/components/tabs";
-import { durationOf, itemText, tagOf, wordCondition } from "@/graph/model";
-import { isFinal, lookOf } from "@/lib/states";
-import { formatDuration, formatExact } from "@/lib/time";
+import { conditionText, itemText, tagOf } from "@/graph/model";
+import { isFinal, styleOfState } from "@/lib/states";
+import { durationOf, formatDuration, formatExact } from "@/lib/time";
 import { BundleList } from "./bundle";
-import { Control } from "./control";
+import { ExplanationSection } from "./explanation";
 import { Iterations } from "./iterations";
 import { LogView } from "./log/view";
-import { attemptDuration, explain, markWords, placeWords, reasonOf, type Selection } from "./model";
+import { attemptDuration, iterationLabel, markText, reasonOf, type Selection, stateSentence } from "./model";
 import styles from "./panel.module.css";
+import type { RunPageProps } from "./props";
 import type { PanelId } from "./search";
-import type { RunParts } from "./shared";
+import { TaskActions } from "./task-actions";
 import { visualsOf } from "./viewers/model";
-import { Why } from "./why";
 
 const Visuals = lazy(() => import("./viewers/visuals"));
 const Code = lazy(() => import("./viewers/code"));
 
-interface PanelProps extends RunParts {
+interface PanelProps extends RunPageProps {
   readonly selection: Selection;
 }
 
@@ -41,24 +41,24 @@ export function TaskPanel(props: PanelProps) {
           <h2 className={styles.title}>{title}</h2>
           {tag && <span className={styles.tag}>{tag}</span>}
           <span className={styles.space} />
-          {execution && <State state={execution.state} />}
+          {execution && <StateBadge state={execution.state} />}
           <Button
-            look="quiet"
+            variant="quiet"
             icon="close"
             aria-label="Close the task panel"
             title="Close (Esc)"
             onClick={() => change({ task: undefined, panel: undefined, attempt: undefined })}
           />
         </div>
-        {selection.siblings.length > 1 && <Siblings {...props} />}
+        {selection.siblings.length > 1 && <IterationSwitch {...props} />}
       </header>
-      {execution === null ? <Planned {...props} /> : <Begun {...props} execution={execution} />}
+      {execution === null ? <NotStarted {...props} /> : <Started {...props} execution={execution} />}
     </aside>
   );
 }
 
-/** The same task at the other places of its loops. */
-function Siblings({ selection, index, change }: PanelProps) {
+/** Switches between the iterations of the selected task. */
+function IterationSwitch({ selection, index, change }: PanelProps) {
   const { siblings, execution } = selection;
   const at = siblings.findIndex((other) => other.path === execution?.path);
   const go = (next: ExecutionView | undefined): void => {
@@ -67,14 +67,14 @@ function Siblings({ selection, index, change }: PanelProps) {
   return (
     <div className={styles.siblings}>
       <Button
-        look="quiet"
+        variant="quiet"
         icon="up"
         aria-label="Previous iteration"
         disabled={at <= 0}
         onClick={() => go(siblings[at - 1])}
       />
       <Button
-        look="quiet"
+        variant="quiet"
         icon="down"
         aria-label="Next iteration"
         disabled={at >= siblings.length - 1}
@@ -87,7 +87,7 @@ function Siblings({ selection, index, change }: PanelProps) {
       >
         {siblings.map((other) => (
           <option key={other.path} value={other.path}>
-            {placeWords(other.path, index)} ({lookOf(other.state).word})
+            {iterationLabel(other.path, index)} ({styleOfState(other.state).label})
           </option>
         ))}
       </select>
@@ -98,19 +98,19 @@ function Siblings({ selection, index, change }: PanelProps) {
   );
 }
 
-function Planned({ selection, view }: PanelProps) {
+function NotStarted({ selection, view }: PanelProps) {
   const { plan } = selection.node;
   return (
     <div className={styles.body}>
       <p className={styles.lead}>
         {isFinal(view.run.state)
-          ? "It did not run: nothing in this run came to it."
-          : "It has not started. It waits for what comes before it."}
+          ? "This task did not run. The run ended before the task could start."
+          : "This task has not started. It waits for the tasks before it."}
       </p>
-      <Facts
-        facts={[
-          ["Waits for", plan.depends_on.join(", ")],
-          ["Condition", wordCondition(plan.condition)],
+      <PropertyList
+        properties={[
+          ["Depends on", plan.depends_on.join(", ")],
+          ["Condition", conditionText(plan.condition)],
           ["Component", plan.component],
           ["Image", plan.image],
         ]}
@@ -119,18 +119,18 @@ function Planned({ selection, view }: PanelProps) {
   );
 }
 
-function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
+function Started(props: PanelProps & { readonly execution: ExecutionView }) {
   const { execution, selection, search, change } = props;
   const last = execution.attempts[execution.attempts.length - 1];
-  const mark = `${execution.state}/${execution.attempts.length}/${last?.state ?? ""}/${execution.ended_at ?? ""}`;
-  const detail = useQuery(executionQuery(execution.execution_id, mark));
+  const revision = `${execution.state}/${execution.attempts.length}/${last?.state ?? ""}/${execution.ended_at ?? ""}`;
+  const detail = useQuery(executionQuery(execution.execution_id, revision));
   const visuals = detail.data ? visualsOf(detail.data.outputs) : [];
   const tabs: { id: PanelId; label: ReactNode }[] = [{ id: "overview", label: "Overview" }];
   if (selection.node.plan.kind === "LOOP" && selection.node.children.length > 0)
     tabs.push({ id: "iterations", label: "Iterations" });
   tabs.push({ id: "io", label: "Inputs & outputs" });
   if (execution.kind === "TASK") tabs.push({ id: "logs", label: "Logs" });
-  if (visuals.length > 0 || search.panel === "visuals") tabs.push({ id: "visuals", label: "Visualisations" });
+  if (visuals.length > 0 || search.panel === "visuals") tabs.push({ id: "visuals", label: "Visualizations" });
   if (execution.kind === "TASK") tabs.push({ id: "code", label: "Code" });
   const wanted = search.panel ?? "overview";
   const current = tabs.some((tab) => tab.id === wanted) ? wanted : "overview";
@@ -139,7 +139,7 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
     <>
       <div className={styles.tabs}>
         <Tabs
-          label="About this task"
+          label="Task views"
           tabs={tabs}
           current={current}
           panelId="task-view"
@@ -147,7 +147,7 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
         />
       </div>
       <div id="task-view" role="tabpanel" className={styles.body} data-flush={current === "logs"}>
-        {current === "overview" && <Overview {...props} detail={detail.data} mark={mark} />}
+        {current === "overview" && <Overview {...props} detail={detail.data} revision={revision} />}
         {current === "iterations" && <Iterations {...props} />}
         {current === "logs" &&
           (attempt > 0 ? (
@@ -162,14 +162,14 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
           ) : (
             <p className={styles.lead}>
               {execution.cached_from || execution.reused_from
-                ? "Nothing ran, so there is no log."
-                : "There is no log before the first attempt."}
+                ? "No log: the outputs were reused, so nothing ran."
+                : "No log yet: no attempt has started."}
             </p>
           ))}
         {detail.error && current !== "logs" && <p role="alert">{detail.error.message}</p>}
         {detail.data && current === "io" && <InputsOutputs detail={detail.data} />}
         <Suspense fallback={<p className={styles.dim}>Loading…</p>}>
-          {current === "visuals" && detail.data && <VisualsOrNone artifacts={visuals} />}
+          {current === "visuals" && detail.data && <VisualizationsTab artifacts={visuals} />}
           {current === "code" && detail.data && <Code detail={detail.data} />}
         </Suspense>
       </div>
@@ -177,8 +177,8 @@ function Begun(props: PanelProps & { readonly execution: ExecutionView }) {
   );
 }
 
-function VisualsOrNone({ artifacts }: { readonly artifacts: readonly ArtifactView[] }) {
-  if (artifacts.length === 0) return <p className={styles.lead}>This task has made nothing to look at.</p>;
+function VisualizationsTab({ artifacts }: { readonly artifacts: readonly ArtifactView[] }) {
+  if (artifacts.length === 0) return <p className={styles.lead}>This task has no visualizations.</p>;
   return <Visuals artifacts={artifacts} />;
 }
 
@@ -188,37 +188,37 @@ function Overview({
   index,
   view,
   detail,
-  mark,
+  revision,
   now,
   change,
-}: PanelProps & { execution: ExecutionView; detail: ExecutionDetail | undefined; mark: string }) {
+}: PanelProps & { execution: ExecutionView; detail: ExecutionDetail | undefined; revision: string }) {
   const reason = reasonOf(execution);
   const time = durationOf(execution, now);
   const iteration = execution.iteration !== null ? itemText(execution.item) : "";
   return (
     <>
-      <p className={styles.lead}>{explain(execution)}</p>
-      {execution.path !== "" && <Control execution={execution} node={selection.node} view={view} />}
-      <Why execution={execution} mark={mark} change={change} />
-      <Section title="Facts">
-        <Facts
-          facts={[
-            ["Took", time === null ? "" : formatDuration(time)],
+      <p className={styles.lead}>{stateSentence(execution)}</p>
+      {execution.path !== "" && <TaskActions execution={execution} node={selection.node} view={view} />}
+      <ExplanationSection execution={execution} revision={revision} change={change} />
+      <Section title="Task details">
+        <PropertyList
+          properties={[
+            ["Duration", time === null ? "" : formatDuration(time)],
             ["Started", formatExact(execution.started_at)],
-            ["Ended", formatExact(execution.ended_at)],
+            ["Finished", formatExact(execution.ended_at)],
             ["Next attempt", formatExact(execution.retry_at)],
-            ["Iteration", execution.path.includes("[") ? placeWords(execution.path, index) : ""],
+            ["Iteration", execution.path.includes("[") ? iterationLabel(execution.path, index) : ""],
             ["Item", iteration],
             ["Iterations", execution.iteration_count === null ? "" : String(execution.iteration_count)],
-            ["Condition", wordCondition(selection.node.plan.condition)],
-            ["Waits for", selection.node.plan.depends_on.join(", ")],
+            ["Condition", conditionText(selection.node.plan.condition)],
+            ["Depends on", selection.node.plan.depends_on.join(", ")],
             ["Image", selection.node.plan.image ?? detail?.image ?? ""],
             ["Component", selection.node.plan.component],
             [
-              "Taken over from",
-              execution.reused_from !== null && <Earlier view={view} path={execution.path} />,
+              "Reused from",
+              execution.reused_from !== null && <ReusedFrom view={view} path={execution.path} />,
             ],
-            ["Decided by", execution.marked !== null && markWords(execution.marked)],
+            ["Marked by", execution.marked !== null && markText(execution.marked)],
             ["Path", <code key="path">{execution.path}</code>],
           ]}
         />
@@ -238,10 +238,10 @@ function Overview({
                     })
                   }
                 >
-                  <Mark {...lookOf(attempt.state)} size={14} />
+                  <StateIcon {...styleOfState(attempt.state)} size={14} />
                   <span>
                     Attempt {attempt.number}
-                    <span className={styles.dim}> {lookOf(attempt.state).word.toLowerCase()}</span>
+                    <span className={styles.dim}> {styleOfState(attempt.state).label.toLowerCase()}</span>
                   </span>
                   <span className={styles.dim}>{formatExact(attempt.started_at).slice(11)}</span>
                   <span className={styles.dim}>{attemptDuration(attempt, now)}</span>
@@ -258,8 +258,8 @@ function Overview({
   );
 }
 
-/** The same task in the run that this one was made from. */
-function Earlier({ view, path }: { readonly view: RunView; readonly path: string }) {
+/** A link to the same task in the earlier run. */
+function ReusedFrom({ view, path }: { readonly view: RunView; readonly path: string }) {
   if (view.run.rerun_of === null) return null;
   return (
     <Link to="/runs/$runId" params={{ runId: view.run.rerun_of }} search={{ task: path }}>
@@ -273,12 +273,12 @@ function InputsOutputs({ detail }: { readonly detail: ExecutionDetail }) {
   return (
     <>
       <Section title="Inputs">
-        <BundleList bundle={detail.inputs} none="It takes no inputs." />
+        <BundleList bundle={detail.inputs} none="No inputs." />
       </Section>
       <Section title="Outputs">
         <BundleList
           bundle={detail.outputs}
-          none={over ? "It has no outputs." : "Outputs appear when it succeeds."}
+          none={over ? "No outputs." : "Outputs appear when the task succeeds."}
         />
       </Section>
     </>

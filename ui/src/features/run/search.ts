@@ -1,4 +1,4 @@
-/** Everything chosen on a run's page, as its address has it. */
+/** What the user selected on a run's page, as the search part of the page's address. */
 
 export const TABS = ["graph", "timeline", "tasks", "details"] as const;
 export type TabId = (typeof TABS)[number];
@@ -8,13 +8,13 @@ export type PanelId = (typeof PANELS)[number];
 
 export interface RunSearch {
   readonly tab?: TabId;
-  /** Path of the selected execution, or of its place in the plan. */
+  /** Path of the selected execution, or ID of the selected node of the plan. */
   readonly task?: string;
   readonly panel?: PanelId;
   readonly attempt?: number;
-  /** `train/for-loop-1:3,…`: the iteration looked at in each loop. */
+  /** `train/for-loop-1:3,…`: loop -> index of the selected iteration. */
   readonly loops?: string;
-  /** Collapsed groups, with commas. */
+  /** IDs of the collapsed groups, separated by commas. */
   readonly closed?: string;
 }
 
@@ -46,7 +46,7 @@ export function readLoops(text: string | undefined): Map<string, number> {
   for (const part of text?.split(",") ?? []) {
     const at = part.lastIndexOf(":");
     const index = Number(part.slice(at + 1));
-    if (at > 0 && Number.isInteger(index)) choice.set(decodeURIComponent(part.slice(0, at)), index);
+    if (at > 0 && Number.isInteger(index)) choice.set(unescapePath(part.slice(0, at)), index);
   }
   return choice;
 }
@@ -57,11 +57,20 @@ export function writeLoops(choice: ReadonlyMap<string, number>): string | undefi
 }
 
 export function readClosed(text: string | undefined): Set<string> {
-  return new Set(text ? text.split(",").map(decodeURIComponent) : []);
+  return new Set(text ? text.split(",").map(unescapePath) : []);
 }
 
 export function writeClosed(closed: ReadonlySet<string>): string | undefined {
   return [...closed].map(escapePath).join(",") || undefined;
+}
+
+/** The inverse of `escapePath`. A text with a broken escape, from an address edited by hand, stays as it is. */
+function unescapePath(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function escapePath(path: string): string {

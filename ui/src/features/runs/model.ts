@@ -1,14 +1,14 @@
 import type { RunSummary } from "@/api/types";
 import type { BarPart } from "@/components/bar";
-import { BY_PROGRESS, isFinal, lookOf, type StateWord } from "@/lib/states";
-import { span } from "@/lib/time";
+import { BY_PROGRESS, isFinal, type State, styleOfState } from "@/lib/states";
+import { elapsed } from "@/lib/time";
 
 export interface Progress {
   readonly parts: readonly BarPart[];
   readonly done: number;
   readonly total: number;
-  /** `4 succeeded, 1 failed of 7 tasks` */
-  readonly words: string;
+  /** `4 succeeded, 1 failed, 2 running; 7 tasks` */
+  readonly text: string;
 }
 
 export function progressOf(counts: RunSummary["task_counts"]): Progress {
@@ -17,20 +17,27 @@ export function progressOf(counts: RunSummary["task_counts"]): Progress {
   const done = states.filter(isFinal).reduce((sum, state) => sum + counts[state]!, 0);
   const parts: BarPart[] = [];
   for (const state of states) {
-    const { tone } = lookOf(state);
+    const { tone } = styleOfState(state);
     const at = parts.findIndex((part) => part.tone === tone);
     if (at < 0) parts.push({ tone, count: counts[state]! });
     else parts[at] = { tone, count: parts[at]!.count + counts[state]! };
   }
-  const words = states.map((state) => `${counts[state]} ${lookOf(state).word.toLowerCase()}`).join(", ");
-  return { parts, done, total, words: total === 0 ? "No tasks yet" : `${words}; ${total} in all` };
+  const text = states
+    .map((state) => `${counts[state]} ${styleOfState(state).label.toLowerCase()}`)
+    .join(", ");
+  return {
+    parts,
+    done,
+    total,
+    text: total === 0 ? "No tasks yet" : `${text}; ${total} ${total === 1 ? "task" : "tasks"}`,
+  };
 }
 
 export function runDuration(run: RunSummary, now: number): string {
-  return span(run.started_at ?? null, run.finished_at, now) || "–";
+  return elapsed(run.started_at ?? null, run.finished_at, now) || "–";
 }
 
-export const FILTERS: readonly { readonly state: StateWord | undefined; readonly label: string }[] = [
+export const FILTERS: readonly { readonly state: State | undefined; readonly label: string }[] = [
   { state: undefined, label: "All" },
   { state: "RUNNING", label: "Running" },
   { state: "PAUSED", label: "Paused" },

@@ -7,11 +7,11 @@ import type { RunSummary } from "@/api/types";
 import { Bar } from "@/components/bar";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
-import { Mark } from "@/components/mark";
 import { Command, Notice } from "@/components/notice";
-import { State } from "@/components/state-word";
+import { StateBadge } from "@/components/state-badge";
+import { StateIcon } from "@/components/state-icon";
 import { useNow } from "@/components/use-now";
-import { isFinal, lookOf } from "@/lib/states";
+import { isFinal, styleOfState } from "@/lib/states";
 import { formatAgo, formatExact } from "@/lib/time";
 import { FILTERS, progressOf, runDuration } from "./model";
 import styles from "./page.module.css";
@@ -33,14 +33,18 @@ export function RunsPage() {
     <div className={styles.page}>
       <div className={styles.head}>
         <h1 className={styles.title}>Runs</h1>
-        <span className={styles.total}>{list.data && `${total.toLocaleString("en")} in all`}</span>
-        {stream === "lost" && <span className={styles.lost}>Not live: the server does not answer</span>}
+        <span className={styles.total}>
+          {list.data && `${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`}
+        </span>
+        {stream === "lost" && (
+          <span className={styles.lost}>Connection lost, reconnecting. This page may be out of date.</span>
+        )}
       </div>
       <Filters search={search} />
       {list.isPending ? (
         <p className={styles.wait}>Loading…</p>
       ) : list.error !== null && list.data === undefined ? (
-        <Notice title="The list cannot be shown" role="alert">
+        <Notice title="Cannot load the list of runs" role="alert">
           <p>{list.error.message}</p>
         </Notice>
       ) : runs.length === 0 ? (
@@ -67,10 +71,10 @@ function Filters({ search }: { readonly search: ListSearch }) {
     <search className={styles.filters}>
       <label className={styles.search}>
         <Icon name="search" size={14} />
-        <span className="unseen">Search in names</span>
+        <span className="unseen">Search by name</span>
         <input
           type="search"
-          placeholder="Search in names"
+          placeholder="Search by name"
           value={text}
           onChange={(event) => {
             setText(event.target.value);
@@ -83,18 +87,18 @@ function Filters({ search }: { readonly search: ListSearch }) {
         {FILTERS.map(({ state, label }) => (
           <Button
             key={label}
-            look="quiet"
+            variant="quiet"
             pressed={search.state === state && !search.archived}
             onClick={() => apply({ state, archived: undefined })}
           >
-            {state && <Mark {...lookOf(state)} size={13} />}
+            {state && <StateIcon {...styleOfState(state)} size={13} />}
             {label}
           </Button>
         ))}
       </fieldset>
       <span className={styles.space} />
       <Button
-        look="quiet"
+        variant="quiet"
         icon="archive"
         pressed={search.archived === true}
         onClick={() => apply({ archived: search.archived ? undefined : true, state: undefined })}
@@ -106,10 +110,10 @@ function Filters({ search }: { readonly search: ListSearch }) {
 }
 
 function Empty({ search }: { readonly search: ListSearch }) {
-  if (search.archived) return <Notice title="Nothing is archived" />;
+  if (search.archived) return <Notice title="No archived runs" />;
   if (search.state || search.search) {
     return (
-      <Notice title="No run matches">
+      <Notice title="No matching runs">
         <p>
           <Link to="/runs">Show all runs</Link>
         </p>
@@ -118,7 +122,7 @@ function Empty({ search }: { readonly search: ListSearch }) {
   }
   return (
     <Notice title="No runs yet">
-      <p>Run a pipeline from a terminal. It appears here while it runs.</p>
+      <p>Start a run in a terminal. It appears here as soon as it starts.</p>
       <Command>headrace run examples/breast_cancer.py</Command>
     </Notice>
   );
@@ -194,7 +198,7 @@ function Row({ run, at, top, now }: RowProps) {
     >
       {/* biome-ignore-start lint/a11y/useSemanticElements: cells of the table above */}
       <span role="cell">
-        <State state={run.state} />
+        <StateBadge state={run.state} />
       </span>
       <span role="cell" className={styles.name}>
         <Link to="/runs/$runId" params={{ runId: run.run_id }} className={styles.link}>
@@ -206,7 +210,7 @@ function Row({ run, at, top, now }: RowProps) {
         </span>
       </span>
       <span role="cell" className={styles.progress}>
-        <Bar parts={progress.parts} label={progress.words} />
+        <Bar parts={progress.parts} label={progress.text} />
         <span className={styles.count}>{progress.total > 0 && `${progress.done}/${progress.total}`}</span>
       </span>
       <span role="cell" className={styles.number}>
@@ -231,7 +235,7 @@ function RowActions({ run }: { readonly run: RunSummary }) {
   if (!isFinal(run.state)) {
     return (
       <Button
-        look="quiet"
+        variant="quiet"
         icon="stop"
         disabled={isPending || run.state === "CANCELING"}
         aria-label={`Terminate ${run.display_name}`}
@@ -241,10 +245,10 @@ function RowActions({ run }: { readonly run: RunSummary }) {
     );
   }
   const archived = run.storage_state === "ARCHIVED";
-  const label = archived ? "Take out of the archive" : "Archive";
+  const label = archived ? "Unarchive" : "Archive";
   return (
     <Button
-      look="quiet"
+      variant="quiet"
       icon="archive"
       disabled={isPending}
       aria-label={`${label}: ${run.display_name}`}

@@ -1,7 +1,7 @@
-import type { StateWord } from "@/lib/states";
+import type { State } from "@/lib/states";
 
 export interface ListSearch {
-  readonly state?: StateWord;
+  readonly state?: State;
   readonly search?: string;
   readonly archived?: true;
 }
@@ -21,7 +21,7 @@ export function parseListSearch(raw: Record<string, unknown>): ListSearch {
   const state = String(raw.state ?? "").toUpperCase();
   const search = raw.search === undefined ? "" : String(raw.search);
   return {
-    ...(STATES.includes(state) ? { state: state as StateWord } : {}),
+    ...(STATES.includes(state) ? { state: state as State } : {}),
     ...(search === "" ? {} : { search }),
     ...(raw.archived === true ? { archived: true } : {}),
   };

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { LogWindow, lastLines, MOST_LINES, partsOf, readAnsi, rowsOf } from "./model";
+import { LogWindow, lastLines, MAX_LINES, readAnsi, rowsOf, styledTexts } from "./model";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const texts = (window: LogWindow): string[] => window.lines.map((line) => line.text);
 
 describe("a window on a log", () => {
-  it("knows the byte each line begins at", () => {
+  it("knows the byte at which each line starts", () => {
     const window = new LogWindow();
     const bytes = bytesOf("één\ntwo\n\nfour");
     window.show(bytes, 0, bytes.length);
-    expect(window.lines.map(({ at, text }) => [at, text])).toEqual([
+    expect(window.lines.map(({ start, text }) => [start, text])).toEqual([
       [0, "één"],
       [6, "two"],
       [10, ""],
@@ -18,7 +18,7 @@ describe("a window on a log", () => {
     expect(window.end).toBe(bytes.length);
   });
 
-  it("joins streamed text to a line that was not ended", () => {
+  it("joins streamed text to a line without a line end", () => {
     const window = new LogWindow();
     window.addText("begin", 5);
     window.addText("ning\nnext\n", 15);
@@ -27,7 +27,7 @@ describe("a window on a log", () => {
     expect(window.end).toBe(19);
   });
 
-  it("starts at a whole line in the middle, and grows to both sides without a seam", () => {
+  it("starts at a whole line in the middle, and grows at both ends without a gap", () => {
     const whole = Array.from({ length: 400 }, (_, at) => `line ${at} ${"x".repeat(at % 37)}`).join("\n");
     const bytes = bytesOf(whole);
     const window = new LogWindow();
@@ -41,20 +41,20 @@ describe("a window on a log", () => {
     expect(texts(window).join("\n")).toBe(whole);
     for (const line of window.lines) {
       const length = bytesOf(line.text).length;
-      expect(new TextDecoder().decode(bytes.subarray(line.at, line.at + length))).toBe(line.text);
+      expect(new TextDecoder().decode(bytes.subarray(line.start, line.start + length))).toBe(line.text);
     }
   });
 
-  it("keeps no more lines than it may", () => {
+  it("drops lines above the limit", () => {
     const window = new LogWindow();
-    const bytes = bytesOf("a\n".repeat(MOST_LINES + 500));
+    const bytes = bytesOf("a\n".repeat(MAX_LINES + 500));
     window.show(bytes, 0, bytes.length);
     expect(window.dropHead()).toBe(500);
     expect(window.start).toBe(1000);
-    expect(window.lines).toHaveLength(MOST_LINES);
+    expect(window.lines).toHaveLength(MAX_LINES);
   });
 
-  it("breaks a line that never ends, and survives bytes that are no text", () => {
+  it("splits a line without an end, and shows bytes that are not UTF-8 as replacement characters", () => {
     const window = new LogWindow();
     const bytes = new Uint8Array(100_000).fill(120);
     bytes[5] = 0xff;
@@ -72,21 +72,21 @@ describe("a window on a log", () => {
 });
 
 describe("escape sequences", () => {
-  it("become looks", () => {
+  it("become styles", () => {
     expect(readAnsi("\x1b[1;31mred\x1b[0m plain")).toEqual({
       text: "red plain",
-      spans: [{ from: 0, to: 3, looks: "bold red" }],
+      spans: [{ from: 0, to: 3, classes: "bold red" }],
     });
   });
 
-  it("of other kinds disappear", () => {
+  it("that set no style are removed", () => {
     expect(readAnsi("\x1b[2K\x1b]8;;http://x\x07link\x1b[38;5;196m!").text).toBe("link!");
   });
 });
 
 describe("rows", () => {
   it("wrap at the column given", () => {
-    const lines = [{ at: 0, text: "abcdefgh", spans: null }];
+    const lines = [{ start: 0, text: "abcdefgh", spans: null }];
     expect(rowsOf(lines, 3).map((row) => [row.from, row.to])).toEqual([
       [0, 3],
       [3, 6],
@@ -95,23 +95,23 @@ describe("rows", () => {
   });
 
   it("break between words", () => {
-    const lines = [{ at: 0, text: "one two three", spans: null }];
+    const lines = [{ start: 0, text: "one two three", spans: null }];
     expect(rowsOf(lines, 9).map((row) => "one two three".slice(row.from, row.to))).toEqual([
       "one two ",
       "three",
     ]);
   });
 
-  it("mark what is searched for, whatever its case", () => {
-    const line = { at: 0, text: "An Error here", spans: null };
-    expect(partsOf(line, { line: 0, from: 0, to: 13 }, "error")).toEqual([
-      { text: "An ", looks: "" },
-      { text: "Error", looks: "hit" },
-      { text: " here", looks: "" },
+  it("mark matches of the search in upper and lower case", () => {
+    const line = { start: 0, text: "An Error here", spans: null };
+    expect(styledTexts(line, { line: 0, from: 0, to: 13 }, "error")).toEqual([
+      { text: "An ", classes: "" },
+      { text: "Error", classes: "hit" },
+      { text: " here", classes: "" },
     ]);
   });
 });
 
-it("gives the last lines with words in them", () => {
+it("gives the last lines that are not blank", () => {
   expect(lastLines(bytesOf("a\nb\n\nc\n\n"), 2)).toEqual(["b", "c"]);
 });

@@ -1,32 +1,32 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ApiError } from "@/api/client";
-import { type LogPiece, logStreamUrl, readLog } from "@/api/executions";
+import { type LogRange, logStreamUrl, readLog } from "@/api/executions";
 import { openStream, type StreamState } from "@/api/stream";
 import type { LogChunk } from "@/api/types";
-import { LogWindow, MOST_LINES, PIECE } from "./model";
+import { LOAD_BYTES, LogWindow, MAX_LINES } from "./model";
 
 export interface Log {
   readonly window: LogWindow;
-  /** Changes with the window, which changes in place. */
+  /** A number that changes whenever the window changes. The window itself changes in place. */
   readonly version: number;
   readonly size: number;
   readonly stream: StreamState;
   readonly error: Error | null;
   readonly loading: boolean;
-  /** Lines that went in front (or, negative, away from there) with the last change: what scrolling must make up for. */
+  /** How many lines the last change added at the front (negative: removed there). The view scrolls by as much. */
   readonly shifted: number;
   readonly loadBefore: () => void;
   readonly loadAfter: () => void;
-  /** Shows the log around a byte. */
+  /** Loads the part of the log around this byte. */
   readonly jump: (byte: number) => Promise<void>;
 }
 
 interface Options {
   readonly executionId: string;
   readonly attempt: number;
-  /** The attempt is still writing. */
+  /** Whether the attempt is still running. */
   readonly live: boolean;
-  /** Begin at the end of the log. */
+  /** Whether to load the end of the log first. */
   readonly fromEnd: boolean;
   readonly following: boolean;
 }
@@ -44,7 +44,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
     setState((old) => ({ version: old.version + 1, size: Math.max(size, old.size), shifted, ready: true }));
   }, []);
   const load = useCallback(
-    async (offset: number, limit: number, then: (piece: LogPiece) => number): Promise<void> => {
+    async (offset: number, limit: number, then: (piece: LogRange) => number): Promise<void> => {
       if (busy.current) return;
       busy.current = true;
       try {
@@ -52,7 +52,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
         changed(piece.size, then(piece));
         setError(null);
       } catch (problem) {
-        // An attempt that waits for its turn has no log yet; the stream is asked until there is one.
+        // An attempt that has not started has no log yet. The stream waits for it.
         if (problem instanceof ApiError && problem.status === 404 && follow.current) changed(0);
         else setError(problem as Error);
       } finally {
@@ -64,17 +64,17 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
 
   const show = useCallback(
     (offset: number) =>
-      load(offset, PIECE, (piece) => {
+      load(offset, LOAD_BYTES, (piece) => {
         window.current.show(piece.bytes, piece.end - piece.bytes.length, piece.size);
         return 0;
       }),
     [load],
   );
   const first = useRef(fromEnd);
-  useEffect(() => void show(first.current ? -PIECE : 0), [show]);
+  useEffect(() => void show(first.current ? -LOAD_BYTES : 0), [show]);
 
   const { ready } = state;
-  // Listens to the stream's own end: the run may be known to be over before the last lines have come.
+  // Uses the stream until the stream itself ends: the run's state may arrive before the last lines do.
   const [streaming] = useState(live);
   useEffect(() => {
     if (!streaming || !ready) return;
@@ -83,8 +83,8 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
         log: (data) => {
           const { offset, text } = data as LogChunk;
           const { current } = window;
-          const attached = current.lines.length < MOST_LINES || follow.current;
-          // While the reader looks at older lines of a full window, news only makes the log longer.
+          const attached = current.lines.length < MAX_LINES || follow.current;
+          // While the user reads older lines of a full window, new lines only change the size.
           if (!attached || offset <= current.end) return changed(offset);
           current.addText(text, offset);
           changed(offset, -current.dropHead());
@@ -96,7 +96,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
 
   const loadBefore = useCallback((): void => {
     const { start } = window.current;
-    const from = Math.max(0, start - PIECE);
+    const from = Math.max(0, start - LOAD_BYTES);
     if (start === 0) return;
     void load(from, start - from, (piece) => {
       const added = window.current.prepend(piece.bytes, from);
@@ -105,7 +105,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
     });
   }, [load]);
   const loadAfter = useCallback((): void => {
-    void load(window.current.end, PIECE, (piece) => {
+    void load(window.current.end, LOAD_BYTES, (piece) => {
       window.current.addBytes(piece.bytes, piece.size);
       return -window.current.dropHead();
     });
@@ -114,7 +114,7 @@ export function useLog({ executionId, attempt, live, fromEnd, following }: Optio
     async (byte: number): Promise<void> => {
       const { start, end } = window.current;
       if (byte >= start && byte < end) return;
-      await show(Math.max(0, byte - PIECE / 2));
+      await show(Math.max(0, byte - LOAD_BYTES / 2));
     },
     [show],
   );

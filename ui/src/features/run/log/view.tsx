@@ -5,9 +5,9 @@ import type { ExecutionView } from "@/api/types";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
 import { formatBytes } from "@/lib/bytes";
-import { isFinal, lookOf } from "@/lib/states";
-import { findInLog, MOST_MATCHES } from "./find";
-import { partsOf, rowsOf } from "./model";
+import { isFinal, styleOfState } from "@/lib/states";
+import { findInLog, MAX_MATCHES } from "./find";
+import { rowsOf, styledTexts } from "./model";
 import { useLog } from "./use-log";
 import styles from "./view.module.css";
 
@@ -34,7 +34,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
   const log = useLog({ executionId, attempt, live, fromEnd: live || state === "FAILED", following });
   const find = useFind(executionId, attempt, query);
   const { window: shown, version } = log;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the window changes in place, and says so by its version
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the window changes in place, and `version` changes with it
   const rows = useMemo(
     () => rowsOf(shown.lines, wrap ? columns : UNWRAPPED),
     [shown, version, wrap, columns],
@@ -56,7 +56,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
     return () => observer.disconnect();
   }, []);
 
-  /** The byte to bring into view as soon as it is loaded. */
+  /** The byte of the log to scroll to when it is loaded. */
   const target = useRef<number | null>(null);
   const [going, setGoing] = useState(0);
   const atEnd = useRef(live || state === "FAILED");
@@ -65,7 +65,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
     const element = scroller.current!;
     const byte = target.current;
     if (byte !== null && byte >= shown.start && byte < shown.end) {
-      const line = shown.lines.findLastIndex((each) => each.at <= byte);
+      const line = shown.lines.findLastIndex((each) => each.start <= byte);
       target.current = null;
       virtual.scrollToIndex(
         rows.findIndex((row) => row.line === line),
@@ -84,7 +84,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
   const onScroll = (): void => {
     const { scrollTop, scrollHeight, clientHeight } = scroller.current!;
     const left = scrollHeight - scrollTop - clientHeight;
-    // Following sticks to the end, so whoever is far from it went there.
+    // Following keeps the view at the end, so a view far from the end means that the user scrolled.
     if (following && left > 200) setFollowing(false);
     if (scrollTop < 400 && shown.start > 0 && !following) log.loadBefore();
     if (left < 400 && shown.end < log.size && !(live && following)) log.loadAfter();
@@ -116,17 +116,17 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
           >
             {attempts.map((each) => (
               <option key={each.number} value={each.number}>
-                Attempt {each.number}, {lookOf(each.state).word.toLowerCase()}
+                Attempt {each.number}, {styleOfState(each.state).label.toLowerCase()}
               </option>
             ))}
           </select>
         )}
         <label className={styles.find}>
           <Icon name="search" size={13} />
-          <span className="unseen">Search in this log</span>
+          <span className="unseen">Search this log</span>
           <input
             type="search"
-            placeholder="Search in this log"
+            placeholder="Search this log"
             value={query}
             onChange={(event) => setQuery(event.target.value)}
             onKeyDown={(event) => {
@@ -139,24 +139,24 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
         </label>
         {query !== "" && (
           <>
-            <Button look="quiet" icon="up" aria-label="Previous match" onClick={() => step(-1)} />
-            <Button look="quiet" icon="down" aria-label="Next match" onClick={() => step(1)} />
+            <Button variant="quiet" icon="up" aria-label="Previous match" onClick={() => step(-1)} />
+            <Button variant="quiet" icon="down" aria-label="Next match" onClick={() => step(1)} />
           </>
         )}
         <span className={styles.space} />
         {live && (
           <Button
-            look="quiet"
+            variant="quiet"
             icon="tail"
             pressed={following}
             onClick={follow}
-            title="Stay at the end as lines come"
+            title="Scroll to new lines as they arrive"
           >
             Follow
           </Button>
         )}
         <Button
-          look="quiet"
+          variant="quiet"
           icon="wrap"
           pressed={wrap}
           aria-label="Wrap long lines"
@@ -180,7 +180,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
         role="log"
         aria-live="off"
         aria-label="Log"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and the keyboard must be able to
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard must be able to scroll it
         tabIndex={0}
         onScroll={onScroll}
         onWheel={(event) => {
@@ -196,16 +196,16 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
                 key={item.index}
                 className={styles.row}
                 data-first={row.from === 0}
-                data-current={line.at === find.current}
+                data-current={line.start === find.current}
                 style={{ transform: `translateY(${item.start}px)` }}
               >
-                {partsOf(line, row, query).map((part, at) =>
-                  part.looks === "" ? (
+                {styledTexts(line, row, query).map((part, at) =>
+                  part.classes === "" ? (
                     part.text
                   ) : (
                     <span
                       key={at}
-                      className={part.looks
+                      className={part.classes
                         .split(" ")
                         .map((word) => styles[word])
                         .join(" ")}
@@ -228,7 +228,7 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
         )}
         {!log.error && rows.length === 0 && (
           <p className={styles.note}>
-            {log.loading ? "Loading…" : live ? "Nothing written yet." : "The log is empty."}
+            {log.loading ? "Loading…" : live ? "No output yet." : "The log is empty."}
           </p>
         )}
       </section>
@@ -240,22 +240,22 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
         </span>
         {shown.start > 0 && (
           <button type="button" onClick={() => void goTo(0)}>
-            To the beginning
+            Go to start
           </button>
         )}
         {shown.end < log.size && (
           <button type="button" onClick={() => void goTo(log.size - 1)}>
-            To the end
+            Go to end
           </button>
         )}
         <span className={styles.space} />
-        {live && <span>{log.stream === "live" ? "Live" : log.stream === "lost" ? "Reconnecting" : ""}</span>}
+        {live && <span>{log.stream === "live" ? "Live" : log.stream === "lost" ? "Reconnecting…" : ""}</span>}
       </footer>
     </div>
   );
 }
 
-/** Matches in the whole log, one by one. */
+/** Searches the whole log and steps through the matches. */
 function useFind(executionId: string, attempt: number, query: string) {
   const [lines, setLines] = useState<readonly number[]>([]);
   const [done, setDone] = useState(true);
@@ -279,7 +279,7 @@ function useFind(executionId: string, attempt: number, query: string) {
       control.abort();
     };
   }, [executionId, attempt, query]);
-  const count = lines.length >= MOST_MATCHES ? `${MOST_MATCHES}+` : String(lines.length);
+  const count = lines.length >= MAX_MATCHES ? `${MAX_MATCHES}+` : String(lines.length);
   return {
     current: lines[at],
     words: query === "" ? "" : `${at >= 0 ? `${at + 1} of ` : ""}${count}${done ? "" : "…"}`,

@@ -6,7 +6,7 @@ export function Classification({ metadata }: { readonly metadata: Readonly<Recor
   const confusion = confusionOf(metadata);
   const roc = rocOf(metadata);
   if (confusion === null && roc === null)
-    return <p className={styles.dim}>No confusion matrix and no ROC curve was logged.</p>;
+    return <p className={styles.dim}>This task logged no confusion matrix and no ROC curve.</p>;
   return (
     <>
       {confusion && <Confusion matrix={confusion} />}

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { parseInline, parseMarkdown } from "./markdown-model";
 
-it("reads what reports are made of", () => {
+it("parses the Markdown that reports use", () => {
   const source =
     "# Title\n\nOne *soft* **loud** `code`\nsame paragraph\n\n- a\n- b\n\n| x | y |\n|---|--:|\n| 1 | 2 |\n\n```\nraw **text**\n```";
   expect(parseMarkdown(source)).toEqual([
@@ -42,7 +42,7 @@ it("leaves HTML as text", () => {
 });
 
 it.each(["> ", "```", "- ", "|", "|\n-", "#", "#######", "---", "1.", "\n\n\n", "a\n# b"])(
-  "comes to an end on %j",
+  "terminates on %j",
   (source) => {
     expect(parseMarkdown(source).length).toBeGreaterThanOrEqual(0);
   },

@@ -1,4 +1,4 @@
-/** Markdown as values: what reports use of it. What is not recognised stays text; nothing becomes HTML. */
+/** Markdown parsed into values: the part of it that reports use. Anything else stays text; nothing becomes HTML. */
 
 export type Inline =
   | { readonly kind: "text" | "code"; readonly text: string }
@@ -58,7 +58,7 @@ export function parseMarkdown(source: string): Block[] {
       const [head, , ...rows] = takeWhile((next) => next.includes("|"));
       blocks.push({ kind: "table", head: cellsOf(head!), rows: rows.map(cellsOf) });
     } else {
-      // At least this line, however it looks: every turn must take one.
+      // Always consume this line, whatever it is, so that the loop ends.
       at += 1;
       const text = [line, ...takeWhile((next) => next.trim() !== "" && !SPECIAL.test(next))];
       blocks.push({ kind: "paragraph", children: parseInline(text.join(" ")) });
@@ -107,7 +107,7 @@ export function parseInline(source: string): Inline[] {
   return parts;
 }
 
-/** Web addresses only: no `javascript:`, no `data:`, nothing on this server. */
+/** Only absolute http(s) addresses: no `javascript:`, no `data:`, no path on this server. */
 function isSafe(href: string): boolean {
   return /^https?:\/\//i.test(href);
 }

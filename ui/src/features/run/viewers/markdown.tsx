@@ -15,7 +15,7 @@ export default function Markdown({ source }: { readonly source: string }) {
 function BlockView({ block }: { readonly block: Block }) {
   switch (block.kind) {
     case "heading": {
-      // The page's own headings stay above those of a report.
+      // A report's headings are at a lower level than the page's own.
       const Heading = (["h4", "h5", "h6"] as const)[Math.min(block.level, 3) - 1]!;
       return <Heading data-level={block.level}>{inline(block.children)}</Heading>;
     }

@@ -1,4 +1,4 @@
-/** From an artifact's metadata to what a viewer draws. Nothing in it is trusted to have the right shape. */
+/** What the viewers draw, read from an artifact's metadata. Metadata of any shape is accepted. */
 
 import type { ArtifactView, BundleView } from "@/api/types";
 
@@ -22,20 +22,20 @@ function fieldsOf(value: unknown): Fields {
   return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Fields) : {};
 }
 
-/** KFP's clients write a value bare, or in a box named after its kind. */
-function unbox(value: unknown): unknown {
+/** KFP's clients write a list or struct either directly or as `{list: …}` or `{struct: …}`. */
+function unwrap(value: unknown): unknown {
   const fields = fieldsOf(value);
   return fields.struct ?? fields.list ?? value;
 }
 
 function listOf(value: unknown): readonly unknown[] {
-  const open = unbox(value);
+  const open = unwrap(value);
   return Array.isArray(open) ? open : [];
 }
 
 function numberOf(value: unknown): number | null {
   if (typeof value === "number") return value;
-  // JSON has no infinity: writers send it as text.
+  // JSON has no infinity, so the SDK writes it as text.
   if (typeof value === "string" && value.trim() !== "") {
     const number = Number(value.replace(/^([+-]?)inf(inity)?$/i, "$1Infinity"));
     return Number.isNaN(number) ? null : number;
@@ -46,14 +46,14 @@ function numberOf(value: unknown): number | null {
 export function metricsOf(artifact: ArtifactView): [name: string, value: string | number][] {
   return Object.entries(artifact.metadata)
     .filter(([name]) => name !== "display_name" && name !== "store_session_info")
-    .map(([name, value]) => [name, typeof value === "number" ? value : valueWords(value)]);
+    .map(([name, value]) => [name, typeof value === "number" ? value : valueText(value)]);
 }
 
-function valueWords(value: unknown): string {
+function valueText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** At most six significant digits; whole numbers as they are. */
+/** A number with at most six significant digits; an integer with all its digits. */
 export function formatNumber(value: number): string {
   if (Number.isInteger(value)) return value.toLocaleString("en");
   if (!Number.isFinite(value)) return value > 0 ? "∞" : value < 0 ? "−∞" : "not a number";
@@ -70,7 +70,7 @@ export interface ConfusionMatrix {
 }
 
 export function confusionOf(metadata: Fields): ConfusionMatrix | null {
-  const matrix = fieldsOf(unbox(metadata.confusionMatrix));
+  const matrix = fieldsOf(unwrap(metadata.confusionMatrix));
   const labels = listOf(matrix.annotationSpecs).map((spec) => String(fieldsOf(spec).displayName ?? ""));
   const rows = listOf(matrix.rows).map((row) =>
     listOf(Array.isArray(row) ? row : fieldsOf(row).row).map((cell) => numberOf(cell) ?? 0),
@@ -108,7 +108,7 @@ export function rocOf(metadata: Fields): Roc | null {
   return { points, area: areaUnder(points) };
 }
 
-/** By trapezoids, from (0, 0) to (1, 1). */
+/** The area under the curve from (0, 0) through the points to (1, 1), by the trapezoid rule. */
 function areaUnder(points: readonly RocPoint[]): number {
   let area = 0;
   let last = { x: 0, y: 0 };

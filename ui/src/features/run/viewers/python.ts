@@ -15,7 +15,7 @@ const PATTERN = new RegExp(
   "g",
 );
 
-/** Python source in pieces to colour: enough to read it, not a parser. */
+/** Python source split into tokens for syntax colours. Not a full parser. */
 export function tokensOf(source: string): Token[] {
   const tokens: Token[] = [];
   let after = 0;

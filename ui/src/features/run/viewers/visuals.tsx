@@ -9,9 +9,9 @@ import { formatNumber, metricsOf, slicesOf } from "./model";
 import styles from "./visuals.module.css";
 
 const Markdown = lazy(() => import("./markdown"));
-const MOST_MARKDOWN_BYTES = 1_000_000;
+const MAX_MARKDOWN_BYTES = 1_000_000;
 
-/** Everything of a task's outputs that can be looked at. */
+/** A task's output artifacts that have a viewer. */
 export default function Visuals({ artifacts }: { readonly artifacts: readonly ArtifactView[] }) {
   return artifacts.map((artifact) => (
     <Section key={artifact.artifact_id} title={artifact.name}>
@@ -37,7 +37,7 @@ function Visual({ artifact }: { readonly artifact: ArtifactView }) {
 
 function Metrics({ artifact }: { readonly artifact: ArtifactView }) {
   const metrics = metricsOf(artifact);
-  if (metrics.length === 0) return <p className={styles.dim}>No metric was logged.</p>;
+  if (metrics.length === 0) return <p className={styles.dim}>This task logged no metrics.</p>;
   return (
     <table className={styles.metrics}>
       <tbody>
@@ -56,7 +56,7 @@ function Slices({ artifact }: { readonly artifact: ArtifactView }) {
   const slices = slicesOf(artifact.metadata);
   const [at, setAt] = useState(0);
   const slice = slices[at];
-  if (slice === undefined) return <p className={styles.dim}>No slice was logged.</p>;
+  if (slice === undefined) return <p className={styles.dim}>This task logged no slices.</p>;
   return (
     <>
       <select
@@ -65,8 +65,8 @@ function Slices({ artifact }: { readonly artifact: ArtifactView }) {
         value={at}
         onChange={(event) => setAt(Number(event.target.value))}
       >
-        {slices.map((each, place) => (
-          <option key={each.name} value={place}>
+        {slices.map((each, index) => (
+          <option key={each.name} value={index}>
             {each.name}
           </option>
         ))}
@@ -76,7 +76,7 @@ function Slices({ artifact }: { readonly artifact: ArtifactView }) {
   );
 }
 
-/** The page a task wrote: on another origin, without cookies, unable to reach this one. */
+/** An HTML page that a task wrote: shown in a frame of another origin, without cookies and without access to this page. */
 function Page({ artifact }: { readonly artifact: ArtifactView }) {
   const link = useQuery(contentLinkQuery(artifact.artifact_id));
   const [tall, setTall] = useState(false);
@@ -94,19 +94,19 @@ function Page({ artifact }: { readonly artifact: ArtifactView }) {
         allow=""
       />
       <button type="button" className={styles.more} onClick={() => setTall(!tall)}>
-        {tall ? "Smaller" : "Larger"}
+        {tall ? "Make smaller" : "Make larger"}
       </button>
     </>
   );
 }
 
 function Text({ artifact }: { readonly artifact: ArtifactView }) {
-  const small = artifact.size_bytes <= MOST_MARKDOWN_BYTES;
+  const small = artifact.size_bytes <= MAX_MARKDOWN_BYTES;
   const text = useQuery({ ...artifactTextQuery(artifact.artifact_id), enabled: small });
   if (!small)
     return (
       <p className={styles.dim}>
-        {formatBytes(artifact.size_bytes)}: too large to show here. Download it from Inputs & outputs.
+        {formatBytes(artifact.size_bytes)}: too large to show here. Download it in the Inputs & outputs tab.
       </p>
     );
   if (text.error) return <p role="alert">{text.error.message}</p>;

@@ -1,19 +1,19 @@
 import { SHAPES } from "@/lib/shapes";
 import type { Shape, Tone } from "@/lib/states";
-import styles from "./mark.module.css";
+import styles from "./state-icon.module.css";
 
-interface MarkProps {
+interface StateIconProps {
   readonly shape: Shape;
   readonly tone: Tone;
   readonly size?: number;
 }
 
-/** A mark with its own shape and colour. It says nothing to a screen reader: a word stands beside it. */
-export function Mark({ shape, tone, size = 16 }: MarkProps) {
+/** The icon of a state. Hidden from screen readers, so a text with the state must stand beside it. */
+export function StateIcon({ shape, tone, size = 16 }: StateIconProps) {
   const { plate, glyph, hollow } = SHAPES[shape];
   return (
     <svg
-      className={styles.mark}
+      className={styles.icon}
       data-tone={tone}
       data-hollow={hollow}
       width={size}

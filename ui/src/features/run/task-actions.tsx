@@ -1,32 +1,38 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { documentQuery, useMark, useRerun } from "@/api/control";
+import { documentQuery, useMark, useRerun } from "@/api/task-actions";
 import type { ExecutionView, RunView } from "@/api/types";
 import { Button } from "@/components/button";
 import type { PlanNode } from "@/graph/model";
-import styles from "./control.module.css";
-import { canMark, changedParameters, givenOutputs, outputsOf, parameterTexts } from "./control-model";
+import styles from "./task-actions.module.css";
+import {
+  canMark,
+  changedParameters,
+  declaredOutputs,
+  enteredOutputs,
+  parameterTexts,
+} from "./task-actions-model";
 
-interface ControlProps {
+interface TaskActionsProps {
   readonly execution: ExecutionView;
   readonly node: PlanNode;
   readonly view: RunView;
 }
 
-/** What can be done with a task: run the run again from it, or decide what it came to. */
-export function Control(props: ControlProps) {
+/** The actions on a task: re-run the run from here, mark the task as succeeded or skipped. */
+export function TaskActions(props: TaskActionsProps) {
   const [open, setOpen] = useState<"rerun" | "mark" | null>(null);
   const close = (): void => setOpen(null);
   return (
     <div className={styles.control}>
-      <div className={styles.choices}>
+      <div className={styles.buttons}>
         <Button
           icon="retry"
           pressed={open === "rerun"}
           onClick={() => setOpen(open === "rerun" ? null : "rerun")}
         >
-          Run again from here
+          Re-run from here
         </Button>
         {canMark(props.execution, props.view) && (
           <Button
@@ -34,7 +40,7 @@ export function Control(props: ControlProps) {
             pressed={open === "mark"}
             onClick={() => setOpen(open === "mark" ? null : "mark")}
           >
-            Decide its outcome
+            Mark as succeeded or skipped
           </Button>
         )}
       </div>
@@ -44,7 +50,7 @@ export function Control(props: ControlProps) {
   );
 }
 
-type FormProps = ControlProps & { readonly close: () => void };
+type FormProps = TaskActionsProps & { readonly close: () => void };
 
 function RerunForm({ execution, view, close }: FormProps) {
   const navigate = useNavigate();
@@ -58,17 +64,17 @@ function RerunForm({ execution, view, close }: FormProps) {
       setProblem("");
       mutate(
         { from: [execution.path], parameters },
-        { onSuccess: (made) => void navigate({ to: "/runs/$runId", params: { runId: made.run_id } }) },
+        { onSuccess: (run) => void navigate({ to: "/runs/$runId", params: { runId: run.run_id } }) },
       );
     } catch (wrong) {
       setProblem((wrong as Error).message);
     }
   };
   return (
-    <form className={styles.form} onSubmit={submit} aria-label="Run again from here">
+    <form className={styles.form} onSubmit={submit} aria-label="Re-run from here">
       <p className={styles.note}>
-        A new run, in which this and all that depends on it runs. What succeeded besides is taken over as it
-        is.
+        Starts a new run. This task and all tasks that depend on it run again. Other tasks that succeeded are
+        reused.
       </p>
       {Object.keys(texts).map((name) => (
         <Field
@@ -78,7 +84,7 @@ function RerunForm({ execution, view, close }: FormProps) {
           onChange={(text) => setTexts({ ...texts, [name]: text })}
         />
       ))}
-      <Ending problem={problem || error?.message} close={close} disabled={isPending} word="Run" />
+      <FormEnd problem={problem || error?.message} close={close} disabled={isPending} action="Re-run" />
     </form>
   );
 }
@@ -86,7 +92,7 @@ function RerunForm({ execution, view, close }: FormProps) {
 function MarkForm({ execution, node, view, close }: FormProps) {
   const { mutate, isPending, error } = useMark(view.run.run_id, execution.execution_id);
   const document = useQuery(documentQuery(view.run.run_id));
-  const outputs = document.data ? outputsOf(document.data, node.plan) : [];
+  const outputs = document.data ? declaredOutputs(document.data, node.plan) : [];
   const [state, setState] = useState<"SUCCEEDED" | "SKIPPED">("SUCCEEDED");
   const [texts, setTexts] = useState<Record<string, string>>({});
   const [note, setNote] = useState("");
@@ -94,7 +100,7 @@ function MarkForm({ execution, node, view, close }: FormProps) {
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     try {
-      const given = state === "SUCCEEDED" ? givenOutputs(outputs, texts) : {};
+      const given = state === "SUCCEEDED" ? enteredOutputs(outputs, texts) : {};
       setProblem("");
       mutate({ state, note, ...given }, { onSuccess: close });
     } catch (wrong) {
@@ -102,51 +108,51 @@ function MarkForm({ execution, node, view, close }: FormProps) {
     }
   };
   return (
-    <form className={styles.form} onSubmit={submit} aria-label="Decide its outcome">
-      <fieldset className={styles.words}>
-        <legend className="unseen">Outcome</legend>
-        <Choice word="SUCCEEDED" state={state} choose={setState}>
-          Succeeded, with these outputs
+    <form className={styles.form} onSubmit={submit} aria-label="Mark as succeeded or skipped">
+      <fieldset className={styles.choices}>
+        <legend className="unseen">New state</legend>
+        <Choice value="SUCCEEDED" state={state} choose={setState}>
+          Succeeded: tasks that depend on it can start, with these outputs
         </Choice>
-        <Choice word="SKIPPED" state={state} choose={setState}>
-          Skipped, with all that depends on it
+        <Choice value="SKIPPED" state={state} choose={setState}>
+          Skipped: tasks that depend on it are skipped too
         </Choice>
       </fieldset>
       {execution.state === "RUNNING" && (
-        <p className={styles.note}>It is running, and will be stopped first.</p>
+        <p className={styles.note}>The task is running. It is stopped first.</p>
       )}
       {state === "SUCCEEDED" &&
         outputs.map(({ name, kind, type }) => (
           <Field
             key={name}
             label={name}
-            hint={kind === "artifact" ? `id of an artifact (${type})` : type}
+            hint={kind === "artifact" ? `artifact ID (${type}), or several with commas` : type}
             value={texts[name] ?? ""}
             onChange={(text) => setTexts({ ...texts, [name]: text })}
           />
         ))}
-      <Field label="Why" hint="kept with the task" value={note} onChange={setNote} />
-      <Ending
+      <Field label="Note" hint="Why: shown in the task's details" value={note} onChange={setNote} />
+      <FormEnd
         problem={problem || error?.message || document.error?.message}
         close={close}
         disabled={isPending}
-        word="Decide"
+        action={state === "SUCCEEDED" ? "Mark as succeeded" : "Mark as skipped"}
       />
     </form>
   );
 }
 
 interface ChoiceProps {
-  readonly word: "SUCCEEDED" | "SKIPPED";
+  readonly value: "SUCCEEDED" | "SKIPPED";
   readonly state: "SUCCEEDED" | "SKIPPED";
-  readonly choose: (word: "SUCCEEDED" | "SKIPPED") => void;
+  readonly choose: (value: "SUCCEEDED" | "SKIPPED") => void;
   readonly children: ReactNode;
 }
 
-function Choice({ word, state, choose, children }: ChoiceProps) {
+function Choice({ value, state, choose, children }: ChoiceProps) {
   return (
     <label className={styles.choice}>
-      <input type="radio" name="outcome" checked={state === word} onChange={() => choose(word)} />
+      <input type="radio" name="state" checked={state === value} onChange={() => choose(value)} />
       {children}
     </label>
   );
@@ -168,14 +174,15 @@ function Field({ label, hint, value, onChange }: FieldProps) {
   );
 }
 
-interface EndingProps {
+interface FormEndProps {
   readonly problem: string | undefined;
   readonly close: () => void;
   readonly disabled: boolean;
-  readonly word: string;
+  /** The label of the submit button. */
+  readonly action: string;
 }
 
-function Ending({ problem, close, disabled, word }: EndingProps) {
+function FormEnd({ problem, close, disabled, action }: FormEndProps) {
   return (
     <>
       {problem && (
@@ -183,11 +190,11 @@ function Ending({ problem, close, disabled, word }: EndingProps) {
           {problem}
         </p>
       )}
-      <div className={styles.choices}>
+      <div className={styles.buttons}>
         <Button type="submit" disabled={disabled}>
-          {word}
+          {action}
         </Button>
-        <Button look="quiet" onClick={close}>
+        <Button variant="quiet" onClick={close}>
           Cancel
         </Button>
       </div>

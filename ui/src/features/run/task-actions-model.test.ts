@@ -1,10 +1,17 @@
 import { expect, test } from "vitest";
-import { canMark, changedParameters, givenOutputs, outputsOf, parameterTexts, typed } from "./control-model";
 import { aFailedRun, aNode, anExecution } from "./fixtures";
+import {
+  canMark,
+  changedParameters,
+  declaredOutputs,
+  enteredOutputs,
+  parameterTexts,
+  parseField,
+} from "./task-actions-model";
 
 const run = { ...aFailedRun(), parameters: { name: "a", lr: 0.1, sizes: [1, 2], none: null } };
 
-test("only what was changed of the parameters is sent, in its own kind", () => {
+test("sends only the parameters that were changed, each with its type", () => {
   const texts = parameterTexts(run);
   expect(texts).toEqual({ name: "a", lr: "0.1", sizes: "[1, 2]", none: "null" });
   expect(changedParameters(run, texts)).toEqual({});
@@ -15,12 +22,12 @@ test("only what was changed of the parameters is sent, in its own kind", () => {
   });
 });
 
-test("what is no JSON says how to write it", () => {
-  expect(() => typed("yes", false)).toThrow(/yes is not JSON: write 3/);
-  expect(typed("yes", true)).toBe("yes");
+test("text that is not JSON raises an error that says how to write it", () => {
+  expect(() => parseField("yes", false)).toThrow(/yes is not valid JSON. Write a value such as 3/);
+  expect(parseField("yes", true)).toBe("yes");
 });
 
-test("a task's outputs are those of its component", () => {
+test("a task's outputs are the outputs that its component declares", () => {
   const document = {
     pipeline_spec: {
       components: {
@@ -34,20 +41,20 @@ test("a task's outputs are those of its component", () => {
     },
     platform_spec: null,
   };
-  const outputs = outputsOf(document, aNode("train"));
+  const outputs = declaredOutputs(document, aNode("train"));
   expect(outputs.map(({ name, type }) => [name, type])).toEqual([
     ["score", "NUMBER_DOUBLE"],
     ["word", "STRING"],
     ["model", "system.Model"],
   ]);
-  expect(givenOutputs(outputs, { score: "0.9", word: "", model: "id-1, id-2" })).toEqual({
+  expect(enteredOutputs(outputs, { score: "0.9", word: "", model: "id-1, id-2" })).toEqual({
     parameters: { score: 0.9 },
     artifacts: { model: ["id-1", "id-2"] },
   });
-  expect(outputsOf(document, aNode("other"))).toEqual([]);
+  expect(declaredOutputs(document, aNode("other"))).toEqual([]);
 });
 
-test("what has succeeded, a group, and a run that is over cannot be marked", () => {
+test("a task that succeeded, a group, and a task of a canceled run cannot be marked", () => {
   const failed = anExecution("load", { state: "FAILED" });
   expect(canMark(failed, run)).toBe(true);
   expect(canMark(anExecution("load"), run)).toBe(false);

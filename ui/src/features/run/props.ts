@@ -3,8 +3,8 @@ import type { Plan, RunIndex } from "@/graph/model";
 import type { Selection } from "./model";
 import type { RunSearch } from "./search";
 
-/** What the parts of a run's page are given. */
-export interface RunParts {
+/** Props that all parts of a run's page get. */
+export interface RunPageProps {
   readonly view: RunView;
   readonly plan: Plan;
   readonly index: RunIndex;

@@ -1,8 +1,8 @@
-/** What is under the pointer, and what lies next to what: pure. */
+/** What is under the pointer, and which box is next in a direction. Pure functions. */
 
 import { STRIP_CELL, stripCells } from "./draw";
 import type { Box, Layout } from "./layout";
-import type { NodeLook } from "./model";
+import type { NodeDisplay } from "./model";
 
 export type Hit =
   | { readonly kind: "node"; readonly id: string }
@@ -16,29 +16,29 @@ interface Point {
 
 export function hitAt(
   layout: Layout,
-  looks: ReadonlyMap<string, NodeLook>,
+  displays: ReadonlyMap<string, NodeDisplay>,
   collapsed: ReadonlySet<string>,
   point: Point,
 ): Hit | null {
-  // Children come after their parents, so the last one that holds the point is the innermost.
+  // Children come after their parents, so the last box that contains the point is the innermost.
   for (let at = layout.boxes.length - 1; at >= 0; at -= 1) {
     const box = layout.boxes[at]!;
-    if (!holds(box, point)) continue;
-    const look = looks.get(box.id);
-    if (look === undefined) return null;
-    if (box.group) return hitGroup(box, look, point);
+    if (!contains(box, point)) continue;
+    const display = displays.get(box.id);
+    if (display === undefined) return null;
+    if (box.group) return hitGroup(box, display, point);
     if (collapsed.has(box.id) && point.x > box.x + box.width - 34) return { kind: "fold", id: box.id };
     return { kind: "node", id: box.id };
   }
   return null;
 }
 
-function hitGroup(box: Box, look: NodeLook, point: Point): Hit | null {
+function hitGroup(box: Box, display: NodeDisplay, point: Point): Hit | null {
   if (point.y < box.y + 36) {
     const fold = point.x > box.x + box.width - 36;
     return { kind: fold ? "fold" : "node", id: box.id };
   }
-  const cells = look.strip.length > 0 ? stripCells(box, look) : null;
+  const cells = display.strip.length > 0 ? stripCells(box, display) : null;
   const cell = cells?.findIndex(
     ({ x, y }) =>
       point.x >= x - 1 && point.x <= x + STRIP_CELL + 2 && point.y >= y - 3 && point.y <= y + STRIP_CELL + 3,
@@ -47,14 +47,14 @@ function hitGroup(box: Box, look: NodeLook, point: Point): Hit | null {
   return { kind: "node", id: box.id };
 }
 
-function holds(box: Box, { x, y }: Point): boolean {
+function contains(box: Box, { x, y }: Point): boolean {
   return x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;
 }
 
 export type Direction = "up" | "down" | "left" | "right";
 
-/** The nearest box that way; groups count by their header, where their name is. */
-export function neighbour(layout: Layout, from: string, direction: Direction): string | null {
+/** The ID of the closest box in a direction. A group is where its header is. */
+export function nextBox(layout: Layout, from: string, direction: Direction): string | null {
   const here = layout.boxes.find((box) => box.id === from);
   if (here === undefined) return layout.boxes[0]?.id ?? null;
   const start = anchorOf(here);

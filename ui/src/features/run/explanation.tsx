@@ -3,17 +3,18 @@ import { Link } from "@tanstack/react-router";
 import { explanationQuery, runExplanationQuery } from "@/api/explanations";
 import type { CacheUse, ExecutionView, Explanation, ReasonView, RunSummary, TaskRef } from "@/api/types";
 import { Button } from "@/components/button";
-import { Mark } from "@/components/mark";
-import { Facts, Section } from "@/components/section";
-import { isFinal, lookOf } from "@/lib/states";
+import { CodeText } from "@/components/code-text";
+import { PropertyList, Section } from "@/components/section";
+import { StateIcon } from "@/components/state-icon";
+import { isFinal, styleOfState } from "@/lib/states";
 import { formatExact } from "@/lib/time";
-import type { RunParts } from "./shared";
-import styles from "./why.module.css";
-import { cacheWords, placeOf, refWords, retryWords, tellsOfCache } from "./why-model";
+import styles from "./explanation.module.css";
+import { cacheText, failureLocation, retryText, showsCache, taskRefText } from "./explanation-model";
+import type { RunPageProps } from "./props";
 
-type Change = RunParts["change"];
+type Change = RunPageProps["change"];
 
-/** A code, leading to the page that says what it means. */
+/** A code, with a link to its page in the documentation. */
 export function ReasonCode({ code }: { readonly code: string }) {
   return (
     <Link to="/codes/$code" params={{ code }} className={styles.code} title="What this means">
@@ -22,58 +23,56 @@ export function ReasonCode({ code }: { readonly code: string }) {
   );
 }
 
-/** Text in which backquotes mark code. */
-function Told({ text }: { readonly text: string }) {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
-}
-
 /** Why one execution is in its state. */
-export function Why({
+export function ExplanationSection({
   execution,
-  mark,
+  revision,
   change,
 }: {
   readonly execution: ExecutionView;
-  readonly mark: string;
+  /** Changes whenever the execution does. */
+  readonly revision: string;
   readonly change: Change;
 }) {
   const over = isFinal(execution.state);
-  const { data } = useQuery(explanationQuery(execution.execution_id, mark, over));
+  const { data } = useQuery(explanationQuery(execution.execution_id, revision, over));
   if (data === undefined) return null;
   const bad = execution.state === "FAILED";
   return (
-    <div className={styles.why}>
+    <div className={styles.explanation}>
       {data.reason.code !== execution.state && (
         <div className={styles.reason} data-bad={bad}>
           <ReasonCode code={data.reason.code} />
           <p>{data.reason.message}</p>
-          <FailureFacts explanation={data} />
+          <FailureLocation explanation={data} />
           {data.fix !== "" && (
             <p className={styles.fix}>
-              <Told text={data.fix} />
+              <CodeText text={data.fix} />
             </p>
           )}
           {bad && execution.attempts.length > 0 && execution.kind === "TASK" && (
-            <Button look="quiet" icon="right" onClick={() => change({ panel: "logs" })}>
-              Read the log
+            <Button variant="quiet" icon="right" onClick={() => change({ panel: "logs" })}>
+              {data.failure?.traceback ? "Show the traceback in the log" : "Open the log"}
             </Button>
           )}
         </div>
       )}
-      <Refs title="Waits for" refs={data.waiting_for} runId={data.run_id} change={change} />
-      <Refs title="Because" refs={data.causes} runId={data.run_id} change={change} />
-      <Facts
-        facts={[
-          ["Retry", retryWords(data)],
-          ["After", data.retry?.after && <Reason key="after" reason={data.retry.after} />],
+      <TaskLinks title="Waiting for" refs={data.waiting_for} runId={data.run_id} change={change} />
+      <TaskLinks title="Caused by" refs={data.causes} runId={data.run_id} change={change} />
+      <PropertyList
+        properties={[
+          ["Retry", retryText(data)],
+          ["Retry after", data.retry?.after && <Reason key="after" reason={data.retry.after} />],
           ["Condition", data.condition && <code key="condition">{data.condition.condition}</code>],
           ...Object.entries(data.condition?.values ?? {}).map(
             ([name, value]) => [name, <code key={name}>{value}</code>] as const,
           ),
-          ["Cancelled", data.canceled_at ? `asked for at ${formatExact(data.canceled_at)}` : ""],
+          ["Cancel requested", data.canceled_at ? formatExact(data.canceled_at) : ""],
         ]}
       />
-      {tellsOfCache(data) && data.cache && <Cache use={data.cache} runId={data.run_id} change={change} />}
+      {showsCache(data) && data.cache && (
+        <CacheSection use={data.cache} runId={data.run_id} change={change} />
+      )}
     </div>
   );
 }
@@ -86,15 +85,15 @@ function Reason({ reason }: { readonly reason: ReasonView }) {
   );
 }
 
-function FailureFacts({ explanation }: { readonly explanation: Explanation }) {
+function FailureLocation({ explanation }: { readonly explanation: Explanation }) {
   const { failure } = explanation;
   if (!failure) return null;
-  const place = placeOf(failure);
+  const location = failureLocation(failure);
   return (
     <>
-      {place !== "" && (
-        <p className={styles.place}>
-          at <code>{place}</code>
+      {location !== "" && (
+        <p className={styles.location}>
+          at <code>{location}</code>
         </p>
       )}
       {failure.source_line !== "" && <pre className={styles.lines}>{failure.source_line.trim()}</pre>}
@@ -102,7 +101,7 @@ function FailureFacts({ explanation }: { readonly explanation: Explanation }) {
   );
 }
 
-function Refs({
+function TaskLinks({
   title,
   refs,
   runId,
@@ -119,9 +118,9 @@ function Refs({
       <ul className={styles.refs}>
         {refs.map((ref) => (
           <li key={`${ref.run_id}/${ref.execution_id}`}>
-            {ref.state && <Mark {...lookOf(ref.state)} size={13} />}
+            {ref.state && <StateIcon {...styleOfState(ref.state)} size={13} />}
             <span>
-              <Ref of={ref} runId={runId} change={change} />
+              <TaskLink of={ref} runId={runId} change={change} />
               {ref.reason && (
                 <span className={styles.dim}>
                   {" "}
@@ -136,8 +135,8 @@ function Refs({
   );
 }
 
-/** An execution that can be gone to: of this run by selecting it, of another by its page. */
-function Ref({
+/** A link to a task: in this run it selects the task, in another run it opens that run's page. */
+function TaskLink({
   of,
   runId,
   change,
@@ -146,8 +145,8 @@ function Ref({
   readonly runId: string;
   readonly change: Change;
 }) {
-  const words = refWords(of, runId);
-  if (of.path === "") return words;
+  const text = taskRefText(of, runId);
+  if (of.path === "") return text;
   if (of.run_id === runId)
     return (
       <button
@@ -155,17 +154,17 @@ function Ref({
         className={styles.task}
         onClick={() => change({ task: of.path, panel: undefined, attempt: undefined })}
       >
-        {words}
+        {text}
       </button>
     );
   return (
     <Link to="/runs/$runId" params={{ runId: of.run_id }} search={{ task: of.path }}>
-      {words}
+      {text}
     </Link>
   );
 }
 
-function Cache({
+function CacheSection({
   use,
   runId,
   change,
@@ -177,13 +176,13 @@ function Cache({
   const parts = Object.entries(use.parts);
   return (
     <Section title="Cache">
-      <Facts
-        facts={[
-          [cacheWords(use), use.use === "HIT" ? "" : <Reason key="why" reason={use.reason} />],
+      <PropertyList
+        properties={[
+          [cacheText(use), use.use === "HIT" ? "" : <Reason key="why" reason={use.reason} />],
           [
-            use.use === "HIT" ? "Outputs of" : "Nearest",
+            use.use === "HIT" ? "Outputs from" : "Closest match",
             use.source && use.source.path !== "" && (
-              <Ref key="source" of={use.source} runId={runId} change={change} />
+              <TaskLink key="source" of={use.source} runId={runId} change={change} />
             ),
           ],
         ]}
@@ -192,9 +191,9 @@ function Cache({
         <table className={styles.differs}>
           <thead>
             <tr>
-              <th>Differs</th>
-              <th>There</th>
-              <th>Here</th>
+              <th>Part</th>
+              <th>Cached</th>
+              <th>This task</th>
             </tr>
           </thead>
           <tbody>
@@ -214,35 +213,37 @@ function Cache({
       )}
       {parts.length > 0 && (
         <details className={styles.parts}>
-          <summary>What its key is made from</summary>
-          <Facts facts={parts.map(([name, value]) => [name, <code key={name}>{value}</code>] as const)} />
+          <summary>Fingerprint</summary>
+          <PropertyList
+            properties={parts.map(([name, value]) => [name, <code key={name}>{value}</code>] as const)}
+          />
         </details>
       )}
     </Section>
   );
 }
 
-/** What a run that is under way waits for; below its header. */
-export function RunWaits({ run, change }: { readonly run: RunSummary; readonly change: Change }) {
+/** What an unfinished run waits for, below its header. */
+export function WaitingList({ run, change }: { readonly run: RunSummary; readonly change: Change }) {
   const over = isFinal(run.state);
   const tasks = Object.values(run.task_counts).reduce((sum, count) => sum + count, 0);
   const { data } = useQuery({ ...runExplanationQuery(run.run_id, run.state, tasks, over), enabled: !over });
   if (over || data === undefined) return null;
-  const told = data.reason.code === "RUN_PAUSED" || data.reason.code === "STOPPING" ? data.reason : null;
-  if (told === null && data.waiting.length === 0) return null;
+  const runReason = data.reason.code === "RUN_PAUSED" || data.reason.code === "STOPPING" ? data.reason : null;
+  if (runReason === null && data.waiting.length === 0) return null;
   return (
-    <ul className={styles.waits} aria-label="What this run waits for">
-      {told && (
+    <ul className={styles.waits} aria-label="What this run is waiting for">
+      {runReason && (
         <li>
-          <Reason reason={told} />
+          <Reason reason={runReason} />
         </li>
       )}
       {data.waiting.map((wait) => (
         <li key={wait.code}>
           <span className={styles.dim}>
-            {wait.count === 1 ? "1 task waits:" : `${wait.count} tasks wait:`}
+            {wait.count === 1 ? "1 task waiting:" : `${wait.count} tasks waiting:`}
           </span>{" "}
-          <Ref of={wait.example} runId={run.run_id} change={change} />{" "}
+          <TaskLink of={wait.example} runId={run.run_id} change={change} />{" "}
           <Reason reason={{ code: wait.code, message: wait.message, details: {} }} />
         </li>
       ))}
@@ -250,21 +251,21 @@ export function RunWaits({ run, change }: { readonly run: RunSummary; readonly c
   );
 }
 
-/** Where the first failure of a run happened, and what to do about it. */
-export function FirstCause({ executionId }: { readonly executionId: string }) {
+/** Where a task failed in its code, and how to fix it. */
+export function FailureCause({ executionId }: { readonly executionId: string }) {
   const { data } = useQuery(explanationQuery(executionId, "final", true));
   if (data === undefined) return null;
-  const place = data.failure ? placeOf(data.failure) : "";
+  const location = data.failure ? failureLocation(data.failure) : "";
   return (
     <>
-      {place !== "" && (
-        <p className={styles.place}>
-          at <code>{place}</code>
+      {location !== "" && (
+        <p className={styles.location}>
+          at <code>{location}</code>
         </p>
       )}
       {data.fix !== "" && (
         <p className={styles.fix}>
-          <Told text={data.fix} />
+          <CodeText text={data.fix} />
         </p>
       )}
     </>

@@ -1,26 +1,28 @@
-/** What the forms for running again and for marking show and send, without any of their looks. */
+/** What the re-run form and the mark form show and send. */
 import type { DocumentView, ExecutionView, GraphNode, RunView } from "@/api/types";
 import { valueText } from "@/components/value";
 import { isFinal } from "@/lib/states";
 
-/** Whether somebody may still decide what this task came to; the server has the last word. */
+/** Whether the UI offers to mark this task as succeeded or skipped. The server checks again. */
 export function canMark(execution: ExecutionView, view: RunView): boolean {
   if (execution.kind !== "TASK" && execution.kind !== "IMPORTER") return false;
   if (execution.state === "SUCCEEDED" || execution.marked !== null) return false;
   return view.run.state === "FAILED" || (!isFinal(view.run.state) && view.run.state !== "CANCELING");
 }
 
-/** The text of a field as a value: texts as they are, all else as JSON. Throws what to do about it. */
-export function typed(text: string, isText: boolean): unknown {
+/** The value that a field's text stands for: a text as it is, any other type as JSON. Throws an error that says how to write it. */
+export function parseField(text: string, isText: boolean): unknown {
   if (isText) return text;
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error(`${text === "" ? "Nothing" : text} is not JSON: write 3, 0.5, true, [1, 2] or {"a": 1}.`);
+    throw new Error(
+      `${text === "" ? "An empty field" : text} is not valid JSON. Write a value such as 3, 0.5, true, [1, 2] or {"a": 1}.`,
+    );
   }
 }
 
-/** The fields of the run's parameters, by name. */
+/** Parameter name -> the text of its field. */
 export function parameterTexts(view: RunView): Record<string, string> {
   return Object.fromEntries(Object.entries(view.parameters).map(([name, value]) => [name, fieldText(value)]));
 }
@@ -29,7 +31,7 @@ function fieldText(value: unknown): string {
   return typeof value === "string" ? value : valueText(value);
 }
 
-/** Values of those parameters whose fields were changed. */
+/** Parameter name -> new value, for the parameters that the user changed. */
 export function changedParameters(
   view: RunView,
   texts: Readonly<Record<string, string>>,
@@ -38,7 +40,7 @@ export function changedParameters(
   for (const [name, old] of Object.entries(view.parameters)) {
     const text = texts[name];
     if (text === undefined || text === fieldText(old)) continue;
-    changed[name] = typed(text, typeof old === "string");
+    changed[name] = parseField(text, typeof old === "string");
   }
   return changed;
 }
@@ -50,17 +52,17 @@ export interface Output {
   readonly type: string;
 }
 
-interface Declared {
+interface OutputDefinitions {
   readonly parameters?: Readonly<Record<string, { readonly parameterType?: string }>>;
   readonly artifacts?: Readonly<
     Record<string, { readonly artifactType?: { readonly schemaTitle?: string } }>
   >;
 }
 
-/** What the task's component declares to produce. */
-export function outputsOf(document: DocumentView, plan: GraphNode): Output[] {
+/** The outputs that the task's component declares. */
+export function declaredOutputs(document: DocumentView, plan: GraphNode): Output[] {
   const spec = document.pipeline_spec as {
-    readonly components?: Readonly<Record<string, { readonly outputDefinitions?: Declared }>>;
+    readonly components?: Readonly<Record<string, { readonly outputDefinitions?: OutputDefinitions }>>;
   };
   const declared = spec.components?.[plan.component]?.outputDefinitions;
   return [
@@ -77,8 +79,8 @@ export function outputsOf(document: DocumentView, plan: GraphNode): Output[] {
   ];
 }
 
-/** The outputs that were filled in, as a mark sends them. */
-export function givenOutputs(
+/** The outputs that the user entered, in the shape of the mark request. Empty fields are left out. */
+export function enteredOutputs(
   outputs: readonly Output[],
   texts: Readonly<Record<string, string>>,
 ): { parameters: Record<string, unknown>; artifacts: Record<string, string[]> } {
@@ -87,7 +89,7 @@ export function givenOutputs(
   for (const { name, kind, type } of outputs) {
     const text = texts[name] ?? "";
     if (text.trim() === "") continue;
-    if (kind === "parameter") parameters[name] = typed(text, type === "STRING");
+    if (kind === "parameter") parameters[name] = parseField(text, type === "STRING");
     else artifacts[name] = text.split(",").map((id) => id.trim());
   }
   return { parameters, artifacts };

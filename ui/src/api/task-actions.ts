@@ -1,4 +1,4 @@
-/** What can be done with a run's tasks: run again from one, decide what one came to. */
+/** The actions on a run's tasks: re-run from one, mark one as succeeded or skipped. */
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { getJson, postJson } from "./client";
 import type { DocumentView, MarkExecution, RerunRun, RunSummary } from "./types";
@@ -16,7 +16,7 @@ export function documentQuery(runId: string) {
 export function useRerun(runId: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (wanted: Partial<RerunRun>) => postJson<RunSummary>(`${base(runId)}/rerun`, wanted),
+    mutationFn: (body: Partial<RerunRun>) => postJson<RunSummary>(`${base(runId)}/rerun`, body),
     onSuccess: () => client.invalidateQueries({ queryKey: ["runs"] }),
   });
 }
@@ -24,8 +24,8 @@ export function useRerun(runId: string) {
 export function useMark(runId: string, executionId: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (wanted: Partial<MarkExecution>) =>
-      postJson<unknown>(`${base(runId)}/executions/${encodeURIComponent(executionId)}/mark`, wanted),
+    mutationFn: (body: Partial<MarkExecution>) =>
+      postJson<unknown>(`${base(runId)}/executions/${encodeURIComponent(executionId)}/mark`, body),
     onSuccess: () => client.invalidateQueries({ queryKey: ["run", runId] }),
   });
 }
