@@ -15,7 +15,7 @@ from headrace.wire import v2beta1 as wire
 T = TypeVar("T")
 
 
-class RunSource(msgspec.Struct, frozen=True, kw_only=True):
+class PipelineToRun(msgspec.Struct, frozen=True, kw_only=True):
     """What to run: a document, or one that was uploaded before."""
 
     pipeline_spec: dict[str, Any] | None
@@ -55,14 +55,14 @@ def find_source(
     version_id: str | None,
     enable_caching: bool | None,
     cache_key: str | None,
-) -> RunSource:
+) -> PipelineToRun:
     """Either a file, or an uploaded pipeline. Raises ValueError for both or neither."""
     if (package_path is None) == (pipeline_id is None and version_id is None):
         raise ValueError("Give either pipeline_package_path, or pipeline_id (and version_id).")
     if package_path is None:
         reference = wire.PipelineVersionReference(pipeline_id=pipeline_id or "", pipeline_version_id=version_id or "")
-        return RunSource(pipeline_spec=None, reference=reference)
+        return PipelineToRun(pipeline_spec=None, reference=reference)
     spec = packages.read_package(package_path)
     if enable_caching is not None:
         spec = packages.override_caching(spec, enable_caching, cache_key)
-    return RunSource(pipeline_spec=spec, reference=None)
+    return PipelineToRun(pipeline_spec=spec, reference=None)

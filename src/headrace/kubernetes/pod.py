@@ -44,7 +44,7 @@ def set_image_pull_policy(task: PipelineTask, policy: str) -> PipelineTask:
     """When the cluster pulls the image: `Always`, `Never` or `IfNotPresent`."""
     if policy not in _PULL_POLICIES:
         raise DslValueError(
-            f"{policy!r} is no image pull policy. Must be one of {', '.join(map(repr, _PULL_POLICIES))}.",
+            f"{policy!r} is not an image pull policy. Must be one of {', '.join(map(repr, _PULL_POLICIES))}.",
             code="IMAGE_PULL_POLICY_INVALID",
         )
     settings.of(task)["imagePullPolicy"] = policy
