@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 STATIC := src/headrace/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help demo up setup setup-dev check test mutants mutants-refresh format ui ui-check api-types golden bench docs clean
+.PHONY: help demo up setup setup-dev check test mutants format ui ui-check api-types golden bench docs clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -47,11 +47,8 @@ test: setup-dev ## everything that `check` does, the UI's own tests, and all of 
 	$(BIN)/pytest -m browser tests
 	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-20000}" $(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
 
-mutants: .make/dev.stamp ## hunt the faults planted in the core: each must be found within 2,000 histories
-	$(BIN)/python tests/mutants/mutants.py
-
-mutants-refresh: .make/dev.stamp ## write the planted faults' line numbers anew, after their files have changed
-	$(BIN)/python tests/mutants/mutants.py --refresh
+mutants: setup-dev ## plant each fault of tests/mutants/faults: its suite must find it (ROOM=store, NAME=a-fault)
+	$(BIN)/python tests/mutants/hunt.py $(NAME) $(if $(ROOM),--room $(ROOM))
 
 format: .make/dev.stamp ## rewrite the Python and UI sources in the house format
 	$(BIN)/ruff format -q .

@@ -6,6 +6,7 @@ the same texts (a component's source, for each of its tasks): those are formatte
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -57,7 +58,7 @@ class _Writer:
         elif isinstance(value, list) and value:
             self._sequence(value, 0, first="")
         else:
-            self._lines.append(self._scalar(value, 0, 0) + "\n")
+            self._lines.append(self._scalar(value, 2, 0) + "\n")
         return "".join(self._lines)
 
     def _mapping(self, mapping: dict[str, Any], indent: int, first: str | None = None) -> None:
@@ -136,6 +137,8 @@ class _Writer:
 
 
 def _float(value: float) -> str:
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     text = repr(value).lower()
     return text.replace("e", ".0e", 1) if "." not in text and "e" in text else text
 

@@ -57,7 +57,9 @@ def code_of(data: str | bytes, read: Any = read_pipeline) -> str:
 def test_pipelines(text: str, platform: Any) -> None:
     assert read_pipeline(text) == (PIPELINE, platform)
     assert read_pipeline(text.encode()) == (PIPELINE, platform)
-    assert read_upload(text.encode("utf-16")) == read_upload(text.encode("utf-16"))
+    for encoding in ("utf-16-le", "utf-16-be"):
+        file = read_upload(f"\ufeff{text.removeprefix(chr(0xFEFF))}".encode(encoding))
+        assert (file.pipeline_spec, file.platform_spec) == (PIPELINE, platform), encoding
 
 
 def test_manifests() -> None:
