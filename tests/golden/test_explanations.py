@@ -15,7 +15,7 @@ from headrace.cli.terminal import Paint
 from headrace.cli.why import Names, code_text, run_text, task_text
 from headrace.engine.model import AttemptFailed, AttemptWaiting, Bundle, CacheHit, CacheMissed, Reason
 from headrace.engine.model import execution_id as id_of
-from headrace.service.explaining import Subject, explain, explain_run
+from headrace.service.explain_rules import Subject, explain, explain_run
 from headrace.wire import api, codes
 from properties.documents import const, group, leaf, out, param, pipeline
 from scenario import Scenario

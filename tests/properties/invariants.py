@@ -14,7 +14,7 @@ import msgspec
 from headrace import engine
 from headrace.engine.index import rebuild
 from headrace.engine.model import *
-from headrace.service.active import ActiveRun, Fold
+from headrace.service.active import ActiveRun, BatchResult
 from properties import reference_rules
 from properties.reference_engine import LIVE, ReferenceEngine, seen, seen_run
 
@@ -51,7 +51,7 @@ class Watch:
 
     # --- a commit ------------------------------------------------------------------------------
 
-    def committed(self, run: ActiveRun, events: list[AnyEvent], folded: Fold) -> None:
+    def committed(self, run: ActiveRun, events: list[AnyEvent], folded: BatchResult) -> None:
         world, change, before = self.world, folded.change, run.state
         self.last_commit = world.now
         assert change.state.error is None or change.state.error.code != "INTERNAL_ERROR", change.state.error

@@ -10,7 +10,7 @@ import msgspec
 from headrace import engine
 from headrace.engine.model import *
 from headrace.engine.plan import Plan
-from headrace.service.active import Fold
+from headrace.service.active import BatchResult
 from headrace.store import artifacts as artifact_rows
 from headrace.store import migrations
 from headrace.store import runs as rows
@@ -44,7 +44,7 @@ class Record:
         #: Requests that reached a server which does not drive the run, for the one that does.
         self.requests: list[AnyEvent] = []
 
-    def commit(self, owner: str, folded: Fold) -> None:
+    def commit(self, owner: str, folded: BatchResult) -> None:
         if self.owner != owner or self.version != folded.change.base_version:
             raise Refused
         self._put(folded.change)
@@ -98,7 +98,7 @@ class StoredRecord(Record):
             rows.insert_run(self.conn, record, change, pipeline_spec={"it": "is in the plan"}, platform_spec=None)
         self.version = 1
 
-    def commit(self, owner: str, folded: Fold) -> None:
+    def commit(self, owner: str, folded: BatchResult) -> None:
         try:
             with self.conn.begin():
                 rows.commit_changes(self.conn, (folded.change,))

@@ -27,7 +27,7 @@ from headrace import engine
 from headrace.engine.model import *
 from headrace.engine.orders import output_spec
 from headrace.engine.plan import Plan
-from headrace.service.active import ActiveRun, Fold, Happening, adopt, fold, still_wanted
+from headrace.service.active import ActiveRun, BatchResult, PendingEvent, adopt, fold, still_wanted
 from headrace.store.records import RunRecord
 from properties.faults import Faults
 from properties.fleet import Fleet, produced
@@ -56,7 +56,7 @@ class Server:
         self.stalled_until = 0.0
         #: The run, while it believes that it drives it.
         self.run: ActiveRun | None = None
-        self.inbox: list[Happening] = []
+        self.inbox: list[PendingEvent] = []
         self.called = False
         self.alarm: float | None = None
         #: Which stream of reports it listens to, from 1.
@@ -141,7 +141,7 @@ class Server:
     def receive(self, event: AnyEvent) -> None:
         if not self.up or self.run is None:
             return
-        self.inbox.append(Happening(run_id="r", event=event))
+        self.inbox.append(PendingEvent(run_id="r", event=event))
         if not self.called:
             self.called = True
             # What comes in the same moment is handled together.
@@ -425,9 +425,9 @@ class World:
         order = engine.launch_order(self.plan, state, AttemptId(run_id="other", path=path, number=1))
         return self.produce(order, Random(f"{self.seed}/{key}/foreign")), "other"
 
-    def recorded(self, run: ActiveRun, batch: list[Happening], folded: Fold) -> None:
+    def recorded(self, run: ActiveRun, batch: list[PendingEvent], folded: BatchResult) -> None:
         """Called after each commit, before anything is done about it."""
-        self.watch.committed(run, [happening.event for happening in batch], folded)
+        self.watch.committed(run, [pending.event for pending in batch], folded)
 
 
 def limited(plan: Plan, seconds: float) -> Plan:

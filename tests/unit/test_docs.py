@@ -204,7 +204,14 @@ def test_every_reason_has_a_page_with_cause_example_and_fix() -> None:
 @reads_the_source
 def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
     """Codes of what makes tasks happen: of the engine, of executors, of the runtime, of the cache."""
-    homes = ("engine/", "executors/", "runtime/", "service/caching.py", "service/explaining.py", "service/importing.py")
+    homes = (
+        "engine/",
+        "executors/",
+        "runtime/",
+        "service/caching.py",
+        "service/explain_rules.py",
+        "service/importing.py",
+    )
     text = (REFERENCE / "error-codes.md").read_text()
     section = text[text.index("\n## Running a task\n") : text.index("\n## Starting and asking\n")]
     # Those of arguments, documents and requests are told to who asked.

@@ -39,15 +39,15 @@ _STORY_LENGTH = 20
 
 
 @dataclass(kw_only=True)
-class Happening:
+class PendingEvent:
     """One event of one run, on its way into the record."""
 
     run_id: str
     event: AnyEvent
     #: URIs among the event's outputs that are directories.
     directories: frozenset[str] = frozenset()
-    #: The letter it came in, from another server; dropped with the commit.
-    letter: str = ""
+    #: Id of the inbox message it came in, from another server; the commit deletes it.
+    message_id: str = ""
     #: For an answer of the cache: the inputs that the execution had when it asked.
     asked_for: Bundle | None = None
 
@@ -75,7 +75,7 @@ class ActiveRun:
 
 
 @dataclass(kw_only=True)
-class Fold:
+class BatchResult:
     """What a batch of events did to one run, before it is committed."""
 
     run: ActiveRun
@@ -86,39 +86,39 @@ class Fold:
     ended: list[AttemptId]
 
 
-def fold(run: ActiveRun, happenings: Sequence[Happening], now: float) -> Fold:
+def fold(run: ActiveRun, batch: Sequence[PendingEvent], now: float) -> BatchResult:
     """The run after these events. An error in it ends this run, FAILED, and no other."""
     try:
-        return _fold(run, happenings)
+        return _fold(run, batch)
     except Exception as error:
         return failed_by(run, error, now)
 
 
-def _fold(run: ActiveRun, happenings: Sequence[Happening]) -> Fold:
+def _fold(run: ActiveRun, batch: Sequence[PendingEvent]) -> BatchResult:
     state = run.state
     touched: dict[str, None] = {}
     commands: list[tuple[RunState, Command]] = []
-    for happening in happenings:
-        if answers_another_question(state, happening):
-            happening.event = Tick(at=happening.event.at)
-        step = advance(run.plan, state, happening.event)
+    for pending in batch:
+        if answers_another_question(state, pending):
+            pending.event = Tick(at=pending.event.at)
+        step = advance(run.plan, state, pending.event)
         state = step.state
         touched.update(dict.fromkeys(step.changed))
         commands += ((state, command) for command in step.commands)
-        _tell(run.story, happening.event)
-    directories = frozenset().union(*(happening.directories for happening in happenings))
-    change = _change(run, state, list(touched), happenings, directories)
-    ended = [attempt for happening in happenings if (attempt := ended_by(happening.event))]
-    return Fold(run=run, change=change, commands=commands, ended=ended)
+        _tell(run.story, pending.event)
+    directories = frozenset().union(*(pending.directories for pending in batch))
+    change = _change(run, state, list(touched), batch, directories)
+    ended = [attempt for pending in batch if (attempt := ended_by(pending.event))]
+    return BatchResult(run=run, change=change, commands=commands, ended=ended)
 
 
-def answers_another_question(state: RunState, happening: Happening) -> bool:
+def answers_another_question(state: RunState, pending: PendingEvent) -> bool:
     """Whether the cache has found outputs for inputs that the execution had before it was begun again."""
-    event = happening.event
-    if not isinstance(event, CacheHit) or happening.asked_for is None:
+    event = pending.event
+    if not isinstance(event, CacheHit) or pending.asked_for is None:
         return False
     execution = state.executions.get(event.path)
-    return execution is None or execution.inputs != happening.asked_for
+    return execution is None or execution.inputs != pending.asked_for
 
 
 def ended_by(event: AnyEvent) -> AttemptId | None:
@@ -138,7 +138,7 @@ def _tell(story: list[str], event: AnyEvent) -> None:
 
 
 def _change(
-    run: ActiveRun, state: RunState, touched: list[str], happenings: Sequence[Happening], directories: frozenset[str]
+    run: ActiveRun, state: RunState, touched: list[str], batch: Sequence[PendingEvent], directories: frozenset[str]
 ) -> RunChangeSet:
     before: Mapping[str, Execution] = {} if run.is_new else run.state.executions
     if run.is_new:
@@ -146,14 +146,14 @@ def _change(
         touched = [*run.state.executions, *(path for path in touched if path not in run.state.executions)]
     changed = [path for path in touched if state.executions[path] != before.get(path)]
     settled = [state.executions[path] for path in changed if _settles(before.get(path), state.executions[path])]
-    at = happenings[-1].event.at
+    at = batch[-1].event.at
     return RunChangeSet(
         run_id=run.run_id,
         base_version=run.version,
         state=state,
         changed=tuple(_placed(state, before, changed)),
         first_seq=run.event_count,
-        events=tuple(happening.event for happening in happenings),
+        events=tuple(pending.event for pending in batch),
         state_history=_history(run, state, at),
         task_counts=_counts(run, state, changed),
         expires_at=_expires_at(run, state),
@@ -166,8 +166,8 @@ def _change(
         edges=tuple(
             edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)
         ),
-        cache_entries=tuple(_cache_entries(run, state, settled, happenings, at)),
-        letters=tuple(happening.letter for happening in happenings if happening.letter),
+        cache_entries=tuple(_cache_entries(run, state, settled, batch, at)),
+        messages=tuple(pending.message_id for pending in batch if pending.message_id),
     )
 
 
@@ -206,12 +206,12 @@ def _counts(run: ActiveRun, state: RunState, changed: list[str]) -> dict[State, 
 
 
 def _cache_entries(
-    run: ActiveRun, state: RunState, settled: list[Execution], happenings: Sequence[Happening], at: float
+    run: ActiveRun, state: RunState, settled: list[Execution], batch: Sequence[PendingEvent], at: float
 ) -> Iterable[CacheEntry]:
     ran_in = {
-        happening.event.attempt.path: happening.event.surroundings
-        for happening in happenings
-        if isinstance(happening.event, AttemptSucceeded)
+        pending.event.attempt.path: pending.event.surroundings
+        for pending in batch
+        if isinstance(pending.event, AttemptSucceeded)
     }
     for execution in settled:
         if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or not _own(execution):
@@ -243,7 +243,7 @@ def _own(execution: Execution) -> bool:
     return execution.cached_from is None and execution.reused_from is None and execution.marked is None
 
 
-def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:
+def failed_by(run: ActiveRun, error: Exception, now: float) -> BatchResult:
     """The run's end when Headrace itself failed in handling it: its story goes into the error."""
     reason = internal_error(error, run.story)
     state = run.state
@@ -261,7 +261,7 @@ def failed_by(run: ActiveRun, error: Exception, now: float) -> Fold:
         task_counts=_counts(run, state, changed),
         expires_at=_expires_at(run, state),
     )
-    return Fold(run=run, change=change, commands=[], ended=live_attempts(run))
+    return BatchResult(run=run, change=change, commands=[], ended=live_attempts(run))
 
 
 def _ended(execution: Execution, reason: Reason, now: float) -> Execution:
@@ -305,7 +305,7 @@ def internal_error(error: Exception, story: Sequence[str]) -> Reason:
     )
 
 
-def adopt(folded: Fold) -> None:
+def adopt(folded: BatchResult) -> None:
     """The fold is committed: the run is what it says."""
     run, change = folded.run, folded.change
     run.state = change.state

@@ -1,8 +1,8 @@
 """The cache, asked: a hit or a miss, and why, for each execution that may reuse earlier outputs.
 
 Executions that would do the same at the same time are answered when the first of them has settled: it runs, the
-others take its outputs (`service.flights`). That holds within one server; of several servers over one database each
-has its own first.
+others take its outputs (`service.single_flight`). That holds within one server; of several servers over one database
+each has its own first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from headrace.engine.model import (
 )
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
-from headrace.service.flights import Flights, Member
+from headrace.service.single_flight import Member, SingleFlight
 from headrace.store import cache
 from headrace.store.cache import CacheEntry, CacheFilter, CacheKey
 from headrace.store.database import Connection
@@ -87,7 +87,7 @@ class Cache:
     def __init__(self, context: Context, runs: Mapping[str, ActiveRun]) -> None:
         self._context = context
         self._runs = runs
-        self._flights = Flights()
+        self._single_flight = SingleFlight()
         #: Keys whose entry is being looked for: nobody who waits for them has been told so yet.
         self._asking: set[CacheKey] = set()
 
@@ -122,10 +122,10 @@ class Cache:
         leading: list[_Asked] = []
         posted: list[Posted] = []
         for one in asked:
-            if self._flights.key_of(one.member) not in (None, one.key):
+            if self._single_flight.key_of(one.member) not in (None, one.key):
                 posted += self._succession(one.member)
             # What a pause holds back must not hold back others; it only looks.
-            leader = None if one.run.state.paused else self._flights.join(one.key, one.member)
+            leader = None if one.run.state.paused else self._single_flight.join(one.key, one.member)
             if leader is None:
                 leading.append(one)
                 self._asking.add(one.key)
@@ -142,7 +142,7 @@ class Cache:
         return posted
 
     def _hits(self, one: _Asked, entry: CacheEntry) -> Iterator[Posted]:
-        for run_id, path in (one.member, *self._flights.land(one.key)):
+        for run_id, path in (one.member, *self._single_flight.complete(one.key)):
             yield (
                 run_id,
                 CacheHit(
@@ -156,8 +156,8 @@ class Cache:
 
     def _misses(self, one: _Asked, reason: Reason) -> Iterator[Posted]:
         yield one.run.run_id, self._missed(one.path, reason, one.key)
-        if self._flights.key_of(one.member) == one.key:
-            for follower in self._flights.followers(one.key):
+        if self._single_flight.key_of(one.member) == one.key:
+            for follower in self._single_flight.followers(one.key):
                 yield self._waiting(follower, one.key, one.member)
 
     def _missed(self, path: str, reason: Reason, key: CacheKey | None = None) -> CacheMissed:
@@ -241,46 +241,46 @@ class Cache:
                     pipeline_name=run.record.pipeline_name,
                     fingerprint=note.fingerprint,
                 )
-                self._flights.join(key, (run.run_id, path))
+                self._single_flight.join(key, (run.run_id, path))
 
     def recorded(self, change: RunChangeSet, *, pause_changed: bool) -> tuple[list[Posted], list[Wanted]]:
         """A change was committed: answers it makes possible, and executions that are to ask again."""
         posted: list[Posted] = []
         again: list[Member] = []
-        if not self._flights:
+        if not self._single_flight:
             return posted, []
         for _, execution in change.changed:
             if execution.state.final and execution.kind is Kind.TASK:
                 self._settled((change.run_id, execution.path), execution.state, posted, again)
         if pause_changed:
-            for member in self._flights.members_of(change.run_id):
+            for member in self._single_flight.members_of(change.run_id):
                 posted += self._reconsidered(member)
         return posted, list(self._wanted(again))
 
     def gone(self, run_id: str) -> list[Posted]:
         """The run is not driven any more."""
         posted: list[Posted] = []
-        for member in self._flights.members_of(run_id):
+        for member in self._single_flight.members_of(run_id):
             posted += self._succession(member)
         return posted
 
     def leader_of(self, run_id: str, path: str) -> Member | None:
         """For whom an execution waits that asked the cache."""
-        return self._flights.leader_of((run_id, path))
+        return self._single_flight.leader_of((run_id, path))
 
     def _settled(self, member: Member, state: State, posted: list[Posted], again: list[Member]) -> None:
-        key = self._flights.key_of(member)
+        key = self._single_flight.key_of(member)
         if key is None:
             return
-        if state is State.SUCCEEDED and self._flights.leader_of(member) is None:
-            again += self._flights.land(key)
+        if state is State.SUCCEEDED and self._single_flight.leader_of(member) is None:
+            again += self._single_flight.complete(key)
         else:
             posted += self._succession(member)
 
     def _succession(self, member: Member) -> Iterator[Posted]:
         """The member leaves. If it led, the next one leads: it runs, and the others go on waiting."""
-        key = self._flights.key_of(member)
-        leader = self._flights.leave(member, self._may_lead)
+        key = self._single_flight.key_of(member)
+        leader = self._single_flight.leave(member, self._may_lead)
         if leader is None or key is None:
             return
         run_id, path = leader
@@ -290,16 +290,16 @@ class Cache:
             details={"run_id": member[0], "path": member[1], "execution_id": execution_id(*member)},
         )
         yield run_id, self._missed(path, reason, key)
-        for follower in self._flights.followers(key)[:_TOLD]:
+        for follower in self._single_flight.followers(key)[:_TOLD]:
             yield self._waiting(follower, key, leader)
 
     def _reconsidered(self, member: Member) -> Iterator[Posted]:
         """Where a pause keeps the leader from beginning, somebody whom none keeps leads."""
-        key = self._flights.key_of(member)
-        leader = self._flights.leader_of(member) or member
+        key = self._single_flight.key_of(member)
+        leader = self._single_flight.leader_of(member) or member
         if key is None or not self._is_held(leader):
             return
-        if any(self._may_lead(follower) for follower in self._flights.followers(key)):
+        if any(self._may_lead(follower) for follower in self._single_flight.followers(key)):
             yield from self._succession(leader)
 
     def _may_lead(self, member: Member) -> bool:

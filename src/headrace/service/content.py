@@ -145,7 +145,7 @@ async def read_log(
 async def _log(context: Context, attempt: AttemptId, offset: int, follow: bool) -> AsyncIterator[bytes]:
     """As the executor has it. Of an attempt that another server cares for, only the record says when it has ended."""
     while True:
-        over = not follow or context.seat is None or await _has_ended(context, attempt)
+        over = not follow or context.lease is None or await _has_ended(context, attempt)
         async for chunk in context.executor.logs(attempt, offset=offset, follow=follow):
             offset += len(chunk)
             yield chunk

@@ -13,10 +13,10 @@ from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
+from headrace.service.data_dir import DataDirectory, unavailable
 from headrace.service.errors import Invalid, ServiceError, Unavailable
-from headrace.service.home import Home, unavailable
+from headrace.service.lease import ServerLease
 from headrace.service.plans import Plans
-from headrace.service.seat import Seat
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store.database import Connection, Database
@@ -31,14 +31,14 @@ class Context:
     """One open service, as its parts see it."""
 
     settings: Settings
-    home: Home
+    data_dir: DataDirectory
     database: Database
     executor: Executor
     artifacts: ArtifactStore
     #: The object stores behind `artifacts`.
     objects: ObjectStoreConfig = field(default_factory=ObjectStoreConfig)
     #: Ours among the servers of one PostgreSQL; None with SQLite, and for a service that only looks.
-    seat: Seat | None = None
+    lease: ServerLease | None = None
     changes: Changes = field(default_factory=Changes)
     plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time
@@ -48,7 +48,7 @@ class Context:
     @property
     def owner(self) -> Owner | None:
         """Who signs what is committed to runs; None where nobody else could."""
-        return None if self.seat is None else self.seat.owner
+        return None if self.lease is None else self.lease.owner
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A consistent read. Raises service errors."""

@@ -36,8 +36,8 @@ from headrace.engine.model import (
 from headrace.failpoints import failpoint
 from headrace.service.active import (
     ActiveRun,
-    Fold,
-    Happening,
+    BatchResult,
+    PendingEvent,
     adopt,
     ended_by,
     failed_by,
@@ -49,8 +49,8 @@ from headrace.service.caching import Cache
 from headrace.service.context import Context, disk_failed
 from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.importing import import_artifact
+from headrace.service.outage_log import OutageLog
 from headrace.service.outcomes import directories, to_event
-from headrace.service.trouble import Trouble
 from headrace.store import errors as store
 from headrace.store import leases
 from headrace.store import runs as rows
@@ -76,8 +76,8 @@ _PASSING = (store.Full, store.ReadOnly, store.Busy, store.Broken, store.Database
 
 
 @dataclass(kw_only=True)
-class _Posted(Happening):
-    """A happening, and who waits for it to be recorded."""
+class QueuedEvent(PendingEvent):
+    """An event in the inbox of the loop, and who waits for it to be recorded."""
 
     recorded: asyncio.Future[None] | None = None
 
@@ -89,7 +89,7 @@ class RunLoop:
         self._context = context
         self._runs: dict[str, ActiveRun] = {}
         self._cache = Cache(context, self._runs)
-        self._inbox: list[_Posted] = []
+        self._inbox: list[QueuedEvent] = []
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
         self._wakes: dict[str, asyncio.TimerHandle] = {}
@@ -99,7 +99,7 @@ class RunLoop:
         self._side: set[asyncio.Task[None]] = set()
         #: Runs that cannot be recorded any more; what their attempts came to is for the next start to read.
         self._given_up: set[str] = set()
-        self._trouble = Trouble()
+        self._outage = OutageLog()
         #: Set when a run has ended whose files are to go after a while.
         self.expiring = asyncio.Event()
         #: Attempts of deleted runs that are still being stopped; the run is forgotten with the last of them.
@@ -140,7 +140,7 @@ class RunLoop:
         """The run, while it is not final."""
         return self._runs.get(run_id)
 
-    async def take(self, recorded: Fold) -> None:
+    async def take(self, recorded: BatchResult) -> None:
         """Drive a run whose first events were just recorded."""
         self._runs[recorded.run.run_id] = recorded.run
         self._adopted(recorded)
@@ -159,13 +159,13 @@ class RunLoop:
     async def post(self, run_id: str, event: AnyEvent) -> None:
         """Hand in an event; returns when it is recorded. Raises Unavailable when it cannot be recorded now.
 
-        Of a run that another server drives it is recorded as a letter to that one.
+        Of a run that another server drives it is recorded as a message to that one.
         """
         if self.forward is not None and run_id not in self._runs:
             await self.forward(run_id, event)
             return
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(_Posted(run_id=run_id, event=event, recorded=recorded))
+        self._put(QueuedEvent(run_id=run_id, event=event, recorded=recorded))
         await recorded
 
     def drop(self, run_id: str) -> ActiveRun | None:
@@ -229,11 +229,11 @@ class RunLoop:
         """Ask for everything again."""
         await self._resync(list(self._runs))
 
-    def deliver(self, letter: leases.Letter) -> bool:
+    def deliver(self, message: leases.InboxMessage) -> bool:
         """Take in an event from another server; False while we do not drive its run."""
-        if letter.run_id not in self._runs:
+        if message.run_id not in self._runs:
             return False
-        self._put(_Posted(run_id=letter.run_id, event=letter.event, letter=letter.inbox_id))
+        self._put(QueuedEvent(run_id=message.run_id, event=message.event, message_id=message.inbox_id))
         return True
 
     async def leave(self, run_id: str) -> None:
@@ -252,7 +252,7 @@ class RunLoop:
         """`(run id, path)` of the execution that does the same, while this one waits for it."""
         return self._cache.leader_of(run_id, path)
 
-    def _put(self, posted: _Posted) -> None:
+    def _put(self, posted: QueuedEvent) -> None:
         self._inbox.append(posted)
         if posted.recorded is not None or not isinstance(posted.event, _IDLE_NEWS) or len(self._inbox) >= BATCH:
             self._arrived.set()
@@ -261,7 +261,7 @@ class RunLoop:
 
     def _put_all(self, answers: Iterable[tuple[str, AnyEvent]]) -> None:
         for run_id, event in answers:
-            self._put(_Posted(run_id=run_id, event=event))
+            self._put(QueuedEvent(run_id=run_id, event=event))
 
     async def _listen(self) -> None:
         while True:
@@ -279,7 +279,7 @@ class RunLoop:
                 self._drained.clear()
                 await self._drained.wait()
             run_id = report.attempt.run_id
-            self._put(_Posted(run_id=run_id, event=to_event(report), directories=directories(report)))
+            self._put(QueuedEvent(run_id=run_id, event=to_event(report), directories=directories(report)))
 
     async def _drive(self) -> None:
         while True:
@@ -299,7 +299,7 @@ class RunLoop:
                 self._refuse(batch)
                 self._aside(self._resync({posted.run_id for posted in batch}))
 
-    def _refuse(self, batch: list[_Posted]) -> None:
+    def _refuse(self, batch: list[QueuedEvent]) -> None:
         """Nobody is kept waiting for what may not have been recorded."""
         for posted in batch:
             if posted.recorded is not None and not posted.recorded.done():
@@ -313,7 +313,7 @@ class RunLoop:
                 # Each may have thousands of attempts to launch: requests are answered in between.
                 await asyncio.sleep(_BREATH_S)
 
-    async def _handle(self, batch: list[_Posted]) -> None:
+    async def _handle(self, batch: list[QueuedEvent]) -> None:
         folds, strays = self._fold(batch)
         committed = await self._commit(folds, batch)
         self._pass_on(batch, {done.run.run_id for done in committed})
@@ -336,8 +336,8 @@ class RunLoop:
             self._aside(self._settle(ended))
         await self._perform([(done.run, *command) for done in committed for command in done.commands])
 
-    def _fold(self, batch: list[_Posted]) -> tuple[list[Fold], list[AttemptId]]:
-        by_run: dict[str, list[Happening]] = {}
+    def _fold(self, batch: list[QueuedEvent]) -> tuple[list[BatchResult], list[AttemptId]]:
+        by_run: dict[str, list[PendingEvent]] = {}
         strays = []
         for posted in batch:
             if posted.run_id in self._runs:
@@ -345,15 +345,15 @@ class RunLoop:
             elif self._is_stray(posted) and (attempt := ended_by(posted.event)) is not None:
                 strays.append(attempt)
         now = self._context.now()
-        return [fold(self._runs[run_id], happenings, now) for run_id, happenings in by_run.items()], strays
+        return [fold(self._runs[run_id], pending_events, now) for run_id, pending_events in by_run.items()], strays
 
-    def _is_stray(self, posted: _Posted) -> bool:
+    def _is_stray(self, posted: QueuedEvent) -> bool:
         """Nobody's: to be settled. With several servers it may be somebody else's, who finds it where it is."""
         if self.forward is not None:
             return posted.run_id in self._leaving
         return posted.run_id not in self._given_up
 
-    def _pass_on(self, batch: list[_Posted], committed: set[str]) -> None:
+    def _pass_on(self, batch: list[QueuedEvent], committed: set[str]) -> None:
         """Requests for runs that have gone to another server meanwhile go there too."""
         for posted in batch:
             waits = posted.recorded is not None and not posted.recorded.done()
@@ -371,7 +371,7 @@ class RunLoop:
         else:
             recorded.set_result(None)
 
-    def _answer(self, batch: list[_Posted], error: store.StoreError | None = None) -> None:
+    def _answer(self, batch: list[QueuedEvent], error: store.StoreError | None = None) -> None:
         for posted in batch:
             if posted.recorded is None or posted.recorded.done():
                 continue
@@ -382,7 +382,7 @@ class RunLoop:
 
     # recording -------------------------------------------------------------------------------
 
-    async def _commit(self, folds: list[Fold], batch: list[_Posted]) -> list[Fold]:
+    async def _commit(self, folds: list[BatchResult], batch: list[QueuedEvent]) -> list[BatchResult]:
         """Record all of it in one transaction; if that cannot be, each run by itself."""
         if not folds:
             return []
@@ -391,7 +391,7 @@ class RunLoop:
         alone = [await self._commit_alone(one, batch) for one in folds if one.run.run_id in self._runs]
         return [one for one in alone if one is not None]
 
-    async def _commit_alone(self, one: Fold, batch: list[_Posted]) -> Fold | None:
+    async def _commit_alone(self, one: BatchResult, batch: list[QueuedEvent]) -> BatchResult | None:
         if await self._committed([one], batch):
             return one
         if self._runs.get(one.run.run_id) is not one.run:
@@ -404,7 +404,7 @@ class RunLoop:
         self.drop(one.run.run_id)
         return None
 
-    async def _committed(self, folds: list[Fold], batch: list[_Posted]) -> bool:
+    async def _committed(self, folds: list[BatchResult], batch: list[QueuedEvent]) -> bool:
         """True when recorded; False when it never can be. Waits while the disk is full."""
         delay = _RETRY_FIRST_S
         changes = [one.change for one in folds]
@@ -414,7 +414,7 @@ class RunLoop:
                 failpoint("commit.before")
                 await self._context.database.write(rows.commit_changes, changes, self._context.owner)
                 failpoint("commit.after")
-                self._trouble.over()
+                self._outage.over()
                 return True
             except store.Stale as stale:
                 if unsure and await self._context.read(rows.are_recorded, changes):
@@ -429,7 +429,7 @@ class RunLoop:
             except _PASSING as error:
                 unsure = unsure or isinstance(error, store.CommitUnknown)
                 meaning = self._context.translated(error)
-                self._trouble.tell(meaning.code, meaning.message)
+                self._outage.failing(meaning.code, meaning.message)
                 # Nobody is kept waiting; what they asked for is done as soon as it can be.
                 self._answer([*batch, *self._inbox], error)
                 await asyncio.sleep(delay)
@@ -445,7 +445,7 @@ class RunLoop:
             for run_id in stale.run_ids:
                 self._aside(self._left_to_others(run_id, self.drop(run_id)))
 
-    def _adopted(self, done: Fold) -> None:
+    def _adopted(self, done: BatchResult) -> None:
         adopt(done)
         if done.change.expires_at is not None:
             self.expiring.set()
@@ -470,7 +470,7 @@ class RunLoop:
     def _tick(self, run_id: str, due: float) -> None:
         self._wakes.pop(run_id, None)
         # A timer may fire a little before the wall clock says so.
-        self._put(_Posted(run_id=run_id, event=Tick(at=max(due, self._context.now()))))
+        self._put(QueuedEvent(run_id=run_id, event=Tick(at=max(due, self._context.now()))))
 
     def _clear_alarm(self, run_id: str) -> None:
         handle = self._wakes.pop(run_id, None)
@@ -518,7 +518,7 @@ class RunLoop:
         if not still_wanted(run, attempt) or self._runs.get(run.run_id) is not run:
             # The wish is from a list that was made before it was stopped, or ended, or went to another server.
             return
-        if self._context.seat is not None and not self._context.seat.live():
+        if self._context.lease is not None and not self._context.lease.live():
             # Another server may drive it by now. If not, it is asked for again as soon as that is sure.
             return
         try:
@@ -531,7 +531,7 @@ class RunLoop:
                 failpoint("launch.after")
         except Exception as error:
             log.exception("attempt %s could not be launched", attempt)
-            self._put(_Posted(run_id=run.run_id, event=self._failed(attempt, error)))
+            self._put(QueuedEvent(run_id=run.run_id, event=self._failed(attempt, error)))
 
     def _failed(self, attempt: AttemptId, error: Exception) -> AttemptFailed:
         reason = Reason(
@@ -541,7 +541,7 @@ class RunLoop:
 
     async def _stop(self, run: ActiveRun, attempt: AttemptId) -> None:
         if run.state.executions[attempt.path].kind is Kind.IMPORTER:
-            self._put(_Posted(run_id=run.run_id, event=AttemptStopped(at=self._context.now(), attempt=attempt)))
+            self._put(QueuedEvent(run_id=run.run_id, event=AttemptStopped(at=self._context.now(), attempt=attempt)))
             return
         try:
             failpoint("stop.before")
@@ -560,7 +560,7 @@ class RunLoop:
         for run_id, event in await self._cache.look_up(wanted):
             # A hit is for one that asked just now; by the time it is folded in, that may have other inputs.
             inputs = asked_for.get((run_id, event.path)) if isinstance(event, CacheHit) else None
-            self._put(_Posted(run_id=run_id, event=event, asked_for=inputs))
+            self._put(QueuedEvent(run_id=run_id, event=event, asked_for=inputs))
 
     async def _import(self, order: LaunchOrder, pipeline_name: str) -> None:
         attempt = order.attempt
@@ -569,4 +569,4 @@ class RunLoop:
         except Exception as error:
             events = (self._failed(attempt, error),)
         for event in events:
-            self._put(_Posted(run_id=attempt.run_id, event=event))
+            self._put(QueuedEvent(run_id=attempt.run_id, event=event))

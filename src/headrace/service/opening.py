@@ -17,11 +17,11 @@ from headrace.executors.port import Executor
 from headrace.executors.select import make_executor
 from headrace.service.active import ActiveRun, internal_error
 from headrace.service.context import Context, translated
+from headrace.service.data_dir import DataDirectory, unavailable, unusable
 from headrace.service.errors import Unavailable
-from headrace.service.home import Home, unavailable, unusable
+from headrace.service.lease import ServerLease
 from headrace.service.roots import check_settings
 from headrace.service.runs import load
-from headrace.service.seat import Seat
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store import runs as rows
@@ -32,35 +32,39 @@ log = logging.getLogger(__name__)
 
 #: With less room than this on the disk, whatever fails at the start fails for want of it.
 _LITTLE_ROOM = 256 * 1024
+#: The domain of importers, which every server can run.
+_ANYWHERE = "anywhere"
 
 
 async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool, drive: bool) -> Context:
     """Take the data directory and open what is in it. Raises Unavailable."""
     settings = msgspec.structs.replace(settings, home=settings.home.expanduser().absolute())
-    home = Home.open(settings.home, shared=settings.database is not None)
+    data_dir = DataDirectory.open(settings.home, shared=settings.database is not None)
     try:
-        database = await _open_database(settings, None if in_memory else home)
+        database = await _open_database(settings, None if in_memory else data_dir)
     except BaseException:
-        home.close()
+        data_dir.close()
         raise
     try:
         objects = ObjectStoreConfig.read(settings.home)
         check_settings(settings, objects)
         artifacts = Stores(settings.home, objects, max_fetched_bytes=settings.max_fetched_bytes)
         artifacts.in_use = lambda: handed_places(settings.home)
-        seat = Seat(home.place(), settings.lease_s) if database.server is not None and drive else None
+        lease: ServerLease | None = None
+        if database.server is not None and drive:
+            lease = ServerLease(frozenset({data_dir.domain(), _ANYWHERE}), settings.lease_s)
         return Context(
             settings=settings,
-            home=home,
+            data_dir=data_dir,
             database=database,
-            executor=executor or _executor(settings, artifacts, seat),
+            executor=executor or _executor(settings, artifacts, lease),
             artifacts=artifacts,
             objects=objects,
-            seat=seat,
+            lease=lease,
         )
     except BaseException as error:
         await database.close()
-        home.close()
+        data_dir.close()
         if isinstance(error, OSError):
             raise unusable(settings.home, error) from error
         if isinstance(error, NotConfigured):
@@ -68,7 +72,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         raise
 
 
-def _executor(settings: Settings, artifacts: Stores, seat: Seat | None) -> Executor:
+def _executor(settings: Settings, artifacts: Stores, lease: ServerLease | None) -> Executor:
     return make_executor(
         settings.home,
         porter=artifacts,
@@ -78,8 +82,8 @@ def _executor(settings: Settings, artifacts: Stores, seat: Seat | None) -> Execu
         max_log_bytes=settings.max_log_bytes,
         max_parameter_bytes=settings.max_parameter_bytes,
         warm_starts=settings.warm_starts,
-        shared=seat is not None,
-        may_start=seat.live if seat is not None else lambda: True,
+        shared=lease is not None,
+        may_start=lease.live if lease is not None else lambda: True,
         machine=machine_of(settings),
         allowance=Allowance(
             task_memory_bytes=settings.task_memory_bytes,
@@ -99,10 +103,10 @@ def machine_of(settings: Settings) -> Machine:
     )
 
 
-async def _open_database(settings: Settings, home: Home | None) -> Database:
-    where = settings.database if home is not None else None
+async def _open_database(settings: Settings, data_dir: DataDirectory | None) -> Database:
+    where = settings.database if data_dir is not None else None
     try:
-        return await Database.open(where or (home.database() if home else None))
+        return await Database.open(where or (data_dir.database() if data_dir else None))
     except store.StoreError as error:
         raise _meaning(error, settings) from error
     except ImportError as error:
@@ -156,7 +160,7 @@ async def close_context(context: Context) -> None:
     context.changes.close()
     await context.executor.close()
     await context.database.close()
-    context.home.close()
+    context.data_dir.close()
 
 
 async def resumable(context: Context) -> list[ActiveRun]:

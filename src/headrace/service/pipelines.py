@@ -105,7 +105,7 @@ async def find(context: Context, name: str, namespace: str) -> PipelineRecord:
 
 async def list_page(context: Context, query: ListQuery) -> Page[PipelineRecord]:
     """One page."""
-    return await context.read(rows.list_pipelines, query, context.home.secret)
+    return await context.read(rows.list_pipelines, query, context.data_dir.secret)
 
 
 async def update(
@@ -159,7 +159,7 @@ async def latest_version(context: Context, pipeline_id: str) -> VersionRecord:
 async def list_versions(context: Context, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
     """One page."""
     await get(context, pipeline_id)
-    return await context.read(rows.list_versions, pipeline_id, query, context.home.secret)
+    return await context.read(rows.list_versions, pipeline_id, query, context.data_dir.secret)
 
 
 async def update_version(

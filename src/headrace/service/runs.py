@@ -21,7 +21,7 @@ from headrace.engine.model import (
 )
 from headrace.failpoints import failpoint
 from headrace.service import experiments, outcomes, pipelines
-from headrace.service.active import ActiveRun, Happening, fold
+from headrace.service.active import ActiveRun, PendingEvent, fold
 from headrace.service.content import delete_content, delete_leftovers
 from headrace.service.context import Context, new_id
 from headrace.service.documents import check_document
@@ -74,7 +74,7 @@ async def begin(
     run = _begin(record, compiled, _state(context, record, compiled, new))
     reuse = reuse_plan.reuse if reuse_plan else {}
     started = RunStarted(at=record.created_at, origin=record.origin, reuse=reuse)
-    folded = fold(run, [Happening(run_id=record.run_id, event=started)], record.created_at)
+    folded = fold(run, [PendingEvent(run_id=record.run_id, event=started)], record.created_at)
     held = tuple(outcomes.held(record.run_id, reuse))
     change = msgspec.structs.replace(folded.change, edges=(*folded.change.edges, *held))
     failpoint("create.before")
@@ -231,7 +231,7 @@ async def get_document(context: Context, run_id: str) -> tuple[dict[str, Json], 
 
 async def list_page(context: Context, query: ListQuery) -> Page[RunRecord]:
     """One page."""
-    return await context.read(rows.list_runs, query, context.home.secret)
+    return await context.read(rows.list_runs, query, context.data_dir.secret)
 
 
 async def get_executions(context: Context, run_id: str) -> tuple[Execution, ...]:
@@ -272,7 +272,7 @@ async def resume(context: Context, loop: RunLoop, run_id: str) -> None:
 async def _under_way(context: Context, loop: RunLoop, run_id: str) -> RunState:
     record = await get(context, run_id)
     run = loop.active(run_id)
-    if run is None and context.seat is not None and not record.state.final:
+    if run is None and context.lease is not None and not record.state.final:
         # Another server drives it.
         run = await load(context, run_id)
     if record.state.final or run is None:
@@ -293,7 +293,7 @@ async def retry(context: Context, loop: RunLoop, run_id: str) -> None:
 
 async def revive(context: Context, loop: RunLoop, run_id: str) -> bool:
     """Take up a run that has ended; False when somebody else, here or on another server, has done so already."""
-    if context.seat is not None and not await context.write(leases.claim_one, context.seat.server_id, run_id):
+    if context.lease is not None and not await context.write(leases.claim_one, context.lease.server_id, run_id):
         return False
     run = await load(context, run_id)
     if run is None or loop.active(run_id) is not None or not run.state.state.final:
@@ -336,7 +336,7 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     """See `Service.delete_run`."""
     record = await get(context, run_id)
     run = loop.drop(run_id)
-    elsewhere = context.seat is not None and run is None and not record.state.final
+    elsewhere = context.lease is not None and run is None and not record.state.final
     try:
         dropped, header = await context.write(_delete, run_id)
     except BaseException:

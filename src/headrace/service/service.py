@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from headrace.engine.model import Execution, Json
 from headrace.executors.port import Executor
-from headrace.service import content, experiments, explanations, kept, marks, pipelines, reruns, runs, views
+from headrace.service import cache_entries, content, experiments, explain_queries, marks, pipelines, reruns, runs, views
 from headrace.service.context import Context
 from headrace.service.expiry import Expiry
 from headrace.service.loop import RunLoop
@@ -74,11 +74,11 @@ class Service:
         sharing: Sharing | None = None
         try:
             await experiments.find_or_create(context, experiments.DEFAULT_NAME)
-            if context.seat is not None and context.database.server is not None:
+            if context.lease is not None and context.database.server is not None:
                 # Half a second to import with its driver, and only for those who use it.
                 from headrace.service.sharing import Sharing
 
-                sharing = Sharing(context, loop, context.seat, context.database.server)
+                sharing = Sharing(context, loop, context.lease, context.database.server)
                 await loop.start((), alone=False)
                 await sharing.start()
             elif drive:
@@ -240,26 +240,26 @@ class Service:
     # why -------------------------------------------------------------------------------------
     async def explain_run(self, run_id: str, *, limit: int = 200) -> RunExplanation:
         """Why the run is in its state, what its tasks wait for, and each of at most `limit` tasks."""
-        return await explanations.of_run(self._context, self._loop, run_id, limit=limit)
+        return await explain_queries.of_run(self._context, self._loop, run_id, limit=limit)
 
     async def explain_execution(self, execution_id: str) -> Explanation:
         """Why an execution is in its state, with all that its fingerprint is made from."""
-        return await explanations.of_execution(self._context, self._loop, execution_id)
+        return await explain_queries.of_execution(self._context, self._loop, execution_id)
 
     # cache -----------------------------------------------------------------------------------
     async def list_cache(self, query: ListQuery) -> CacheList:
         """A page of the cache's entries."""
-        page = await kept.list_page(self._context, query)
+        page = await cache_entries.list_page(self._context, query)
         limit = self._context.settings.cache_max_age_s
         return CacheList(
-            entries=[kept.entry_view(entry, limit) for entry in page.items],
+            entries=[cache_entries.entry_view(entry, limit) for entry in page.items],
             total_size=page.total_size,
             next_page_token=page.next_page_token,
         )
 
     async def drop_cache(self, which: CacheFilter, *, everything: bool = False) -> int:
         """Forget entries; how many. Raises Invalid CACHE_FILTER_MISSING when nothing is said about which."""
-        return await kept.drop(self._context, which, everything=everything)
+        return await cache_entries.drop(self._context, which, everything=everything)
 
     # views for `/api` ------------------------------------------------------------------------
     async def run_view(self, run_id: str) -> RunView:

@@ -1,4 +1,4 @@
-"""Servers that share a PostgreSQL: the lease renewed, runs of the dead taken over, letters read, news passed on.
+"""Servers that share a PostgreSQL: the lease renewed, runs of the dead taken over, messages read, news passed on.
 
 Each server drives its own runs by itself; this is all they have to do with each other. Notifications (LISTEN, NOTIFY)
 only make it quicker: everything is found by looking, too.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from headrace.engine.model import AnyEvent
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
 from headrace.service.errors import ServiceError
+from headrace.service.lease import ServerLease
 from headrace.service.loop import RunLoop
 from headrace.service.opening import load_or_end
-from headrace.service.seat import Seat, clock
 from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.errors import StoreError
@@ -27,14 +27,14 @@ from headrace.store.postgresql import Postgresql
 log = logging.getLogger(__name__)
 
 _CHANNEL = "headrace"
-#: How often each server looks for letters and changes, if nobody tells it.
+#: How often each server looks for messages and changes, if nobody tells it.
 LOOK_S = 1.0
 #: News goes out at most this often.
 _TELL_S = 0.03
 #: Ids in one notification: PostgreSQL takes 8000 bytes.
 _AT_ONCE = 200
 _CONNECT_AGAIN_S = 1.0
-#: How long who leaves a letter waits for it to be acted on; it will be in any case.
+#: How long who leaves a message waits for it to be acted on; it will be in any case.
 _ANSWER_S = 3.0
 _SWEEP_S = 30.0
 
@@ -42,14 +42,14 @@ _SWEEP_S = 30.0
 class Sharing:
     """What one server has to do with the others."""
 
-    def __init__(self, context: Context, loop: RunLoop, seat: Seat, server: Postgresql) -> None:
+    def __init__(self, context: Context, loop: RunLoop, lease: ServerLease, server: Postgresql) -> None:
         self._context = context
         self._loop = loop
-        self._seat = seat
+        self._lease = lease
         self._server = server
         self._tasks: list[asyncio.Task[None]] = []
         self._look = asyncio.Event()
-        self._news: dict[str, set[str]] = {"changed": set(), "letter": set()}
+        self._news: dict[str, set[str]] = {"changed": set(), "message": set()}
         self._something = asyncio.Event()
         #: Letters handed to the loop that are still in the inbox.
         self._handed: set[str] = set()
@@ -59,13 +59,13 @@ class Sharing:
         self._swept_at = float("-inf")
 
     async def start(self) -> None:
-        """Take a seat, and the first runs. Raises service errors."""
+        """Take a lease, and the first runs. Raises service errors."""
         self._context.changes.tell = self._tell_changed
         self._loop.forward = self.send
         await self._sit_down()
         await self._beat()
         self._tasks = [
-            asyncio.create_task(self._forever(self._beat, self._seat.lease_s / 3)),
+            asyncio.create_task(self._forever(self._beat, self._lease.lease_s / 3)),
             asyncio.create_task(self._forever(self._look_around, LOOK_S, self._look)),
             asyncio.create_task(self._listen()),
         ]
@@ -76,7 +76,7 @@ class Sharing:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):
-            await self._context.database.write(leases.resign, self._seat.server_id)
+            await self._context.database.write(leases.deregister, self._lease.server_id)
 
     @staticmethod
     async def _forever(step: Callable[[], Coroutine[Any, Any, None]], every_s: float, sooner: Any = None) -> None:
@@ -95,15 +95,15 @@ class Sharing:
     # the lease --------------------------------------------------------------------------------
 
     async def _sit_down(self) -> None:
-        self._seat.rename()
-        asked = clock()
-        await self._context.write(leases.enrol, self._seat.owner, lease_s=self._seat.lease_s)
-        self._seat.extend(asked)
+        self._lease.rename()
+        asked = self._lease.clock()
+        await self._context.write(leases.register, self._lease.owner, lease_s=self._lease.lease_s)
+        self._lease.extend(asked)
 
     async def _beat(self) -> None:
-        had_it, asked = self._seat.live(), clock()
-        if await self._context.write(leases.renew, self._seat.server_id, lease_s=self._seat.lease_s):
-            self._seat.extend(asked)
+        had_it, asked = self._lease.live(), self._lease.clock()
+        if await self._context.write(leases.renew, self._lease.server_id, lease_s=self._lease.lease_s):
+            self._lease.extend(asked)
             if not had_it:
                 # What was not started meanwhile.
                 await self._loop.resume_all()
@@ -115,31 +115,31 @@ class Sharing:
             self._handed.clear()
             await self._sit_down()
             self._swept_at = float("-inf")
-        for dead in await self._context.write(leases.bury):
+        for dead in await self._context.write(leases.expire):
             log.warning("server %s gave no sign of life for too long; its runs go to others", dead)
         await self._reconcile()
         await self._claim()
-        if clock() - self._swept_at > _SWEEP_S:
+        if self._lease.clock() - self._swept_at > _SWEEP_S:
             await self._sweep()
 
     async def _claim(self) -> None:
-        claims = await self._context.write(leases.claim, self._seat.server_id)
-        await self._take_over({claim.run_id: claim.place for claim in claims})
+        claims = await self._context.write(leases.claim, self._lease.server_id)
+        await self._take_over({claim.run_id: claim.executor_domains for claim in claims})
 
-    async def _take_over(self, places: dict[str, str | None]) -> None:
-        """Drive these, whose attempts are in those places."""
+    async def _take_over(self, domains: Mapping[str, frozenset[str] | None]) -> None:
+        """Drive these runs, by id, whose attempts are in those domains (None: there are no attempts)."""
         found: list[tuple[ActiveRun, bool]] = []
-        for run_id, place in places.items():
+        for run_id, its_domains in domains.items():
             run = await load_or_end(self._context, run_id)
             if run is not None and not run.state.state.final:
-                found.append((run, place not in (None, self._seat.place)))
+                found.append((run, its_domains is not None and not its_domains <= self._lease.domains))
         if found:
             await self._loop.take_over(found)
 
     async def _reconcile(self) -> None:
         """Loop and database agree on what is ours; what they differ in twice is put right."""
         before = set(self._loop.run_ids())
-        held = await self._context.read(leases.held, self._seat.server_id)
+        held = await self._context.read(leases.owned, self._lease.server_id)
         doubtful = (before ^ held) & (self._loop.run_ids() ^ held)
         wrong, self._doubtful = doubtful & self._doubtful, doubtful
         for run_id in wrong - held:
@@ -150,39 +150,39 @@ class Sharing:
         records = await self._context.read(rows.get_runs, sorted(ours))
         over = [record.run_id for record in records if record.state.final]
         if over:
-            await self._context.write(leases.give_back, self._seat.server_id, over)
-        places = await self._context.read(leases.places, sorted(ours - set(over)))
-        await self._take_over({run_id: place for run_id, place in places.items() if self._loop.active(run_id) is None})
+            await self._context.write(leases.release, self._lease.server_id, over)
+        domains = await self._context.read(leases.domains_of, sorted(ours - set(over)))
+        await self._take_over({run_id: its for run_id, its in domains.items() if self._loop.active(run_id) is None})
 
     async def _sweep(self) -> None:
         """End attempts in this place that are nobody's any more: of runs that have ended, or went on elsewhere."""
         there = {attempt.run_id for attempt in await self._context.executor.live()}
-        others = await self._context.read(leases.others_in, there, self._seat.owner)
+        others = await self._context.read(leases.driven_by_others, there, self._lease.owner)
         orphaned = there - others - self._loop.run_ids()
-        if orphaned and self._seat.live():
+        if orphaned and self._lease.live():
             await self._context.executor.keep_only(frozenset(), within=orphaned)
-        self._swept_at = clock()
+        self._swept_at = self._lease.clock()
 
-    # letters ----------------------------------------------------------------------------------
+    # messages ----------------------------------------------------------------------------------
 
     async def send(self, run_id: str, event: AnyEvent) -> None:
         """Leave an event for the server that drives the run. Durable on return, and as a rule acted on."""
-        letter = await self._context.write(leases.send, run_id, event)
-        if letter is None:
+        message = await self._context.write(leases.send, run_id, event)
+        if message is None:
             return
         self._look.set()
-        self._tell("letter", (run_id,))
-        until, pause = clock() + _ANSWER_S, 0.01
-        while clock() < until and await self._context.read(leases.is_waiting, letter):
+        self._tell("message", (run_id,))
+        until, pause = self._lease.clock() + _ANSWER_S, 0.01
+        while self._lease.clock() < until and await self._context.read(leases.is_waiting, message):
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.2)
 
     async def _look_around(self) -> None:
-        letters = await self._context.read(leases.received, self._seat.server_id)
-        for letter in letters:
-            if letter.inbox_id not in self._handed and self._loop.deliver(letter):
-                self._handed.add(letter.inbox_id)
-        self._handed &= {letter.inbox_id for letter in letters}
+        messages = await self._context.read(leases.received, self._lease.server_id)
+        for message in messages:
+            if message.inbox_id not in self._handed and self._loop.deliver(message):
+                self._handed.add(message.inbox_id)
+        self._handed &= {message.inbox_id for message in messages}
         ids, everything = self._context.changes.wanted()
         if ids or everything:
             found = await self._context.read(leases.versions, ids, recent=everything)
@@ -201,7 +201,7 @@ class Sharing:
 
     def _heard(self, said: str) -> None:
         who, what, ids = said.split(" ", 2)
-        if who == self._seat.server_id:
+        if who == self._lease.server_id:
             return
         if what == "changed":
             self._context.changes.heard(ids.split(","))
@@ -223,5 +223,5 @@ class Sharing:
             for what, ids in self._news.items():
                 while ids:
                     some = [ids.pop() for _ in range(min(_AT_ONCE, len(ids)))]
-                    await say(f"{self._seat.server_id} {what} {','.join(some)}")
+                    await say(f"{self._lease.server_id} {what} {','.join(some)}")
             await asyncio.sleep(_TELL_S)

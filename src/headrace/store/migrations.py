@@ -213,6 +213,15 @@ UPDATE artifacts SET created_by = 'local', namespace = coalesce(
 )
 """
 
+# A place was the data directory of a server. It becomes one of the domains of a server's executors; importers, whose
+# domain is `anywhere`, ran in each server. Places hold no character that JSON would escape.
+_EXECUTOR_DOMAINS = """
+ALTER TABLE servers RENAME COLUMN place TO executor_domains;
+UPDATE servers SET executor_domains = '["' || executor_domains || '","anywhere"]';
+ALTER TABLE runs RENAME COLUMN place TO executor_domains;
+UPDATE runs SET executor_domains = '["' || executor_domains || '","anywhere"]' WHERE executor_domains IS NOT NULL
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -229,6 +238,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_MANY_SERVERS),
     _script(_RERUNS),
     _script(_CREATORS),
+    _script(_EXECUTOR_DOMAINS),
 )
 
 LATEST = len(MIGRATIONS)

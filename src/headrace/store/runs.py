@@ -28,7 +28,7 @@ from headrace.store.dialect import upsert
 from headrace.store.documents import decode_document, drop_unused, put_document
 from headrace.store.errors import Stale
 from headrace.store.experiments import STORAGE_WORDS
-from headrace.store.leases import Owner
+from headrace.store.leases import Owner, encode_domains
 from headrace.store.queries import Key, Noun, fetch_page
 from headrace.store.records import ArtifactRecord, ListQuery, Page, Record, RunRecord
 from headrace.store.tables import (
@@ -105,8 +105,8 @@ class RunChangeSet(Record, frozen=True, kw_only=True):
     artifacts: tuple[ArtifactRecord, ...] = ()
     edges: tuple[ArtifactEdge, ...] = ()
     cache_entries: tuple[CacheEntry, ...] = ()
-    #: Letters that are acted on by this (`store.leases`).
-    letters: tuple[str, ...] = ()
+    #: Ids of the inbox messages that this acts on (`store.leases`).
+    messages: tuple[str, ...] = ()
 
 
 class ExecutionLocation(Record, frozen=True, kw_only=True):
@@ -205,8 +205,10 @@ _UPDATE_RUN = (
 )  # fmt: skip
 
 
-#: With several servers the last writer's place is kept, and a run that has ended is nobody's.
-_UPDATE_OWNED = _UPDATE_RUN.values(lease_owner=bindparam("new_owner"), place=bindparam("new_place"))
+#: With several servers the domains of the last writer's executors are kept; a run that has ended has no owner.
+_UPDATE_OWNED = _UPDATE_RUN.values(
+    lease_owner=bindparam("new_owner"), executor_domains=bindparam("new_executor_domains")
+)
 
 
 def commit_changes(conn: Connection, changes: Sequence[RunChangeSet], owner: Owner | None = None) -> None:
@@ -222,8 +224,8 @@ def commit_changes(conn: Connection, changes: Sequence[RunChangeSet], owner: Own
         _lock(conn, changes, owner)
         statement = _UPDATE_RUN if owner is None else _UPDATE_OWNED
         conn.execute(statement, [_run_row(change) | _owned(change, owner) for change in changes])
-        if letters := [letter for change in changes for letter in change.letters]:
-            conn.execute(delete(inbox).where(inbox.c.inbox_id.in_(letters)))
+        if messages := [message for change in changes for message in change.messages]:
+            conn.execute(delete(inbox).where(inbox.c.inbox_id.in_(messages)))
     upsert(conn, executions, [row for change in changes for row in _execution_rows(change)], update=_MOVING_EXECUTION)
     events = [row for change in changes for row in _event_rows(change)]
     if events:
@@ -247,11 +249,12 @@ def _lock(conn: Connection, changes: Sequence[RunChangeSet], owner: Owner | None
 def _owned(change: RunChangeSet, owner: Owner | None) -> dict[str, Any]:
     if owner is None:
         return {}
-    return {"new_owner": None if change.state.state.final else owner.server_id, "new_place": owner.place}
+    domains = encode_domains(owner.executor_domains)
+    return {"new_owner": None if change.state.state.final else owner.server_id, "new_executor_domains": domains}
 
 
 def are_recorded(conn: Connection, changes: Sequence[RunChangeSet]) -> bool:
-    """Whether the runs are, to the letter, what these changes make of them: an earlier try has committed them."""
+    """Whether the runs are, in every column, what these changes make of them: an earlier try has committed them."""
     rows = select(_r.run_id, _r.version, _r.event_count, _r.head).where(_r.run_id.in_([one.run_id for one in changes]))
     found = {row.run_id: (row.version, row.event_count, row.head) for row in conn.execute(rows).all()}
     return all(
@@ -321,7 +324,7 @@ def delete_run(conn: Connection, run_id: str) -> None:
 
 # --- reading -----------------------------------------------------------------------------------
 
-_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "place", "expires_at"}]
+_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "executor_domains", "expires_at"}]
 _ROWS: Select[Any] = select(*_SHOWN, func.coalesce(experiments.c.display_name, "").label("experiment_name")).join_from(
     runs, experiments, experiments.c.experiment_id == _r.experiment_id, isouter=True
 )

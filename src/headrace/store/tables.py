@@ -124,8 +124,8 @@ runs = Table(
     _text("head"),
     # Which of several servers drives it (for as long as its lease, in `servers`, lasts); one server needs neither.
     Column("lease_owner", Text),
-    # On whose disk its attempts are: `servers.place` of who drove it last.
-    Column("place", Text),
+    # JSON list: `servers.executor_domains` of the server that drove the run last; NULL while it has had none.
+    Column("executor_domains", Text),
     # The run it was made from, as JSON (`Origin`); null when it was made from none.
     Column("origin", Text),
     # When its working files and logs are to go; null when they stay, or are gone.
@@ -232,8 +232,8 @@ servers = Table(
     "servers",
     metadata,
     Column("server_id", Text, primary_key=True),
-    # Servers of one place see each other's attempts: they share a machine and a data directory.
-    _text("place"),
+    # JSON list, sorted: where this server's executors make attempts; it can reach the attempts in these domains.
+    _text("executor_domains"),
     _text("url", default=""),
     Column("started_at", DOUBLE_PRECISION, nullable=False),
     Column("lease_until", DOUBLE_PRECISION, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import documents
 from headrace import engine
 from headrace.engine.model import Bundle, CacheHit, RunStarted, State, Tick
-from headrace.service.active import ActiveRun, Fold, Happening, adopt, fold
+from headrace.service.active import ActiveRun, BatchResult, PendingEvent, adopt, fold
 from headrace.spec.document import parse_document
 from headrace.store.records import RunRecord
 
@@ -21,15 +21,15 @@ def asking() -> ActiveRun:
     run = ActiveRun(
         record=record, plan=plan, state=state, version=0, event_count=0, state_history=(), task_counts={}, is_new=True
     )
-    adopt(fold(run, [Happening(run_id="r", event=RunStarted(at=0.0))], 0.0))
+    adopt(fold(run, [PendingEvent(run_id="r", event=RunStarted(at=0.0))], 0.0))
     assert run.state.executions["work"].looking_up
     return run
 
 
-def answered(run: ActiveRun, asked_for: Bundle) -> Fold:
+def answered(run: ActiveRun, asked_for: Bundle) -> BatchResult:
     """The run after the cache has found something for these inputs."""
     hit = CacheHit(at=1.0, path="work", outputs=Bundle(parameters={"out": "x"}), cached_from="e")
-    return fold(run, [Happening(run_id="r", event=hit, asked_for=asked_for)], 1.0)
+    return fold(run, [PendingEvent(run_id="r", event=hit, asked_for=asked_for)], 1.0)
 
 
 def test_the_answer_to_its_question_ends_a_task() -> None:

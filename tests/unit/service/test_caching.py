@@ -17,9 +17,9 @@ from fake_executor import FakeExecutor, World, fail, hang, produced, succeed
 from headrace.engine.model import AttemptId, Execution, LaunchOrder, PauseRequested, Reason, ResumeRequested, State
 from headrace.executors.port import AnyReport, Failed, Succeeded
 from headrace.service.caching import Difference, ago, differences, why_missed
-from headrace.service.flights import Flights
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings
+from headrace.service.single_flight import SingleFlight
 from headrace.store.cache import CacheEntry, CacheKey
 from waiting import until, until_final
 
@@ -280,47 +280,47 @@ def key(fingerprint: str = "f", namespace: str = "") -> CacheKey:
     return CacheKey(namespace=namespace, pipeline_name="p", fingerprint=fingerprint)
 
 
-def test_flights() -> None:
-    flights = Flights()
+def test_one_leads_and_the_others_wait_for_it() -> None:
+    single_flight = SingleFlight()
     a, b, c = ("r1", "t"), ("r2", "t"), ("r3", "t")
-    assert flights.join(key(), a) is None and flights.join(key(), a) is None
-    assert flights.join(key(), b) == a and flights.join(key(), c) == a
-    assert flights.join(key(namespace="other"), ("r4", "t")) is None, "never across namespaces"
-    assert flights.leave(a, lambda member: member != b) == c
-    assert (flights.leader_of(b), flights.leader_of(c), flights.leader_of(a)) == (c, None, None)
-    assert flights.leave(b) is None
-    assert flights.followers(key()) == []
-    flights.join(key(), b)
-    assert flights.land(key()) == [b]
-    assert flights.key_of(b) is None and flights.join(key(), b) is None
-    assert flights.members_of("r2") == [b]
+    assert single_flight.join(key(), a) is None and single_flight.join(key(), a) is None
+    assert single_flight.join(key(), b) == a and single_flight.join(key(), c) == a
+    assert single_flight.join(key(namespace="other"), ("r4", "t")) is None, "never across namespaces"
+    assert single_flight.leave(a, lambda member: member != b) == c
+    assert (single_flight.leader_of(b), single_flight.leader_of(c), single_flight.leader_of(a)) == (c, None, None)
+    assert single_flight.leave(b) is None
+    assert single_flight.followers(key()) == []
+    single_flight.join(key(), b)
+    assert single_flight.complete(key()) == [b]
+    assert single_flight.key_of(b) is None and single_flight.join(key(), b) is None
+    assert single_flight.members_of("r2") == [b]
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["join", "leave", "land"]), st.integers(0, 5), st.integers(0, 2)), max_size=60)
 )
-def test_flights_always_have_one_leader_and_nobody_is_forgotten(steps: list[tuple[str, int, int]]) -> None:
-    flights = Flights()
+def test_each_key_always_has_one_leader_and_no_member_is_forgotten(steps: list[tuple[str, int, int]]) -> None:
+    single_flight = SingleFlight()
     waits: dict[tuple[str, str], CacheKey] = {}
     for what, number, name in steps:
         member, wanted = (f"r{number}", "t"), key(f"f{name}")
         if what == "join" and waits.get(member, wanted) == wanted:
-            flights.join(wanted, member)
+            single_flight.join(wanted, member)
             waits[member] = wanted
         elif what == "leave":
-            flights.leave(member, lambda other: other[0] != "r1")
+            single_flight.leave(member, lambda other: other[0] != "r1")
             waits.pop(member, None)
         elif what == "land":
-            landed = flights.land(wanted)
-            assert set(landed) <= {other for other, at in waits.items() if at == wanted}
+            completed = single_flight.complete(wanted)
+            assert set(completed) <= {other for other, at in waits.items() if at == wanted}
             waits = {other: at for other, at in waits.items() if at != wanted}
-        assert {other: flights.key_of(other) for other in waits} == waits
+        assert {other: single_flight.key_of(other) for other in waits} == waits
         for at in set(waits.values()):
-            leaders = [other for other, its in waits.items() if its == at and flights.leader_of(other) is None]
+            leaders = [other for other, its in waits.items() if its == at and single_flight.leader_of(other) is None]
             assert len(leaders) == 1
-            assert set(flights.followers(at)) == {o for o, its in waits.items() if its == at} - set(leaders)
-            assert all(flights.leader_of(o) == leaders[0] for o in flights.followers(at))
-        assert bool(flights) == bool(waits)
+            assert set(single_flight.followers(at)) == {o for o, its in waits.items() if its == at} - set(leaders)
+            assert all(single_flight.leader_of(o) == leaders[0] for o in single_flight.followers(at))
+        assert bool(single_flight) == bool(waits)
 
 
 def entry(created_at: float, **parts: str) -> CacheEntry:

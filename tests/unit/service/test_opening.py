@@ -14,9 +14,9 @@ import documents
 from fake_executor import FakeExecutor, World, hang
 from headrace.engine.model import State
 from headrace.service.errors import NotFound, Unavailable
+from headrace.service.outage_log import OutageLog
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings
-from headrace.service.trouble import Trouble
 from headrace.store.records import ListQuery
 from waiting import until, until_final
 
@@ -166,22 +166,22 @@ async def test_a_disk_that_fills_up_loses_nothing_and_goes_on_when_there_is_room
     assert (record.state, record.task_counts) == (State.SUCCEEDED, {State.SUCCEEDED: 40})
     await service.close()
     # 3. The log has told it once, with what to do, and that it is over.
-    told = [record.getMessage() for record in caplog.records if record.name == "headrace.service.trouble"]
+    told = [record.getMessage() for record in caplog.records if record.name == "headrace.service.outage_log"]
     assert len(told) == 2, told
     assert f"{disk / 'home'} has no room left. Free some space" in told[0]
     assert "goes on" in told[1] or "go on" in told[1]
 
 
-def test_trouble_that_lasts_is_told_each_minute(caplog):
+def test_an_outage_that_lasts_is_logged_each_minute(caplog):
     now = [0.0]
-    trouble = Trouble(clock=lambda: now[0])
-    trouble.over()
+    outage = OutageLog(clock=lambda: now[0])
+    outage.over()
     for _ in range(100):
-        trouble.tell("HOME_FULL", "Free some space.")
+        outage.failing("HOME_FULL", "Free some space.")
         now[0] += 2.0
-    trouble.tell("STORE_BUSY", "Busy.")
-    trouble.over()
-    trouble.over()
+    outage.failing("STORE_BUSY", "Busy.")
+    outage.over()
+    outage.over()
     told = [record.getMessage() for record in caplog.records]
     assert [text.rpartition(". ")[2] for text in told[:4]] == ["Free some space."] * 4
     assert told[4:] == [told[0].replace("Free some space.", "Busy."), "Recording works again, after 200 s; runs go on."]

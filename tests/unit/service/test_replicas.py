@@ -51,7 +51,7 @@ class Servers:
         await service._loop.close()
         await service._context.executor.close()
         await service._context.database.close()
-        service._context.home.close()
+        service._context.data_dir.close()
         self.alive.remove(service)
 
 
@@ -280,11 +280,11 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
     await until(lambda: _running(two, run_id), "it runs")
     # As if the process had been stopped: no beat, and its clock says the lease is over.
     assert one._sharing is not None
-    assert one._context.seat is not None
+    assert one._context.lease is not None
     for task in one._sharing._tasks:
         task.cancel()
     await until(lambda: drives(two, run_id), "the other has taken over")
-    assert not one._context.seat.live()
+    assert not one._context.lease.live()
     stale = one._loop.active(run_id)
     assert stale is not None
     owner, version = one._context.owner, (await two.get_run(run_id)).version
@@ -299,10 +299,10 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
         change = rows.RunChangeSet(run_id=run_id, base_version=version, state=stale.state, first_seq=99)
         await two._context.database.write(rows.commit_changes, [change], owner)
     # It wakes up, sees that its name is gone, and goes on under another.
-    before = one._context.seat.server_id
+    before = one._context.lease.server_id
     await one._sharing._beat()
-    assert one._context.seat.server_id != before
-    assert one._context.seat.live()
+    assert one._context.lease.server_id != before
+    assert one._context.lease.live()
     two._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
     assert await ended(one, run_id) is State.SUCCEEDED
     assert max(world.starts.values()) == 1
@@ -322,12 +322,14 @@ async def test_one_server_buries_and_only_what_is_free_is_claimed_and_only_once(
         task.cancel()
     names = [f"s{n}" for n in range(4)]
     for name in names:
-        await database.write(leases.enrol, leases.Owner(server_id=name, place="p"), lease_s=60.0)
+        await database.write(
+            leases.register, leases.Owner(server_id=name, executor_domains=frozenset({"p"})), lease_s=60.0
+        )
     await asyncio.sleep(LEASE_S)
-    await asyncio.gather(*(database.write(leases.bury) for _ in names))
+    await asyncio.gather(*(database.write(leases.expire) for _ in names))
     for _ in range(6):
         await asyncio.gather(*(database.write(leases.claim, name) for name in names))
-    held = [await database.read(leases.held, name) for name in names]
+    held = [await database.read(leases.owned, name) for name in names]
     assert sum(len(ids) for ids in held) == 20
     assert len(frozenset[str]().union(*held)) == 20
 
@@ -342,11 +344,11 @@ async def test_a_run_of_a_server_that_was_buried_while_it_made_it_is_not_forgott
         conn.exec_driver_sql("UPDATE runs SET lease_owner = 'ghost'")
 
     await database.write(give_to_a_ghost)
-    assert one._context.seat is not None
-    name = one._context.seat.server_id
+    assert one._context.lease is not None
+    name = one._context.lease.server_id
 
     async def claimed() -> bool:
-        return run_id in await database.read(leases.held, name)
+        return run_id in await database.read(leases.owned, name)
 
     await until(claimed, "it is claimed again")
     await until(lambda: drives(one, run_id), "and driven")

@@ -165,7 +165,7 @@ async def _bury(service: Service) -> None:
     """What the kernel does for a killed process: its threads and files are gone; nothing else is done."""
     await service._loop.close()
     await service._context.database.close()
-    service._context.home.close()
+    service._context.data_dir.close()
 
 
 async def replayed(service: Service, run_id: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from headrace.store import artifacts, dialect, migrations, runs, tables
+from headrace.store import artifacts, dialect, leases, migrations, runs, tables
 from headrace.store.database import Database
 from headrace.store.errors import SchemaTooNew
 from headrace.store.urls import DatabaseUrl
@@ -80,7 +80,31 @@ def test_what_an_older_database_holds_is_kept():
         assert record is not None
         assert (record.display_name, record.version) == ("old", 3)
         assert record.created_by == "local"
-        assert conn.execute(text("SELECT lease_owner, place FROM runs")).all() == [(None, None)]
+        assert conn.execute(text("SELECT lease_owner, executor_domains FROM runs")).all() == [(None, None)]
+
+
+def test_a_place_becomes_a_domain_beside_that_of_importers():
+    before = migrations.MIGRATIONS[:4]
+    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
+        migrations.upgrade(conn, before)
+        conn.execute(text("INSERT INTO documents VALUES ('d', '[{}, null]')"))
+        conn.execute(text("INSERT INTO servers VALUES ('s', 'ab-12', '', 1, 2)"))
+        for name, place in (("with", "'ab-12'"), ("without", "NULL")):
+            conn.execute(
+                text(
+                    "INSERT INTO runs (run_id, display_name, experiment_id, pipeline_name, state, archived, "
+                    "parameters, created_at, scheduled_at, state_history, task_counts, version, event_count, document, "
+                    f"head, place) VALUES ('{name}', 'n', 'e', 'p', 'RUNNING', 0, '{{}}', 1, 1, '[]', '{{}}', 3, 2, "
+                    f"'d', '{{}}', {place})"
+                )
+            )
+        migrations.upgrade(conn)
+        assert leases.domains_of(conn, ["with", "without"]) == {
+            "with": frozenset({"ab-12", "anywhere"}),
+            "without": None,
+        }
+        domains = conn.execute(text("SELECT executor_domains FROM servers")).scalar_one()
+        assert leases.encode_domains(frozenset({"ab-12", "anywhere"})) == domains
 
 
 def test_artifacts_of_an_older_database_get_the_namespace_of_their_run():

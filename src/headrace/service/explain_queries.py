@@ -12,7 +12,7 @@ from headrace.engine.model import AttemptId, Execution, Kind, State
 from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
-from headrace.service.explaining import Subject, explain, explain_run
+from headrace.service.explain_rules import Subject, explain, explain_run
 from headrace.service.loop import RunLoop
 from headrace.service.runs import load
 from headrace.store import cache

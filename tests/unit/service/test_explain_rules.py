@@ -20,8 +20,8 @@ from headrace.engine.model import (
     Reason,
     State,
 )
-from headrace.service import explaining
-from headrace.service.explaining import Subject, explain, explain_run
+from headrace.service import explain_rules
+from headrace.service.explain_rules import Subject, explain, explain_run
 from headrace.service.failures import failure_view, package_of
 from headrace.wire import api, codes
 from properties.documents import const, given, group, leaf, out, param, pipeline
@@ -250,7 +250,7 @@ def test_each_code_has_its_story_and_its_page(code: str) -> None:
 
 
 def test_every_code_that_explaining_gives_has_a_story() -> None:
-    source = Path(explaining.__file__).read_text()
+    source = Path(explain_rules.__file__).read_text()
     given = set(re.findall(r'code="([A-Z_]+)"', source)) - {"UNKNOWN"}
     assert {code for code in given if not code.startswith("CACHE_")} <= set(STORIES)
 

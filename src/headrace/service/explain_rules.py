@@ -13,7 +13,7 @@ from headrace.engine.model import Execution, Json, Kind, Reason, RunState, State
 from headrace.engine.outputs import first_of
 from headrace.engine.plan import TaskPlan, child_path, iteration_path
 from headrace.service.failures import failure_view
-from headrace.service.flights import Member
+from headrace.service.single_flight import Member
 from headrace.wire import api
 from headrace.wire.times import millis, optional_millis
 

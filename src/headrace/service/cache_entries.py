@@ -13,7 +13,7 @@ from headrace.wire.times import millis
 
 async def list_page(context: Context, query: ListQuery) -> Page[CacheEntry]:
     """See `Service.list_cache`."""
-    return await context.read(cache.list_entries, query, context.home.secret)
+    return await context.read(cache.list_entries, query, context.data_dir.secret)
 
 
 async def drop(context: Context, which: CacheFilter, *, everything: bool = False) -> int:

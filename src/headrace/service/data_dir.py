@@ -1,10 +1,10 @@
-"""The data directory: made, taken by one process, and let go of.
+"""The data directory: a process makes it if need be, locks it, and releases it at the end.
 
 headrace.db   everything that must not be lost
-lock          held while a process runs over the directory; says which
+lock          locked while a process uses the directory; holds its process id
 server.json   that process's URL, if it serves one (written by `server`)
 page.key      signs page tokens
-place.id      tells this directory from others on one PostgreSQL
+place.id      a random word that names this directory among others on one PostgreSQL
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from headrace.artifacts.content import make_durably, sync_directory
 from headrace.service.errors import Unavailable
 
 
-class Home:
-    """A data directory that is ours until `close`."""
+class DataDirectory:
+    """A data directory, locked by this process until `close`."""
 
     def __init__(self, path: Path, lock: int, secret: bytes) -> None:
         self.path = path
@@ -32,8 +32,8 @@ class Home:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, *, shared: bool = False) -> Home:
-        """Make the directory if need be and take it; `shared`: together with others that share it too.
+    def open(cls, path: Path, *, shared: bool = False) -> DataDirectory:
+        """Make the directory if it is missing and lock it; `shared`: together with other processes that share it.
 
         Raises Unavailable: HOME_IN_USE, HOME_READ_ONLY, HOME_FULL.
         """
@@ -46,15 +46,15 @@ class Home:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             _keep_private(path)
-            home = cls(path, lock, _kept(path / "page.key", lambda: secrets.token_bytes(32)))
+            data_dir = cls(path, lock, _kept(path / "page.key", lambda: secrets.token_bytes(32)))
             sync_directory(path)
         except OSError as error:
             os.close(lock)
             raise unusable(path, error) from error
-        return home
+        return data_dir
 
-    def place(self) -> str:
-        """What tells this directory from all others, also on other machines, and from copies of it."""
+    def domain(self) -> str:
+        """The domain of executors whose attempts are in this directory: unlike that of any other directory or copy."""
         path = self.path / "place.id"
         word = _kept(path, lambda: secrets.token_hex(16).encode()).decode("ascii", "replace")
         return f"{word}-{path.stat().st_ino}"
@@ -69,13 +69,13 @@ class Home:
         return path
 
     def close(self) -> None:
-        """Let others have it."""
-        # Closing lets go of the lock; who had it last stays written there and does no harm.
+        """Release the lock."""
+        # Closing releases the lock. The process id stays in the file and does no harm.
         os.close(self._lock)
 
 
 def _keep_private(path: Path) -> None:
-    """Nobody else reads what runs hold, even in a directory that was there before and is open to others."""
+    """Only this user may read what runs hold, even in a directory that existed before and is open to others."""
     for name in ("artifacts", "attempts", "envs"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
         (path / name).chmod(0o700)
@@ -91,7 +91,7 @@ def _holder(path: Path) -> dict[str, Any]:
         told = json.loads((path / "server.json").read_bytes())
         found["url"] = told["url"] if told["pid"] == found["pid"] else ""
     except (OSError, ValueError, KeyError, TypeError):
-        # What is missing stays unknown: it is only told to a person.
+        # What is missing stays unknown: it is only part of a message.
         pass
     return found
 
@@ -116,7 +116,7 @@ def _take(path: Path, shared: bool) -> int:
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
-    """What the file holds, made now if there is none; of several that make it at once, one is the first."""
+    """What the file holds. When it is missing it is made; of several processes that make it at once, one wins."""
     with contextlib.suppress(FileNotFoundError):
         if len(found := path.read_bytes()) >= 32:
             return found
@@ -147,12 +147,12 @@ _SENTENCES = {
 
 
 def unavailable(path: Path, code: str, why: str, **details: Any) -> Unavailable:
-    """The data directory is the trouble, in words for a person."""
+    """An error that says that the data directory cannot be used, and why."""
     message = f"The data directory {path} {_SENTENCES[code]} ({why})"
     return Unavailable(message, code=code, home=str(path), **details)
 
 
 def unusable(path: Path, error: OSError) -> Unavailable:
-    """The data directory cannot be had, for this reason of the operating system's."""
+    """The data directory cannot be used, for this reason of the operating system."""
     code = _CODES.get(error.errno or 0, "HOME_UNUSABLE")
     return unavailable(path, code, os.strerror(error.errno) if error.errno else str(error))

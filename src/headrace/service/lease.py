@@ -1,0 +1,43 @@
+"""The lease of a server among those that share a database: the server's name, and whether its lease is still valid."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+
+from headrace.store.leases import Owner
+
+
+def clock() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the process or the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class ServerLease:
+    """What a server on PostgreSQL holds. With SQLite there is only one server, and no lease."""
+
+    def __init__(self, domains: frozenset[str], lease_s: float, *, clock: Callable[[], float] = clock) -> None:
+        #: The domains of this server's executors: where the attempts are that it can reach.
+        self.domains = domains
+        self.lease_s = lease_s
+        self.server_id = ""
+        self.clock = clock
+        self._until = float("-inf")
+
+    @property
+    def owner(self) -> Owner:
+        """The server as it signs what it commits."""
+        return Owner(server_id=self.server_id, executor_domains=self.domains)
+
+    def rename(self) -> None:
+        """Give the server a new name, after it lost its lease: what is under way in the old name is refused."""
+        self.server_id = str(uuid.uuid4())
+
+    def extend(self, asked_at: float) -> None:
+        """The database has granted the lease after `asked_at`, so by the database's clock it lasts longer than this."""
+        self._until = asked_at + self.lease_s
+
+    def live(self) -> bool:
+        """Whether no other server can have taken our runs yet. Only then may an attempt be started."""
+        return self.clock() < self._until
