@@ -1,4 +1,4 @@
-"""Explanations of recorded runs: reads what `service.explaining` needs."""
+"""Explanations of recorded runs: reads what `service.explain_rules` needs."""
 
 from __future__ import annotations
 
