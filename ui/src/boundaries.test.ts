@@ -17,7 +17,7 @@ const sources = import.meta.glob<string>("./**/*.{ts,tsx}", {
 });
 
 function importsOf(source: string): string[] {
-  return [...source.matchAll(/from "@\/([^"]+)"|import\("@\/([^"]+)"\)/g)].map(
+  return [...source.matchAll(/(?:from|import) "@\/([^"]+)"|import\("@\/([^"]+)"\)/g)].map(
     (match) => (match[1] ?? match[2])!,
   );
 }
@@ -37,7 +37,7 @@ describe.each(Object.entries(sources).filter(([path]) => path.split("/").length 
 
     it("does not leave its room by a relative path", () => {
       const depth = path.split("/").length - (room === "features" ? 4 : 3);
-      for (const [, climb] of source.matchAll(/from "((?:\.\.\/)+)/g)) {
+      for (const [, climb] of source.matchAll(/(?:from|import) "((?:\.\.\/)+)/g)) {
         expect(climb!.length / 3).toBeLessThanOrEqual(depth);
       }
     });

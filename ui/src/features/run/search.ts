@@ -1,3 +1,5 @@
+import { isScalar } from "@/lib/scalar";
+
 /** What the user selected on a run's page, as the search part of the page's address. */
 
 export const TABS = ["graph", "timeline", "tasks", "details"] as const;
@@ -21,7 +23,7 @@ export interface RunSearch {
 export function parseRunSearch(raw: Record<string, unknown>): RunSearch {
   const tab = oneOf(TABS, raw.tab);
   const panel = oneOf(PANELS, raw.panel);
-  const attempt = Number(raw.attempt);
+  const attempt = isScalar(raw.attempt) ? Number(raw.attempt) : 0;
   return {
     ...(tab && tab !== "graph" ? { tab } : {}),
     ...textOf("task", raw.task),
@@ -37,8 +39,8 @@ function oneOf<T extends string>(words: readonly T[], value: unknown): T | undef
 }
 
 function textOf<K extends string>(key: K, value: unknown): { [key in K]?: string } {
-  if (value === undefined || value === null || value === "") return {};
-  return { [key]: String(value) } as { [key in K]?: string };
+  const text = isScalar(value) ? String(value) : "";
+  return text === "" ? {} : ({ [key]: text } as { [key in K]?: string });
 }
 
 export function readLoops(text: string | undefined): Map<string, number> {

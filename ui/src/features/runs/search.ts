@@ -1,3 +1,4 @@
+import { isScalar } from "@/lib/scalar";
 import type { State } from "@/lib/states";
 
 export interface ListSearch {
@@ -18,8 +19,8 @@ const STATES: readonly string[] = [
 ];
 
 export function parseListSearch(raw: Record<string, unknown>): ListSearch {
-  const state = String(raw.state ?? "").toUpperCase();
-  const search = raw.search === undefined ? "" : String(raw.search);
+  const state = isScalar(raw.state) ? String(raw.state).toUpperCase() : "";
+  const search = isScalar(raw.search) ? String(raw.search) : "";
   return {
     ...(STATES.includes(state) ? { state: state as State } : {}),
     ...(search === "" ? {} : { search }),

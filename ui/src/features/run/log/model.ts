@@ -52,8 +52,7 @@ export class LogWindow {
     const atEnd = this.end + bytes.length >= size;
     const whole = atEnd ? bytes.length : bytes.lastIndexOf(10) + 1 || bytes.length;
     const { lines, open } = splitBytes(bytes.subarray(0, whole), this.end);
-    this.join(lines);
-    this.open = open;
+    this.join(lines, open);
     this.end += whole;
   }
 
@@ -61,12 +60,13 @@ export class LogWindow {
   addText(text: string, end: number): void {
     const bytes = new TextEncoder().encode(text);
     const { lines, open } = splitBytes(bytes, this.end);
-    this.join(lines);
-    this.open = open;
+    this.join(lines, open);
     this.end = end;
   }
 
-  private join(lines: LogLine[]): void {
+  /** Adds lines, the first one to an open last line. Without lines nothing changes. */
+  private join(lines: LogLine[], open: boolean): void {
+    if (lines.length === 0) return;
     const last = this.lines[this.lines.length - 1];
     const first = lines[0];
     if (this.open && last !== undefined && first !== undefined) {
@@ -74,6 +74,7 @@ export class LogWindow {
       lines[0] = makeLine(last.start, rawText(last) + rawText(first));
     }
     for (const line of lines) this.lines.push(line);
+    this.open = open;
   }
 
   /** Adds the bytes before `start`, which start at byte `offset` of the log. Returns how many lines it added. */
