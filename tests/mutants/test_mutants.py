@@ -22,8 +22,9 @@ def test_there_are_enough_of_them_and_everywhere_in_the_core() -> None:
     files = {edit.file.removeprefix("src/headrace/") for fault in ALL for edit in fault.edits}
     assert sum(fault.room == CORE for fault in ALL) >= 90
     assert sum(fault.room != CORE for fault in ALL) >= OUTSIDE
-    assert {f"engine/{name}.py" for name in ("advance", "commands", "index", "inputs", "loops", "outputs")} <= files
-    assert {f"engine/{name}.py" for name in ("conditions", "facts", "fingerprint", "orders", "plan", "run")} <= files
+    topics = ("attempts", "control", "endings", "groups", "lookups", "loops", "redo", "start", "transition")
+    rules = ("commands", "conditions", "facts", "fingerprint", "index", "inputs", "orders", "outputs", "plan", "run")
+    assert {f"engine/{name}.py" for name in (*topics, *rules)} <= files
     assert {"service/active.py", "store/runs.py"} <= files
 
 

@@ -1,12 +1,13 @@
 """The pure brain: which tasks of a run happen, when and with what; it never knows of disks, clocks or processes."""
 
-from headrace.engine.advance import MAX_LOST, advance
+from headrace.engine.advance import advance
 from headrace.engine.arguments import ArgumentFault, InvalidArguments
+from headrace.engine.attempts import MAX_LOST
 from headrace.engine.commands import outstanding, wake_at
 from headrace.engine.fingerprint import fingerprint, fingerprint_parts, told_parts, uses_cache
 from headrace.engine.graph import graph
 from headrace.engine.limits import run_timeout_s, time_to_live_s
-from headrace.engine.marks import InvalidOutputs, OutputFault, check_outputs, mark_refused
+from headrace.engine.mark_checks import InvalidOutputs, OutputFault, check_outputs, mark_refused
 from headrace.engine.orders import launch_order
 from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
 from headrace.engine.rerun import InvalidRerun, RerunFault, ReusePlan, plan_reuse

@@ -1,4 +1,4 @@
-"""Loops: what they go over, and what one iteration gets."""
+"""Loops: their items, the inputs of one iteration, and how a loop begins."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 
 from headrace.engine import values
+from headrace.engine.endings import close_tree
+from headrace.engine.groups import check_room
 from headrace.engine.inputs import Fault
-from headrace.engine.model import Artifact, Bundle, Json
-from headrace.engine.plan import MAX_LOOP_ITEMS, TaskPlan
+from headrace.engine.model import Artifact, Bundle, ChildCounts, Execution, Json, Reason, State
+from headrace.engine.plan import MAX_LOOP_ITEMS, TaskPlan, iteration_path
+from headrace.engine.transition import FollowUp, Transition
 
 
 def items_of(task: TaskPlan, inputs: Bundle) -> Sequence[Any]:
@@ -98,3 +101,26 @@ def _item(task: TaskPlan, item: Any) -> Bundle:
             "INPUT_TYPE", f"An item of {task.task.name} must be {mismatch.expected}, but it is {mismatch.got}.",
             input=name,
         ) from None  # fmt: skip
+
+
+def begin_loop(t: Transition, execution: Execution, task: TaskPlan) -> None:
+    items = items_of(task, execution.inputs)
+    check_room(t, len(items) - (execution.iteration_count or 0))
+    path = execution.path
+    execution = t.set(
+        execution, state=State.RUNNING, begun=True, started_at=t.at, iteration_count=len(items)
+    )  # fmt: skip
+    for i in range(len(items)):
+        t.add(iteration_path(path, i), path, execution.task, task.body, i)
+    _drop_extra_iterations(t, execution)
+    t.child_counts[path] = ChildCounts(open=len(items))
+    t.queue(FollowUp.FILL_LOOP if items else FollowUp.FINISH, path)
+
+
+def _drop_extra_iterations(t: Transition, loop: Execution) -> None:
+    """After a full reset, the loop may have fewer items than in its earlier life."""
+    gone = Reason(code="ITERATION_GONE", message="The loop has fewer items since it was begun again.")
+    number = loop.iteration_count or 0
+    while (path := iteration_path(loop.path, number)) in t.executions:
+        close_tree(t, path, State.SKIPPED, gone)
+        number += 1

@@ -211,7 +211,7 @@ def test_a_loop_of_too_many_items_fails_before_it_makes_any(monkeypatch: pytest.
 
 
 def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["headrace.engine.advance"], "MAX_EXECUTIONS", 5)
+    monkeypatch.setattr(sys.modules["headrace.engine.groups"], "MAX_EXECUTIONS", 5)
     run = Scenario(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
     assert run.starts() == []
     assert (run.code("loop"), run.end) == ("RUN_TOO_LARGE", State.FAILED)

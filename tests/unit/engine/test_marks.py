@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from headrace import engine
-from headrace.engine.marks import InvalidOutputs, check_outputs
+from headrace.engine.mark_checks import InvalidOutputs, check_outputs
 from headrace.engine.model import ArtifactType, Kind, State
 from properties.documents import group, leaf, out, param, pipeline, status
 from scenario import Scenario, artifact

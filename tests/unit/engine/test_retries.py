@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from headrace import engine
-from headrace.engine.advance import backoff
+from headrace.engine.attempts import backoff
 from headrace.engine.model import State
 from headrace.spec.document import RetryPolicy
 from properties.documents import group, leaf, pipeline
