@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 STATIC := src/headrace/server/static/index.html
 UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: help demo up setup setup-dev check test mutants format ui ui-check api-types golden bench docs clean
+.PHONY: help demo up setup setup-dev check test mutants format ui ui-check api-types golden bench clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'

@@ -32,6 +32,7 @@ TO_RENAME = {
     "Dropped": "store",
     "Family": "engine, executors",
     "Grant": "executors",
+    "Group": "executors, service",
     "OutputSpec": "engine",
     "Stored": "executors",
     "Turn": "engine, executors",

@@ -29,6 +29,10 @@ _LITTLE_SPACE = 2_000_000_000
 _NO_SPACE = 200_000_000
 
 
+#: Modules that `headrace[server]` brings and a server cannot start without.
+SERVER_PACKAGES = ("cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
+
+
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """What one look at the machine has shown."""
 
@@ -54,8 +58,7 @@ def check_python() -> CheckResult:
 
 def check_server_packages() -> CheckResult:
     """What `headrace[server]` brings."""
-    wanted = ("alembic", "cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
-    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    missing = [name for name in SERVER_PACKAGES if importlib.util.find_spec(name) is None]
     if not missing:
         return CheckResult(subject="server packages", verdict="ok", note="all there")
     return CheckResult(

@@ -14,6 +14,7 @@ import msgspec
 from headrace.cli.errors import FAILED, OK, CliError
 from headrace.cli.options import home_option
 from headrace.cli.terminal import Paint
+from headrace.spec.quantities import QuantityError, read_bytes
 
 if TYPE_CHECKING:
     from headrace.server.serve import Running
@@ -42,13 +43,10 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None
     """`512Mi`, `12Gi`, `8e9` in bytes."""
     if text is None:
         return None
-    from headrace.executors.refusal import Refusal
-    from headrace.executors.resources import quantity
-
     try:
-        found = int(quantity(text))
-    except Refusal as refusal:
-        raise click.BadParameter(str(refusal)) from None
+        found = read_bytes(text)
+    except QuantityError as error:
+        raise click.BadParameter(str(error)) from None
     if found < 1 << 20:
         raise click.BadParameter(f"{text!r} is less than 1Mi.")
     return found

@@ -15,13 +15,15 @@ from headrace.dsl.placeholders import InputValuePlaceholder, command_text
 from headrace.dsl.structures import IR, ResourceSpec
 from headrace.dsl.tasks_group import TasksGroup
 from headrace.dsl.text import channels_in, replace_tokens
+from headrace.spec.quantities import read_quantity
 
 _G = 10**9
 _UNITS = {
     "E": 10**18, "Ei": 1 << 60, "P": 10**15, "Pi": 1 << 50, "T": 10**12, "Ti": 1 << 40, "G": _G, "Gi": 1 << 30,
     "M": 10**6, "Mi": 1 << 20, "K": 10**3, "Ki": 1 << 10,
 }  # fmt: skip
-_MEMORY = re.compile(r"([0-9]+)([A-Za-z]*)")
+#: The texts that KFP accepts. Others are read as Kubernetes reads them.
+_MEMORY = re.compile(rf"([0-9]+)({'|'.join(_UNITS)}|)")
 _KUBERNETES_FIELDS = (
     (("tolerations",), TaskConfigField.KUBERNETES_TOLERATIONS),
     (("nodeSelector",), TaskConfigField.KUBERNETES_NODE_SELECTOR),
@@ -117,13 +119,15 @@ def _accelerator(found: ResourceSpec, text: Any) -> IR:
 
 
 def _cpu(text: str) -> float:
-    return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
+    """Cores. Thousandths are divided as KFP divides them, for the same bytes in the document."""
+    return float(text[:-1]) / 1000 if text.endswith("m") else read_quantity(text)
 
 
 def _memory(text: str) -> float:
-    """Gigabytes."""
+    """Gigabytes, multiplied and divided as KFP does, for the same bytes in the document."""
     found = _MEMORY.fullmatch(text)
-    assert found is not None
+    if found is None:
+        return read_quantity(text) / _G
     amount, unit = float(found[1]), found[2]
     return amount if unit == "G" else amount * _UNITS[unit] / _G if unit else amount / _G
 

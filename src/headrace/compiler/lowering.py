@@ -23,7 +23,7 @@ from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
 from headrace.dsl.pipeline_task import PipelineTask
 from headrace.dsl.placeholders import InputValuePlaceholder
-from headrace.dsl.structures import IR, ComponentSpec, InputSpec, OutputSpec
+from headrace.dsl.structures import IR, ComponentSpec, OutputSpec
 from headrace.dsl.tasks_group import ExitHandler, ParallelFor, TasksGroup, _Branch
 from headrace.dsl.text import channels_in, replace_tokens
 from headrace.dsl.types.type_utils import InconsistentTypeException, fits
@@ -399,7 +399,3 @@ def _raw_items(group: ParallelFor) -> str:
             code="LOOP_ITEMS_INVALID",
             location=group.location,
         ) from error
-
-
-def default_of(spec: InputSpec) -> Any:
-    return spec.default

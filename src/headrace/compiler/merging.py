@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from headrace.compiler.unique_names import UniqueNames
@@ -75,6 +75,3 @@ def set_platform(platforms: IR, platform: str, label: str, settings: IR) -> None
     """One executor's settings on one platform."""
     spec = platforms.setdefault("platforms", {}).setdefault(platform, {}).setdefault("deploymentSpec", {})
     spec.setdefault("executors", {}).setdefault(label, {}).update(copy.deepcopy(settings))
-
-
-Naming = Callable[[str], str]

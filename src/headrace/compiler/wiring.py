@@ -15,7 +15,7 @@ from headrace.dsl.pipeline_context import Pipeline
 from headrace.dsl.pipeline_task import PipelineTask
 from headrace.dsl.structures import IR
 from headrace.dsl.tasks_group import ExitHandler, ParallelFor, TasksGroup, TasksGroupType, _Branch
-from headrace.dsl.types.type_utils import LIST, ArtifactType, ParameterType, ValueType
+from headrace.dsl.types.type_utils import ArtifactType, ValueType
 
 Node: TypeAlias = PipelineTask | TasksGroup
 _ILLEGAL = "Illegal task dependency across DSL context managers."
@@ -66,10 +66,9 @@ class Surfaced:
 
 @dataclass(slots=True)
 class GroupWiring:
-    """What a group declares."""
+    """What a group declares: inputs from around it, and the outputs that its tasks make available outside of it."""
 
     inputs: dict[str, PipelineChannel] = field(default_factory=dict)
-    #: The same inputs, as the group's parent sees them.
     outputs: dict[str, Surfaced] = field(default_factory=dict)
 
 
@@ -475,10 +474,6 @@ def _shown(group: TasksGroup) -> str:
 def _primitive_channels(conditions: tuple[ConditionValue, ...]) -> Iterator[PipelineChannel]:
     for condition in conditions:
         yield from condition.channels()
-
-
-def list_of(found: ValueType) -> ValueType:
-    return found.as_list() if isinstance(found, ArtifactType) else ParameterType(kind=LIST, item=found)
 
 
 def refuse_artifact_text(channel: PipelineChannel, task: PipelineTask) -> None:

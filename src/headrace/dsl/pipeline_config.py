@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from headrace.dsl.errors import DslTypeError, DslValueError
+from headrace.spec.quantities import QuantityError, read_bytes
 
-_QUANTITY = re.compile(r"(?:0|[1-9]\d*)(?:\.\d+)?(?:Ki|Mi|Gi|Ti|Pi|Ei|K|M|G|T|P|E)?")
 _INT32_MAX = 2**31 - 1
 
 
@@ -37,12 +36,14 @@ class WorkspaceConfig:
         text = str(size).strip() if size else ""
         if not text:
             raise DslValueError("Workspace size is required and cannot be empty.", code="WORKSPACE_SIZE_MISSING")
-        if not _QUANTITY.fullmatch(text):
+        try:
+            read_bytes(text)
+        except QuantityError:
             raise DslValueError(
                 f'Workspace size "{size}" is invalid: it is not a Kubernetes resource quantity.',
                 code="WORKSPACE_SIZE_INVALID",
                 hint='write a number with a unit, such as "10Gi" or "500Mi".',
-            )
+            ) from None
         self._size = text
 
     def get_workspace(self) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -35,6 +34,7 @@ from headrace.dsl.types.type_utils import (
     fits,
     type_of_constant,
 )
+from headrace.spec.quantities import QuantityError, read_quantity
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -51,9 +51,6 @@ else:
 
     Parameters = ParamSpec("Parameters")
     Answer = TypeVar("Answer", covariant=True)
-
-_CPU = re.compile(r"([0-9]*[.])?[0-9]+m?")
-_MEMORY = re.compile(r"[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?")
 
 
 class TaskOutputs(Mapping[str, "AnyValue"]):
@@ -279,19 +276,19 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_cpu_request(self, cpu: str | PipelineChannel) -> Self:
-        self._resources("set_cpu_request").cpu_request = _quantity(cpu, _CPU, "cpu", "'2', '0.5' or '500m'")
+        self._resources("set_cpu_request").cpu_request = _quantity(cpu, "cpu", "'2', '0.5' or '500m'")
         return self
 
     def set_cpu_limit(self, cpu: str | PipelineChannel) -> Self:
-        self._resources("set_cpu_limit").cpu_limit = _quantity(cpu, _CPU, "cpu", "'2', '0.5' or '500m'")
+        self._resources("set_cpu_limit").cpu_limit = _quantity(cpu, "cpu", "'2', '0.5' or '500m'")
         return self
 
     def set_memory_request(self, memory: str | PipelineChannel) -> Self:
-        self._resources("set_memory_request").memory_request = _quantity(memory, _MEMORY, "memory", "'500Mi' or '4G'")
+        self._resources("set_memory_request").memory_request = _quantity(memory, "memory", "'500Mi' or '4G'")
         return self
 
     def set_memory_limit(self, memory: str | PipelineChannel) -> Self:
-        self._resources("set_memory_limit").memory_limit = _quantity(memory, _MEMORY, "memory", "'500Mi' or '4G'")
+        self._resources("set_memory_limit").memory_limit = _quantity(memory, "memory", "'500Mi' or '4G'")
         return self
 
     def set_accelerator_type(self, accelerator: str | PipelineChannel) -> Self:
@@ -386,16 +383,18 @@ class PipelineTask(Generic[Answer]):
         return f"<task {self.name}>"
 
 
-def _quantity(value: Any, form: re.Pattern[str], what: str, examples: str) -> Any:
+def _quantity(value: Any, what: str, examples: str) -> Any:
     if isinstance(value, PipelineChannel) or next(channels_in(value), None) is not None:
         return value
-    if not isinstance(value, str) or not form.fullmatch(value):
+    try:
+        read_quantity(value if isinstance(value, str) else "")
+    except QuantityError:
         raise DslValueError(
             f"Invalid {what} string: {value!r}.",
             code=f"{what.upper()}_INVALID",
             hint=f"write a text such as {examples}.",
-        )
-    return value
+        ) from None
+    return value.strip()
 
 
 def _omitted(spec: ComponentSpec, name: str, value: object) -> bool:

@@ -18,6 +18,7 @@ from headrace.engine.model import (
 )
 from headrace.engine.plan import Plan, TaskPlan
 from headrace.spec.document import ArtifactSchema, Component, Container, Importer
+from headrace.spec.quantities import QuantityError, read_bytes
 
 
 def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder:
@@ -47,19 +48,17 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
     )
 
 
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGTPE]?i?)")
-_POWERS = "kMGTPE"
-
-
 def _workspace_bytes(plan: Plan) -> int | None:
-    """`pipelineConfig.workspace.size`, a Kubernetes quantity; None where it says nothing that can be understood."""
+    """`pipelineConfig.workspace.size` in bytes; None where the pipeline has no workspace.
+
+    The verifier refuses a size that is not a quantity. A run that was created before it did so has no limit.
+    """
     workspace = plan.document.kubernetes.pipeline_config.get("workspace")
     size = workspace.get("size") if isinstance(workspace, dict) else None
-    match = _QUANTITY.fullmatch(size.strip()) if isinstance(size, str) else None
-    if match is None or match[2] == "i":
+    try:
+        return read_bytes(size) if isinstance(size, str) else None
+    except QuantityError:
         return None
-    power = _POWERS.index(match[2][0]) + 1 if match[2] else 0
-    return int(float(match[1]) * (1024 if match[2].endswith("i") else 1000) ** power)
 
 
 _UNREADABLE = re.compile(r"[^\w.-]|^\.+$")

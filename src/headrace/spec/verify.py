@@ -34,6 +34,7 @@ from headrace.spec.document import (
     parse_document,
 )
 from headrace.spec.placeholders import FACTS, Placeholder, find, find_in_command
+from headrace.spec.quantities import QuantityError, read_bytes
 
 Json: TypeAlias = Any
 
@@ -655,6 +656,7 @@ class _Verifier:
     # --- platform ----------------------------------------------------------------------------
 
     def _check_platform(self) -> None:
+        self._check_workspace()
         users: dict[str, list[_Use]] = defaultdict(list)
         for key, uses in self._uses.items():
             executor = self._document.components[key].executor
@@ -672,6 +674,20 @@ class _Verifier:
             for place, source in _platform_sources(config, path):
                 for use in users[label][:_USERS_LOOKED_AT]:
                     self._check_platform_source(source, use, place)
+
+    def _check_workspace(self) -> None:
+        workspace = self._document.kubernetes.pipeline_config.get("workspace")
+        size = workspace.get("size") if isinstance(workspace, Mapping) else None
+        if size is None:
+            return
+        try:
+            read_bytes(size if isinstance(size, str) else "")
+        except QuantityError:
+            self._error(
+                "WORKSPACE_SIZE_INVALID",
+                "platforms.kubernetes.pipelineConfig.workspace.size",
+                f"{size!r} is not a Kubernetes quantity of bytes; write for instance 10Gi or 500Mi.",
+            )
 
     def _check_platform_source(self, source: Mapping[str, Json], use: _Use, path: str) -> None:
         name = source.get("componentInputParameter")

@@ -1,12 +1,8 @@
 """The shapes of Headrace's own HTTP API, below `/api`. KFP's shapes are in `wire.v2beta1`.
 
-Field names are snake_case; times are RFC 3339 strings with milliseconds and `Z`, or null;
-states are KFP's eight words. Ids only: no path of the server's disk, no store key crosses the API.
-
-Added by the server: SignInLink, CreateLink, MemberView, MemberList, `GET /api/artifacts/{id}/content?member=`
-(bytes for scripts, Range honoured); `GET /api/runs` also takes `sort_by` and
-`filter` as KFP's lists do, several states with commas; the log's `offset` may be negative (from the end) and
-`attempt` may be left out (the latest); both event streams of logs and of a run end with the event `end`.
+Field names are snake_case. Times are RFC 3339 strings with milliseconds and `Z`, or null. States are KFP's eight
+words. Things are named by their ids: no path of the server's disk and no key of its store is in an answer. The routes,
+with their queries, are in `openapi.json`.
 """
 
 from __future__ import annotations

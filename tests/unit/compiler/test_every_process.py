@@ -49,5 +49,6 @@ def test_importing_the_language_imports_nothing_of_others() -> None:
 def test_importing_the_language_imports_no_other_room() -> None:
     loaded = {name for name, _ in json.loads(run(["-c", LOADED]))}
     rooms = {name.split(".")[1] for name in loaded if name.startswith("headrace.")}
-    assert rooms == {"compiler", "dsl"}
+    assert rooms == {"compiler", "dsl", "spec"}
+    assert {name for name in loaded if name.startswith("headrace.spec.")} == {"headrace.spec.quantities"}
     assert not loaded & {"asyncio", "sqlite3", "ssl", "http.client", "multiprocessing", "concurrent.futures"}
