@@ -16,9 +16,11 @@ from headrace.server.app_state import AppState
 from headrace.server.auth import Gate
 from headrace.server.signing import Signer
 from headrace.service.errors import NotFound
+from headrace.service.plans import Plans
+from headrace.service.requests import GivenDocument, NewRun, NewVersion, Rerun
 from headrace.service.service import Service
 from headrace.service.settings import Settings
-from headrace.store.records import ArtifactRecord, Page
+from headrace.store.records import ArtifactRecord, Page, PipelineRecord, RunRecord, VersionRecord
 from headrace.wire.api import ListChange, RunChange
 
 ARTIFACT = "a0a0a0a0-0000-4000-8000-000000000001"
@@ -31,7 +33,7 @@ FILES = {
 
 
 class EmptyService(Service):
-    """Obeys the signatures; keeps nothing."""
+    """Obeys the signatures, reads documents as the real one does, and keeps nothing."""
 
     def __init__(self) -> None:
         """Over no directory."""
@@ -80,12 +82,38 @@ class EmptyService(Service):
         for at in range(offset, end):
             yield self.log[at : at + 1]
 
+    async def create_pipeline(self, *, version: NewVersion | None = None, **fields: object) -> PipelineRecord:
+        return await _checked(version)
+
+    async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:
+        return await _checked(version)
+
+    async def create_run(self, new: NewRun) -> RunRecord:
+        return await _checked(new)
+
+    async def rerun_run(self, run_id: str, wanted: Rerun) -> RunRecord:
+        return await _checked(wanted)
+
     async def watch_run(self, run_id: str, *, after_version: int = 0) -> AsyncIterator[RunChange]:
         raise NotFound("There is no such run.", code="RUN_NOT_FOUND")
         yield
 
     async def watch_runs(self) -> AsyncIterator[ListChange]:
         yield ListChange(runs=[])
+
+
+async def _checked(given: GivenDocument | None) -> Any:
+    if given is not None and given.has_document:
+        plans = Plans(_nothing)
+        try:
+            await plans.of_document(given)
+        finally:
+            plans.close()
+    raise NotFound("There is no such thing.", code="NOT_FOUND")
+
+
+async def _nothing(*args: object) -> None:
+    return None
 
 
 def _absent(name: str):

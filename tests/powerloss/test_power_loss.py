@@ -198,8 +198,9 @@ def take_up(path: Path) -> None:
     with opened.connect() as conn, conn.begin():
         for run_id in [run for (run,) in conn.exec_driver_sql("SELECT run_id FROM runs").all()]:
             stored = rows.load_run(conn, run_id)
-            assert stored is not None
-            plan = engine.plan(parse_document(stored.pipeline_spec))
+            document = rows.get_document(conn, run_id)
+            assert stored is not None and document is not None
+            plan = engine.plan(parse_document(*document))
             state = engine.restore(plan, stored.header, stored.executions)
             assert state.state is stored.record.state
             root = state.executions[""]

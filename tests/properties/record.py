@@ -15,6 +15,7 @@ from headrace.store import artifacts as artifact_rows
 from headrace.store import migrations
 from headrace.store import runs as rows
 from headrace.store.dialect import open_sqlite
+from headrace.store.documents import encode_document
 from headrace.store.errors import Stale
 from headrace.store.records import RunRecord
 from headrace.store.runs import RunChangeSet
@@ -95,7 +96,7 @@ class StoredRecord(Record):
             state_history=self.history,
         )  # fmt: skip
         with self.conn.begin():
-            rows.insert_run(self.conn, record, change, pipeline_spec={"it": "is in the plan"}, platform_spec=None)
+            rows.insert_run(self.conn, record, change, document=encode_document({"it": "is in the plan"}, None))
         self.version = 1
 
     def commit(self, owner: str, folded: BatchResult) -> None:

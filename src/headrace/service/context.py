@@ -40,10 +40,13 @@ class Context:
     #: Ours among the servers of one PostgreSQL; None with SQLite, and for a service that only looks.
     lease: ServerLease | None = None
     changes: Changes = field(default_factory=Changes)
-    plans: Plans = field(default_factory=Plans)
     now: Callable[[], float] = time.time
     #: Held while an ended run's files are removed, and while an ended run is taken up again: never both.
     clearing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    plans: Plans = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.plans = Plans(self.read)
 
     @property
     def owner(self) -> Owner | None:
@@ -58,10 +61,11 @@ class Context:
             raise self.translated(error) from error
 
     async def write(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A transaction, durable on return. Raises service errors, and the store's Duplicate for the caller to word."""
+        """A transaction, durable on return. Raises service errors; and the store's Duplicate and Missing, which mean
+        something else for each caller."""
         try:
             return await self.database.write(op, *args, **kwargs)
-        except store.Duplicate:
+        except (store.Duplicate, store.Missing):
             raise
         except store.StoreError as error:
             raise self.translated(error) from error

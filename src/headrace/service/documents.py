@@ -1,35 +1,92 @@
-"""Documents at the door: what is stored can be run."""
+"""Pipeline documents as they arrive: read, verified and planned, or refused with everything that is wrong with them.
+
+One rule for every way in (an upload, a run, a rerun): the error's code is that of its first finding, its sentence names
+the first few, and `findings` in its details holds them all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 import msgspec
 
 from headrace.engine import Plan, plan
 from headrace.engine.model import Json
 from headrace.service.errors import Invalid
+from headrace.service.requests import GivenDocument
 from headrace.spec.document import SpecError, parse_document
-from headrace.spec.verify import errors, verify_document
+from headrace.spec.reading import DocumentError, read_pipeline, read_upload
+from headrace.spec.verify import Finding, errors, verify_document
+from headrace.store.documents import EncodedDocument, encode_document
+
+#: `(pipeline_spec, platform_spec)` as plain JSON objects.
+Specs: TypeAlias = tuple[dict[str, Json], dict[str, Json] | None]
+
+#: How many findings the sentence of an error names.
+_NAMED = 5
 
 
-def check_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None) -> Plan:
-    """The document's plan. Raises Invalid; `findings` in its details says what is wrong where."""
+class ReadDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that could be read; whether it can run is not known yet."""
+
+    pipeline_spec: dict[str, Json]
+    platform_spec: dict[str, Json] | None
+    encoded: EncodedDocument
+
+
+def read_document(given: GivenDocument) -> ReadDocument:
+    """The document's objects, whatever form it came in, and its text and digest. Blocks. Raises Invalid."""
     try:
-        document = parse_document(pipeline_spec, platform_spec)
-        found = errors(verify_document(document))
+        pipeline_spec, platform_spec = _specs(given)
+        return ReadDocument(
+            pipeline_spec=pipeline_spec,
+            platform_spec=platform_spec,
+            encoded=encode_document(pipeline_spec, platform_spec),
+        )
+    except DocumentError as error:
+        raise Invalid(str(error), code=error.code, line=error.line, column=error.column) from error
+    except RecursionError as error:
+        raise _refused([_TOO_DEEP]) from error
+
+
+def _specs(given: GivenDocument) -> Specs:
+    if given.document is None:
+        return given.pipeline_spec or {}, given.platform_spec
+    if isinstance(given.document, str):
+        return read_pipeline(given.document)
+    file = read_upload(given.document)
+    return file.pipeline_spec, file.platform_spec
+
+
+def plan_new(specs: Specs) -> Plan:
+    """The plan of a document that nobody has verified yet. Blocks. Raises Invalid."""
+    return _planned(specs, verified=False)
+
+
+def plan_stored(specs: Specs) -> Plan:
+    """The plan of a document that was verified before it was stored. Blocks. Raises Invalid."""
+    return _planned(specs, verified=True)
+
+
+def _planned(specs: Specs, *, verified: bool) -> Plan:
+    try:
+        document = parse_document(*specs)
+        found = [] if verified else errors(verify_document(document))
         if found:
-            raise _refused([msgspec.to_builtins(finding) for finding in found])
+            raise _refused(found)
         return plan(document)
     except SpecError as error:
-        raise _refused([{"code": error.code, "path": error.path, "message": error.message}]) from error
+        raise _refused([Finding(code=error.code, path=error.path, message=error.message)]) from error
     except RecursionError as error:
-        message = "is nested too deep."
-        raise _refused([{"code": "SPEC_TOO_DEEP", "path": "", "message": message}]) from error
+        raise _refused([_TOO_DEEP]) from error
 
 
-def _refused(findings: Sequence[dict[str, Any]]) -> Invalid:
-    lines = [f"{one['path']}: {one['message']}" if one["path"] else str(one["message"]) for one in findings]
-    text = lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines[:20])
-    return Invalid(f"The pipeline document is not right: {text}", code="SPEC_INVALID", findings=list(findings))
+_TOO_DEEP = Finding(code="TOO_DEEP", path="", message="The document is nested too deeply.")
+
+
+def _refused(found: Sequence[Finding]) -> Invalid:
+    named = "; ".join(str(finding) for finding in found[:_NAMED])
+    more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    findings = [{"code": finding.code, "path": finding.path, "message": finding.message} for finding in found]
+    return Invalid(f"The pipeline document is not right: {named}{more}", code=found[0].code, findings=findings)

@@ -158,6 +158,7 @@ def _meaning_of_server(error: store.StoreError, settings: Settings, database: Da
 async def close_context(context: Context) -> None:
     """Let go of everything; attempts go on."""
     context.changes.close()
+    context.plans.close()
     await context.executor.close()
     await context.database.close()
     context.data_dir.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from headrace.service.context import Context, new_id
-from headrace.service.documents import check_document
 from headrace.service.errors import AlreadyExists, Conflict, NotFound
 from headrace.service.naming import check_length, check_name, check_tags
 from headrace.service.requests import NewVersion
 from headrace.store import errors as store
 from headrace.store import pipelines as rows
 from headrace.store.database import Connection
+from headrace.store.documents import EncodedDocument
 from headrace.store.records import ListQuery, Page, PipelineRecord, VersionRecord
 
 
@@ -38,7 +38,7 @@ async def create(
         created_at=context.now(),
         created_by=created_by,
     )
-    first = None if version is None else _version(record, version, record.created_at)
+    first = None if version is None else await _version(context, record, version, record.created_at)
     try:
         await context.write(_insert, record, first)
     except store.Duplicate as error:
@@ -49,18 +49,21 @@ async def create(
     return record
 
 
-def _insert(conn: Connection, record: PipelineRecord, version: VersionRecord | None) -> None:
+def _insert(conn: Connection, record: PipelineRecord, version: tuple[VersionRecord, EncodedDocument] | None) -> None:
     rows.insert_pipeline(conn, record)
     if version is not None:
-        rows.insert_version(conn, version)
+        rows.insert_version(conn, *version)
 
 
-def _version(pipeline: PipelineRecord, new: NewVersion, at: float) -> VersionRecord:
+async def _version(
+    context: Context, pipeline: PipelineRecord, new: NewVersion, at: float
+) -> tuple[VersionRecord, EncodedDocument]:
     check_name("pipeline version", new.name)
     check_length("pipeline version", new.display_name)
     check_tags(new.tags)
-    check_document(new.pipeline_spec, new.platform_spec)
-    return VersionRecord(
+    document = (await context.plans.of_document(new)).new
+    assert document is not None
+    record = VersionRecord(
         pipeline_version_id=new_id(),
         pipeline_id=pipeline.pipeline_id,
         namespace=pipeline.namespace,
@@ -71,16 +74,17 @@ def _version(pipeline: PipelineRecord, new: NewVersion, at: float) -> VersionRec
         tags=new.tags,
         created_at=at,
         created_by=new.created_by,
-        pipeline_spec=new.pipeline_spec,
-        platform_spec=new.platform_spec,
+        pipeline_spec=document.pipeline_spec,
+        platform_spec=document.platform_spec,
     )
+    return record, document.encoded
 
 
 async def create_version(context: Context, pipeline_id: str, new: NewVersion) -> VersionRecord:
     """Raises NotFound, AlreadyExists, and Invalid for a document that cannot be right."""
-    record = _version(await get(context, pipeline_id), new, context.now())
+    record, document = await _version(context, await get(context, pipeline_id), new, context.now())
     try:
-        await context.write(rows.insert_version, record)
+        await context.write(rows.insert_version, record, document)
     except store.Duplicate as error:
         # The name is taken, or the pipeline was deleted just now.
         await get(context, pipeline_id)
@@ -145,15 +149,6 @@ def _delete(conn: Connection, pipeline_id: str, cascade: bool) -> int:
 async def get_version(context: Context, pipeline_version_id: str) -> VersionRecord:
     """Raises NotFound."""
     return _found_version(await context.read(rows.get_version, pipeline_version_id), pipeline_version_id)
-
-
-async def latest_version(context: Context, pipeline_id: str) -> VersionRecord:
-    """The newest. Raises NotFound for a pipeline without versions too."""
-    await get(context, pipeline_id)
-    found = await context.read(rows.latest_version, pipeline_id)
-    if found is None:
-        raise NotFound(f"Pipeline {pipeline_id} has no version yet; upload one.", pipeline_id=pipeline_id)
-    return found
 
 
 async def list_versions(context: Context, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:

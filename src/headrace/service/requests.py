@@ -9,15 +9,27 @@ import msgspec
 from headrace.engine.model import Json
 
 
-class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is made from: a document, or a pipeline (its latest version) or version."""
+class GivenDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline document in one of two forms; nothing of it has been checked."""
+
+    #: A file as it arrived: a text of YAML or JSON; as bytes also a zip or a tar.gz. Or
+    document: str | bytes | None = None
+    #: … plain JSON objects.
+    pipeline_spec: dict[str, Json] | None = None
+    platform_spec: dict[str, Json] | None = None
+
+    @property
+    def has_document(self) -> bool:
+        """Whether there is one."""
+        return self.document is not None or self.pipeline_spec is not None
+
+
+class NewRun(GivenDocument, frozen=True, kw_only=True):
+    """What a run is made from: a document, or the latest version of a pipeline, or a version."""
 
     display_name: str = ""
     description: str = ""
-    #: Parsed document as plain JSON objects (`pipeline_spec`, `platform_spec`), or
-    pipeline_spec: dict[str, Json] | None = None
-    platform_spec: dict[str, Json] | None = None
-    #: … ids of what was uploaded.
+    #: Ids of what was uploaded, when no document is given.
     pipeline_id: str | None = None
     pipeline_version_id: str | None = None
     experiment_id: str | None = None
@@ -34,17 +46,17 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     caching: bool | None = None
 
 
-class Rerun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be made from an earlier one, which leaves to it what need not run again."""
+class Rerun(GivenDocument, frozen=True, kw_only=True):
+    """A run to be made from an earlier one, which leaves to it what need not run again.
+
+    Without a document it is made from the earlier run's.
+    """
 
     #: Tasks to run again, with all that depends on them: paths, or names where these are unique. None: what had not
     #: succeeded.
     again: tuple[str, ...] = ()
     #: Arguments over those of the earlier run.
     parameters: dict[str, Json] = {}
-    #: Another document than the earlier run's.
-    pipeline_spec: dict[str, Json] | None = None
-    platform_spec: dict[str, Json] | None = None
     display_name: str = ""
     #: The user who asks for the run.
     created_by: str = ""
@@ -66,7 +78,7 @@ class NewMark(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
 
 
-class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
+class NewVersion(GivenDocument, frozen=True, kw_only=True):
     """An uploaded document."""
 
     name: str
@@ -76,5 +88,3 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     #: The user who uploads it.
     created_by: str = ""
-    pipeline_spec: dict[str, Json]
-    platform_spec: dict[str, Json] | None = None

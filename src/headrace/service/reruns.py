@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from headrace.engine import InvalidRerun, Plan, ReusePlan, plan_reuse
 from headrace.service import runs
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
-from headrace.service.documents import check_document
 from headrace.service.errors import Invalid, NotFound
 from headrace.service.loop import RunLoop
+from headrace.service.plans import PlannedDocument
 from headrace.service.requests import NewRun, Rerun
+from headrace.store import runs as rows
 from headrace.store.records import RunRecord
 
 _AGAIN = " (again)"
@@ -22,29 +25,26 @@ async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> 
     earlier = await runs.load(context, run_id)
     if earlier is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
-    source, compiled = await _source(context, earlier, wanted)
-    reuse_plan = _reuse_plan(earlier, compiled, wanted)
+    planned = await _planned(context, earlier, wanted)
+    # In a thread: it looks at every execution of the earlier run.
+    reuse_plan = await asyncio.to_thread(_reuse_plan, earlier, planned.plan, wanted)
     experiment = await runs.experiment_of(context, earlier.record)
-    new = _new(earlier, compiled, wanted, None if experiment is None else experiment.experiment_id)
-    return await runs.begin(context, loop, new, source, compiled, reuse_plan)
+    new = _new(earlier, planned.plan, wanted, None if experiment is None else experiment.experiment_id)
+    return await runs.begin(context, loop, new, planned, rerun_of=run_id, reuse_plan=reuse_plan)
 
 
-async def _source(context: Context, earlier: ActiveRun, wanted: Rerun) -> tuple[runs.RunSource, Plan]:
-    record = earlier.record
-    if wanted.pipeline_spec is not None:
-        source = runs.RunSource(
-            pipeline_spec=wanted.pipeline_spec, platform_spec=wanted.platform_spec, rerun_of=record.run_id
-        )  # fmt: skip
-        return source, check_document(source.pipeline_spec, source.platform_spec)
-    pipeline_spec, platform_spec = await runs.get_document(context, record.run_id)
-    source = runs.RunSource(
-        pipeline_spec=pipeline_spec,
-        platform_spec=platform_spec,
-        pipeline_id=record.pipeline_id,
-        pipeline_version_id=record.pipeline_version_id,
-        rerun_of=record.run_id,
+async def _planned(context: Context, earlier: ActiveRun, wanted: Rerun) -> PlannedDocument:
+    if wanted.has_document:
+        return await context.plans.of_document(wanted)
+    digest = await context.read(rows.get_document_digest, earlier.run_id)
+    if digest is None:
+        raise NotFound(f"There is no run {earlier.run_id}.", run_id=earlier.run_id)
+    return PlannedDocument(
+        plan=earlier.plan,
+        digest=digest,
+        pipeline_id=earlier.record.pipeline_id,
+        pipeline_version_id=earlier.record.pipeline_version_id,
     )
-    return source, earlier.plan
 
 
 def _reuse_plan(earlier: ActiveRun, compiled: Plan, wanted: Rerun) -> ReusePlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
@@ -15,23 +16,24 @@ from headrace.engine.model import (
     PauseRequested,
     ResumeRequested,
     RetryRequested,
+    Reusable,
     RunStarted,
     RunState,
     State,
 )
 from headrace.failpoints import failpoint
 from headrace.service import experiments, outcomes, pipelines
-from headrace.service.active import ActiveRun, PendingEvent, fold
+from headrace.service.active import ActiveRun, BatchResult, PendingEvent, fold
 from headrace.service.content import delete_content, delete_leftovers
 from headrace.service.context import Context, new_id
-from headrace.service.documents import check_document
 from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.loop import RunLoop
 from headrace.service.naming import check_length
-from headrace.service.plans import Plans
+from headrace.service.plans import PlannedDocument
 from headrace.service.requests import NewRun
 from headrace.service.roots import root_of
 from headrace.store import artifacts as artifact_rows
+from headrace.store import errors as store
 from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.database import Connection
@@ -40,52 +42,41 @@ from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
 
-class RunSource(msgspec.Struct, frozen=True, kw_only=True):
-    """The document a run is made from, and where it is from."""
-
-    pipeline_spec: dict[str, Json]
-    platform_spec: dict[str, Json] | None
-    pipeline_id: str | None = None
-    pipeline_version_id: str | None = None
-    #: The earlier run it is made from.
-    rerun_of: str | None = None
-
-
 # --- making ------------------------------------------------------------------------------------
 
 
 async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
     """See `Service.create_run`."""
-    source = await _source(context, new)
-    compiled = check_document(source.pipeline_spec, source.platform_spec)
-    return await begin(context, loop, new, source, compiled)
+    return await begin(context, loop, new, await _planned(context, new))
 
 
 async def begin(
-    context: Context, loop: RunLoop, new: NewRun, source: RunSource, compiled: Plan, reuse_plan: ReusePlan | None = None
+    context: Context,
+    loop: RunLoop,
+    new: NewRun,
+    planned: PlannedDocument,
+    *,
+    rerun_of: str | None = None,
+    reuse_plan: ReusePlan | None = None,
 ) -> RunRecord:
     """Record a run of this document with its first event, and drive it.
 
-    `reuse_plan` holds what the run reuses of `source.rerun_of`.
+    `reuse_plan` holds what the run reuses of the run `rerun_of`.
     """
     check_length("run", new.display_name)
     experiment = await _experiment(context, new)
-    record = _record(context, new, source, compiled, experiment, reuse_plan)
-    run = _begin(record, compiled, _state(context, record, compiled, new))
-    reuse = reuse_plan.reuse if reuse_plan else {}
-    started = RunStarted(at=record.created_at, origin=record.origin, reuse=reuse)
-    folded = fold(run, [PendingEvent(run_id=record.run_id, event=started)], record.created_at)
+    origin = Origin(run_id=rerun_of, again=reuse_plan.again) if rerun_of and reuse_plan else None
+    record = _record(context, new, planned, experiment, origin)
+    reuse: dict[str, Reusable] = reuse_plan.reuse if reuse_plan else {}
+    # In a thread: it makes an execution of every task that can begin.
+    folded = await asyncio.to_thread(_first_step, context, record, planned.plan, new, reuse)
     held = tuple(outcomes.held(record.run_id, reuse))
     change = msgspec.structs.replace(folded.change, edges=(*folded.change.edges, *held))
     failpoint("create.before")
-    await context.write(
-        rows.insert_run,
-        record,
-        change,
-        pipeline_spec=source.pipeline_spec,
-        platform_spec=source.platform_spec,
-        owner=context.owner,
-    )
+    try:
+        await context.write(rows.insert_run, record, change, document=planned.stored, owner=context.owner)
+    except store.Missing as error:
+        raise NotFound("The pipeline version was deleted meanwhile.") from error
     failpoint("create.after")
     await loop.take(folded)
     failpoint("acknowledge.before")
@@ -94,23 +85,15 @@ async def begin(
     return msgspec.structs.replace(record, version=change.base_version + 1)
 
 
-async def _source(context: Context, new: NewRun) -> RunSource:
-    if new.pipeline_spec is not None:
-        return RunSource(pipeline_spec=new.pipeline_spec, platform_spec=new.platform_spec)
+async def _planned(context: Context, new: NewRun) -> PlannedDocument:
+    if new.has_document:
+        return await context.plans.of_document(new)
     if new.pipeline_version_id:
-        version = await pipelines.get_version(context, new.pipeline_version_id)
-    elif new.pipeline_id:
-        version = await pipelines.latest_version(context, new.pipeline_id)
-    else:
-        raise Invalid(
-            "The run needs a pipeline document, a pipeline or a pipeline version.", code="RUN_WITHOUT_PIPELINE"
-        )
-    return RunSource(
-        pipeline_spec=version.pipeline_spec,
-        platform_spec=version.platform_spec,
-        pipeline_id=version.pipeline_id,
-        pipeline_version_id=version.pipeline_version_id,
-    )
+        return await context.plans.of_version(new.pipeline_version_id)
+    if new.pipeline_id:
+        await pipelines.get(context, new.pipeline_id)
+        return await context.plans.of_latest_version(new.pipeline_id)
+    raise Invalid("The run needs a pipeline document, a pipeline or a pipeline version.", code="RUN_WITHOUT_PIPELINE")
 
 
 async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
@@ -120,25 +103,20 @@ async def _experiment(context: Context, new: NewRun) -> ExperimentRecord:
 
 
 def _record(
-    context: Context,
-    new: NewRun,
-    source: RunSource,
-    compiled: Plan,
-    experiment: ExperimentRecord,
-    reuse_plan: ReusePlan | None,
+    context: Context, new: NewRun, planned: PlannedDocument, experiment: ExperimentRecord, origin: Origin | None
 ) -> RunRecord:
     now = context.now()
-    origin = Origin(run_id=source.rerun_of, again=reuse_plan.again) if source.rerun_of and reuse_plan else None
+    name = planned.plan.document.name
     return RunRecord(
         run_id=new_id(),
-        display_name=new.display_name or _display_name(compiled.document.name, now),
+        display_name=new.display_name or _display_name(name, now),
         description=new.description,
         experiment_id=experiment.experiment_id,
         experiment_name=experiment.display_name,
         namespace=experiment.namespace,
-        pipeline_name=compiled.document.name,
-        pipeline_id=source.pipeline_id,
-        pipeline_version_id=source.pipeline_version_id,
+        pipeline_name=name,
+        pipeline_id=planned.pipeline_id,
+        pipeline_version_id=planned.pipeline_version_id,
         service_account=new.service_account or _DEFAULT_ACCOUNT,
         created_by=new.created_by,
         pipeline_root=new.pipeline_root,
@@ -153,6 +131,14 @@ def _record(
 
 def _display_name(pipeline_name: str, now: float) -> str:
     return f"{pipeline_name} {time.strftime('%Y-%m-%d %H-%M-%S', time.gmtime(now))}"
+
+
+def _first_step(
+    context: Context, record: RunRecord, compiled: Plan, new: NewRun, reuse: dict[str, Reusable]
+) -> BatchResult:
+    run = _begin(record, compiled, _state(context, record, compiled, new))
+    started = RunStarted(at=record.created_at, origin=record.origin, reuse=reuse)
+    return fold(run, [PendingEvent(run_id=record.run_id, event=started)], record.created_at)
 
 
 def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
@@ -192,22 +178,19 @@ def _begin(record: RunRecord, compiled: Plan, state: RunState) -> ActiveRun:
 
 async def load(context: Context, run_id: str) -> ActiveRun | None:
     """A run as it was recorded."""
-    stored, compiled = await context.read(_stored, run_id, context.plans)
+    stored = await context.read(rows.load_run, run_id)
+    compiled = None if stored is None else await context.plans.of_digest(stored.document)
     if stored is None or compiled is None:
         return None
     return ActiveRun(
         record=stored.record,
         plan=compiled,
-        state=restore(compiled, stored.header, stored.executions, reuse=stored.reuse),
+        state=await asyncio.to_thread(restore, compiled, stored.header, stored.executions, reuse=stored.reuse),
         version=stored.record.version,
         event_count=stored.event_count,
         state_history=stored.record.state_history,
         task_counts=stored.record.task_counts,
     )
-
-
-def _stored(conn: Connection, run_id: str, plans: Plans) -> tuple[rows.StoredRun | None, Plan | None]:
-    return rows.load_run(conn, run_id), plans.of(conn, run_id)
 
 
 # --- asking ------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, 
 from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
-from headrace.service.plans import Plans
 from headrace.spec.bootstrap import recognise
 from headrace.spec.document import Container
 from headrace.store import artifacts as artifact_rows
@@ -146,7 +145,8 @@ def _ids(*bundles: Bundle) -> list[str]:
 
 async def run_view(context: Context, run_id: str) -> api.RunView:
     """Raises NotFound."""
-    record, executions, compiled, artifacts = await context.read(_whole, run_id, context.plans)
+    record, executions, artifacts = await context.read(_whole, run_id)
+    compiled = await _plan(context, run_id)
     root = executions[0] if executions else None
     return api.RunView(
         run=run_summary(record),
@@ -157,16 +157,20 @@ async def run_view(context: Context, run_id: str) -> api.RunView:
     )
 
 
-def _whole(
-    conn: Connection, run_id: str, plans: Plans
-) -> tuple[RunRecord, tuple[Execution, ...], Plan, dict[str, ArtifactRecord]]:
+def _whole(conn: Connection, run_id: str) -> tuple[RunRecord, tuple[Execution, ...], dict[str, ArtifactRecord]]:
     record = rows.get_run(conn, run_id)
-    compiled = plans.of(conn, run_id)
-    if record is None or compiled is None:
+    if record is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
     executions = rows.get_executions(conn, run_id)
     outputs = executions[0].outputs if executions else Bundle()
-    return record, executions, compiled, artifact_rows.get_artifacts(conn, _ids(outputs))
+    return record, executions, artifact_rows.get_artifacts(conn, _ids(outputs))
+
+
+async def _plan(context: Context, run_id: str) -> Plan:
+    compiled = await context.plans.of_run(run_id)
+    if compiled is None:
+        raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+    return compiled
 
 
 # --- an execution ------------------------------------------------------------------------------
@@ -175,7 +179,7 @@ def _whole(
 async def execution_detail(context: Context, execution_id: str) -> api.ExecutionDetail:
     """Raises NotFound."""
     run_id, execution = await find_execution(context, execution_id)
-    compiled = await context.read(context.plans.of, run_id)
+    compiled = await context.plans.of_run(run_id)
     if compiled is None:
         raise NotFound(f"There is no execution {execution_id}.", execution_id=execution_id)
     wanted = _ids(execution.inputs, execution.outputs)
@@ -217,9 +221,7 @@ async def watch_run(context: Context, run_id: str, *, after_version: int) -> Asy
     """See `Service.watch_run`."""
     seen = after_version
     with context.changes.watch(run_id) as watch:
-        compiled = await context.read(context.plans.of, run_id)
-        if compiled is None:
-            raise NotFound(f"There is no run {run_id}.", run_id=run_id)
+        compiled = await _plan(context, run_id)
         while True:
             change = await _change(context, run_id, compiled, seen)
             if change is None:

@@ -55,8 +55,8 @@ class SpecError(ValueError):
         self.code = code
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all parts of the document."""
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all parts of the document. They hold no cycles, so the garbage collector need not look at them."""
 
 
 # --- interfaces ------------------------------------------------------------------------------

@@ -63,6 +63,10 @@ class Duplicate(StoreError):
     """A unique key is taken."""
 
 
+class Missing(StoreError):
+    """What a new row refers to is not there any more."""
+
+
 class BadQuery(StoreError):
     """A list query that cannot be right; `code` is stable."""
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
-from headrace.store.documents import decode_document, drop_unused, put_document
+from headrace.store.documents import EncodedDocument, decode_document, drop_unused, put_document
 from headrace.store.queries import Key, Noun, fetch_page
-from headrace.store.records import ListQuery, Page, PipelineRecord, VersionRecord
+from headrace.store.records import ListQuery, Page, PipelineRecord, Record, VersionRecord
 from headrace.store.tables import documents, pipeline_versions, pipelines, tags
 
 _p = pipelines.c
@@ -141,7 +141,7 @@ _VERSION_ROWS = (
 )
 
 
-def insert_version(conn: Connection, record: VersionRecord) -> None:
+def insert_version(conn: Connection, record: VersionRecord, document: EncodedDocument) -> None:
     """Raises Duplicate when the pipeline has a version of that name."""
     conn.execute(
         insert(pipeline_versions).values(
@@ -153,7 +153,7 @@ def insert_version(conn: Connection, record: VersionRecord) -> None:
             code_source_url=record.code_source_url,
             created_at=record.created_at,
             created_by=record.created_by,
-            document=put_document(conn, record.pipeline_spec, record.platform_spec),
+            document=put_document(conn, document),
         )
     )
     _set_tags(conn, record.pipeline_version_id, record.tags)
@@ -187,10 +187,35 @@ def get_version(conn: Connection, pipeline_version_id: str) -> VersionRecord | N
     return _one_version(conn, _VERSION_ROWS.where(_v.pipeline_version_id == pipeline_version_id))
 
 
-def latest_version(conn: Connection, pipeline_id: str) -> VersionRecord | None:
-    """The newest by time, then by id."""
-    newest = _VERSION_ROWS.where(_v.pipeline_id == pipeline_id)
-    return _one_version(conn, newest.order_by(_v.created_at.desc(), _v.pipeline_version_id.desc()).limit(1))
+class VersionDocument(Record, frozen=True, kw_only=True):
+    """Which document a version is, without the document."""
+
+    pipeline_id: str
+    pipeline_version_id: str
+    digest: str
+
+
+_VERSION_DOCUMENTS = select(_v.pipeline_id, _v.pipeline_version_id, _v.document)
+
+
+def find_version_document(conn: Connection, pipeline_version_id: str) -> VersionDocument | None:
+    """By the version's id."""
+    return _version_document(conn, _VERSION_DOCUMENTS.where(_v.pipeline_version_id == pipeline_version_id))
+
+
+def find_latest_document(conn: Connection, pipeline_id: str) -> VersionDocument | None:
+    """Of a pipeline's newest version by time, then by id."""
+    newest = _VERSION_DOCUMENTS.where(_v.pipeline_id == pipeline_id)
+    return _version_document(conn, newest.order_by(_v.created_at.desc(), _v.pipeline_version_id.desc()).limit(1))
+
+
+def _version_document(conn: Connection, rows: Select[Any]) -> VersionDocument | None:
+    row = conn.execute(rows).first()
+    if row is None:
+        return None
+    return VersionDocument(
+        pipeline_id=row.pipeline_id, pipeline_version_id=row.pipeline_version_id, digest=row.document
+    )
 
 
 def list_versions(conn: Connection, pipeline_id: str, query: ListQuery, secret: bytes) -> Page[VersionRecord]:

@@ -25,7 +25,7 @@ from headrace.store import codec
 from headrace.store.artifacts import ArtifactEdge, insert_artifacts, insert_edges
 from headrace.store.cache import CacheEntry, put_entries
 from headrace.store.dialect import upsert
-from headrace.store.documents import decode_document, drop_unused, put_document
+from headrace.store.documents import EncodedDocument, decode_document, drop_unused, put_document
 from headrace.store.errors import Stale
 from headrace.store.experiments import STORAGE_WORDS
 from headrace.store.leases import Owner, encode_domains
@@ -122,8 +122,8 @@ class StoredRun(Record, frozen=True, kw_only=True):
     """A run as the loop needs it to go on."""
 
     record: RunRecord
-    pipeline_spec: dict[str, Json]
-    platform_spec: dict[str, Json] | None
+    #: The digest of its document.
+    document: str
     #: Its state without executions; `engine.restore` puts the two together.
     header: RunState
     executions: tuple[Execution, ...]
@@ -140,15 +140,17 @@ def insert_run(
     record: RunRecord,
     change: RunChangeSet,
     *,
-    pipeline_spec: dict[str, Json],
-    platform_spec: dict[str, Json] | None,
+    document: EncodedDocument | str,
     owner: Owner | None = None,
 ) -> None:
-    """A new run with all that its first events did to it; of several servers, `owner` drives it."""
+    """A new run with all that its first events did to it; of several servers, `owner` drives it.
+
+    `document` is the digest where the document is stored already. Raises Missing when it was deleted meanwhile.
+    """
     values = {name: getattr(record, name) for name in _PLAIN}
     values |= {"parameters": codec.encode(record.parameters), "version": change.base_version, "event_count": 0}
     values["origin"] = None if record.origin is None else codec.encode(record.origin)
-    values["document"] = put_document(conn, pipeline_spec, platform_spec)
+    values["document"] = put_document(conn, document)
     values["lease_owner"] = None if owner is None else owner.server_id
     conn.execute(insert(runs).values(values | _moving(change)))
     mine = experiments.c.experiment_id == record.experiment_id
@@ -388,13 +390,11 @@ def get_header(conn: Connection, run_id: str) -> RunState | None:
 def load_run(conn: Connection, run_id: str) -> StoredRun | None:
     """All the loop needs."""
     row = conn.execute(_ROWS.add_columns(_r.head).where(_r.run_id == run_id)).first()
-    document = get_document(conn, run_id)
-    if row is None or document is None:
+    if row is None:
         return None
     return StoredRun(
         record=_record(row),
-        pipeline_spec=document[0],
-        platform_spec=document[1],
+        document=row.document,
         header=_with_owner(decode_header(row.head), row),
         executions=get_executions(conn, run_id),
         event_count=row.event_count,

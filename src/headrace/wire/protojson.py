@@ -13,6 +13,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from headrace.slices import decode_json
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -25,7 +27,7 @@ class WireError(ValueError):
 def parse(kind: type[T], body: bytes) -> T:
     """The message in `body`; an empty body is an empty message. Raises WireError."""
     try:
-        raw = msgspec.json.decode(body) if body.strip() else {}
+        raw = decode_json(body) if body.strip() else {}
     except (msgspec.DecodeError, RecursionError) as error:
         raise WireError(f"The body is not JSON: {error}") from error
     return convert(kind, raw)

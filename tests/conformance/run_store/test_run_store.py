@@ -29,6 +29,7 @@ from headrace.store import artifacts, cache, runs
 from headrace.store.artifacts import ArtifactEdge
 from headrace.store.cache import CacheEntry, CacheKey
 from headrace.store.database import Database
+from headrace.store.documents import encode_document
 from headrace.store.errors import Stale
 from headrace.store.records import ArtifactRecord, ListQuery, RunRecord
 from headrace.store.urls import DatabaseUrl
@@ -91,7 +92,7 @@ async def inserted(database: Database, run_id: str = "run-1", **fields: Any) -> 
     state, paths = begun(run_id)
     first = change(state, paths, base=0, seq=0, events=(RunStarted(at=1.0),), task_counts={State.PENDING: 2})
     await database.write(
-        runs.insert_run, a_run(run_id, **fields), first, pipeline_spec=DOCUMENT, platform_spec={"platforms": {}}
+        runs.insert_run, a_run(run_id, **fields), first, document=encode_document(DOCUMENT, {"platforms": {}})
     )
     return state
 
@@ -100,7 +101,7 @@ async def test_a_run_is_read_back_as_it_was_written(database: Database):
     state = await inserted(database)
     stored = await database.read(runs.load_run, "run-1")
     assert stored is not None
-    assert (stored.pipeline_spec, stored.platform_spec, stored.event_count) == (DOCUMENT, {"platforms": {}}, 1)
+    assert (stored.document, stored.event_count) == (encode_document(DOCUMENT, {"platforms": {}}).digest, 1)
     assert restore(PLAN, stored.header, stored.executions) == state
     expected = msgspec.structs.replace(
         a_run(), state=State.RUNNING, started_at=state.started_at, version=1, task_counts={State.PENDING: 2},

@@ -172,7 +172,7 @@ async def replayed(service: Service, run_id: str) -> None:
     context = service._context
     stored = await context.database.read(rows.load_run, run_id)
     assert stored is not None
-    compiled = plan(parse_document(stored.pipeline_spec, stored.platform_spec))
+    compiled = plan(parse_document(*await service.get_run_document(run_id)))
     record = stored.record
     state = new_run(
         compiled, run_id=run_id, display_name=record.display_name, arguments=record.parameters,

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from headrace.store import dialect, experiments, pipelines, tables
+from headrace.store.documents import decode_document, encode_document, get_body
 from headrace.store.errors import BadQuery, Duplicate
 from headrace.store.records import ExperimentRecord, ListQuery, PipelineRecord, Predicate, VersionRecord
 
@@ -229,6 +230,10 @@ def a_version(n: int, pipeline_id: str = "p1", **fields: Any) -> VersionRecord:
     return VersionRecord(**(given | fields))
 
 
+def insert_version(conn: Connection, record: VersionRecord) -> None:
+    pipelines.insert_version(conn, record, encode_document(record.pipeline_spec, record.platform_spec))
+
+
 def test_tags_are_kept_and_filtered_by(conn):
     first = a_pipeline(1, tags={"team": "vision", "stage": "prod"})
     pipelines.insert_pipeline(conn, first)
@@ -245,14 +250,19 @@ def test_tags_are_kept_and_filtered_by(conn):
 def test_versions(conn):
     pipelines.insert_pipeline(conn, a_pipeline(1))
     one, two = a_version(1), a_version(2, created_at=1.0, platform_spec={"platforms": {}}, tags={"a": "b"})
-    pipelines.insert_version(conn, one)
-    pipelines.insert_version(conn, two)
+    insert_version(conn, one)
+    insert_version(conn, two)
     assert pipelines.get_version(conn, "v2") == two
-    assert pipelines.latest_version(conn, "p1") == two
+    latest = pipelines.find_latest_document(conn, "p1")
+    assert latest == pipelines.find_version_document(conn, "v2") != pipelines.find_version_document(conn, "v1")
+    assert latest is not None
+    assert (latest.pipeline_version_id, latest.pipeline_id) == ("v2", "p1")
+    assert decode_document(get_body(conn, latest.digest) or "") == (two.pipeline_spec, two.platform_spec)
+    assert pipelines.find_latest_document(conn, "p2") is None
     assert pipelines.list_versions(conn, "p1", ListQuery(), SECRET).items == (one, two)
     assert pipelines.list_versions(conn, "p2", ListQuery(), SECRET).items == ()
     with pytest.raises(DBAPIError) as caught:
-        pipelines.insert_version(conn, a_version(3, name="v1"))
+        insert_version(conn, a_version(3, name="v1"))
     assert isinstance(dialect.translate(caught.value), Duplicate)
 
 
@@ -260,7 +270,7 @@ def test_a_token_of_one_pipelines_versions_is_no_good_for_another(conn):
     for owner in ("p1", "p2"):
         pipelines.insert_pipeline(conn, a_pipeline(int(owner[1])))
         for n in range(3):
-            pipelines.insert_version(conn, a_version(n, owner, pipeline_version_id=f"{owner}v{n}"))
+            insert_version(conn, a_version(n, owner, pipeline_version_id=f"{owner}v{n}"))
     token = pipelines.list_versions(conn, "p1", ListQuery(page_size=1), SECRET).next_page_token
     assert [
         v.pipeline_version_id for v in pipelines.list_versions(conn, "p1", ListQuery(page_token=token), SECRET).items
@@ -278,8 +288,8 @@ def test_a_document_is_kept_once_and_goes_with_its_last_user(conn):
         return conn.execute(select(func.count()).select_from(table)).scalar_one()
 
     pipelines.insert_pipeline(conn, a_pipeline(1, tags={"a": "b"}))
-    pipelines.insert_version(conn, a_version(1))
-    pipelines.insert_version(conn, a_version(2, tags={"a": "b"}))
+    insert_version(conn, a_version(1))
+    insert_version(conn, a_version(2, tags={"a": "b"}))
     assert count(documents) == 1
     pipelines.delete_version(conn, "v1")
     assert count(documents) == 1

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
-from headrace.server.documents import checked, from_inline
+from headrace.server.documents import from_inline
 from headrace.server.errors import FailedPrecondition, HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
@@ -32,7 +32,7 @@ async def create_pipeline_and_version(call: ApiCall) -> Response:
     body = await read_message(call, wire.CreatePipelineAndVersion)
     named = body.pipeline_version.name or body.pipeline_version.display_name
     fallback = body.pipeline.name or body.pipeline.display_name
-    version = await _new_version(body.pipeline_version, named or fallback)
+    version = _new_version(body.pipeline_version, named or fallback)
     return json_answer(views.pipeline(await _create(call, body.pipeline, version)))
 
 
@@ -80,7 +80,7 @@ async def delete_pipeline(call: ApiCall) -> Response:
 async def create_version(call: ApiCall) -> Response:
     """A version from a document in the body; documents behind URLs are not fetched."""
     body = await read_message(call, wire.PipelineVersion)
-    version = await _new_version(body, body.name or body.display_name)
+    version = _new_version(body, body.name or body.display_name)
     return json_answer(views.version(await call.service.create_version(call.path["pipeline_id"], version)))
 
 
@@ -134,14 +134,14 @@ async def _create(call: ApiCall, body: wire.Pipeline, version: NewVersion | None
     )
 
 
-async def _new_version(body: wire.PipelineVersion, name: str) -> NewVersion:
+def _new_version(body: wire.PipelineVersion, name: str) -> NewVersion:
     if body.pipeline_spec is None:
         raise HttpError(
             400,
             "DOCUMENT_MISSING",
             "Send the document itself, as pipeline_spec or as an upload: this server fetches nothing from URLs.",
         )
-    pipeline_spec, platform_spec = await checked(from_inline(body.pipeline_spec))
+    pipeline_spec, platform_spec = from_inline(body.pipeline_spec)
     return NewVersion(
         name=checked_name(name, "pipeline version", 127),
         display_name=body.display_name or name,

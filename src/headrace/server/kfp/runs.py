@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
-from headrace.server.documents import checked, from_inline, inline
+from headrace.server.documents import from_inline, inline
 from headrace.server.errors import FailedPrecondition, HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
@@ -26,7 +26,7 @@ async def create_run(call: ApiCall) -> Response:
     body = await read_message(call, wire.Run)
     if body.plugins_output:
         raise HttpError(409, "PLUGINS_OUTPUT_GIVEN", "plugins_output is written by the server only.")
-    new = await _new_run(body, body.experiment_id or call.query.get("experiment_id", ""))
+    new = _new_run(body, body.experiment_id or call.query.get("experiment_id", ""))
     record = await call.service.create_run(new)
     return json_answer(views.run(record, document=await _document(call, record)))
 
@@ -98,7 +98,7 @@ async def read_artifact(call: ApiCall) -> Response:
     )
 
 
-async def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
+def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
     reference = body.pipeline_version_reference
     if (body.pipeline_spec is None) == (reference is None):
         raise HttpError(
@@ -108,7 +108,7 @@ async def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
         )
     pipeline_spec, platform_spec = None, None
     if body.pipeline_spec is not None:
-        pipeline_spec, platform_spec = await checked(from_inline(body.pipeline_spec))
+        pipeline_spec, platform_spec = from_inline(body.pipeline_spec)
     config = body.runtime_config or wire.RuntimeConfig()
     return NewRun(
         display_name=checked_name(body.display_name, "run", 256),

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import Upload, read_upload
-from headrace.server.documents import from_upload
 from headrace.server.errors import HttpError
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
@@ -23,7 +22,7 @@ from headrace.wire import v2beta1 as wire
 async def upload_pipeline(call: ApiCall) -> Response:
     """A new pipeline and its first version, both under the same name."""
     upload = await read_upload(call)
-    version = await _version(call, upload, 128)
+    version = _version(call, upload, 128)
     record = await call.service.create_pipeline(
         name=version.name,
         display_name=version.display_name,
@@ -40,24 +39,22 @@ async def upload_pipeline_version(call: ApiCall) -> Response:
     if not pipeline_id:
         raise HttpError(400, "PIPELINE_ID_MISSING", "Say which pipeline this is a version of (pipelineid).")
     upload = await read_upload(call)
-    version = await _version(call, upload, 127)
+    version = _version(call, upload, 127)
     return json_answer(views.version(await call.service.create_version(pipeline_id, version)))
 
 
-async def _version(call: ApiCall, upload: Upload, name_limit: int) -> NewVersion:
+def _version(call: ApiCall, upload: Upload, name_limit: int) -> NewVersion:
     query = call.query
     display_name = query.get("display_name", "")
     name = query.get("name", "") or display_name or PurePosixPath(upload.filename.replace("\\", "/")).name
     checked_name(name, "pipeline", name_limit)
-    pipeline_spec, platform_spec = await from_upload(upload)
     return NewVersion(
         name=name,
         display_name=display_name or name,
         description=query.get("description", ""),
         code_source_url=query.get("code_source_url", ""),
         tags=_tags(query.get("tags", "")),
-        pipeline_spec=pipeline_spec,
-        platform_spec=platform_spec,
+        document=upload.content,
     )
 
 

@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
-from headrace.server.documents import from_text
 from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Policy, Query, Route
@@ -50,12 +49,10 @@ async def create_run(call: ApiCall) -> Response:
             "RUN_SOURCE",
             "A run is made from either a document or an uploaded one (pipeline_id, pipeline_version_id).",
         )
-    pipeline_spec, platform_spec = (None, None) if body.document is None else await from_text(body.document)
     record = await call.service.create_run(
         NewRun(
             display_name=body.display_name,
-            pipeline_spec=pipeline_spec,
-            platform_spec=platform_spec,
+            document=body.document,
             pipeline_id=body.pipeline_id,
             pipeline_version_id=body.pipeline_version_id,
             experiment_id=body.experiment_id,
@@ -107,12 +104,10 @@ async def get_document(call: ApiCall) -> Response:
 async def rerun_run(call: ApiCall) -> Response:
     """A new run that takes over what need not run again."""
     body = await read_message(call, api.RerunRun)
-    pipeline_spec, platform_spec = (None, None) if body.document is None else await from_text(body.document)
     wanted = Rerun(
         again=tuple(body.from_),
         parameters=body.parameters,
-        pipeline_spec=pipeline_spec,
-        platform_spec=platform_spec,
+        document=body.document,
         display_name=body.display_name,
         caching=body.caching,
     )
