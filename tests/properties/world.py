@@ -5,7 +5,7 @@ before and after their commits, stop for a while, and have clocks of their own; 
 reorders and loses reports, says that attempts are lost which go on, and forgets; a slow cache; people who cancel,
 pause, resume and try again.
 
-The servers handle events with the service's own `fold`, and act as `service.loop` does: record, adopt, act. What is
+The servers handle events with the service's own `fold`, and act as `service.loop` does: record, then act. What is
 recorded is checked after each commit (see `invariants`) and compared with the reference engine after each event.
 
 Two phases, as in other simulators: until `Faults.calm_at` anything may go wrong; after it nothing does, and the run

@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
+from headrace.engine.model import LaunchOrder
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
 from headrace.service.data_dir import DataDirectory, unavailable
@@ -52,6 +53,10 @@ class Context:
     def owner(self) -> Owner | None:
         """Who signs what is committed to runs; None where nobody else could."""
         return None if self.lease is None else self.lease.owner
+
+    def domain_of(self, order: LaunchOrder) -> str:
+        """Where the attempt of this order would be made."""
+        return "anywhere" if order.importer is not None else self.data_dir.domain()
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A consistent read. Raises service errors."""

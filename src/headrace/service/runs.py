@@ -281,8 +281,7 @@ async def revive(context: Context, loop: RunLoop, run_id: str) -> bool:
     run = await load(context, run_id)
     if run is None or loop.active(run_id) is not None or not run.state.state.final:
         return False
-    loop.revive(run)
-    return True
+    return loop.revive(run)
 
 
 def _not_retryable(state: State) -> Conflict:
@@ -323,12 +322,11 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     try:
         dropped, header = await context.write(_delete, run_id)
     except BaseException:
-        if run is not None:
-            await loop.resume(run)
+        await loop.restore(run_id)
         raise
     if not elsewhere:
         # The server that drives it finds it gone, and stops what it has going.
-        await loop.forget(run_id, run)
+        await loop.forget(run_id)
     await delete_content(context, dropped.gone)
     if dropped.whole and header is not None:
         await delete_leftovers(context, header, record.pipeline_name)

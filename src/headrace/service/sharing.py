@@ -12,13 +12,14 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from headrace.engine.model import AnyEvent
+from headrace.engine.model import AnyEvent, AttemptId
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
 from headrace.service.errors import ServiceError
 from headrace.service.lease import ServerLease
 from headrace.service.loop import RunLoop
 from headrace.service.opening import load_or_end
+from headrace.service.reach import out_of_reach
 from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.errors import StoreError
@@ -109,7 +110,7 @@ class Sharing:
                 await self._loop.resume_all()
         else:
             log.warning("this server gave no sign of life for too long; its runs have gone to others")
-            for run_id in self._loop.run_ids():
+            for run_id in self._loop.known_ids():
                 await self._loop.leave(run_id)
             self._doubtful.clear()
             self._handed.clear()
@@ -128,11 +129,11 @@ class Sharing:
 
     async def _take_over(self, domains: Mapping[str, frozenset[str] | None]) -> None:
         """Drive these runs, by id, whose attempts are in those domains (None: there are no attempts)."""
-        found: list[tuple[ActiveRun, bool]] = []
+        found: list[tuple[ActiveRun, list[AttemptId]]] = []
         for run_id, its_domains in domains.items():
             run = await load_or_end(self._context, run_id)
             if run is not None and not run.state.state.final:
-                found.append((run, its_domains is not None and not its_domains <= self._lease.domains))
+                found.append((run, out_of_reach(self._context, run, its_domains)))
         if found:
             await self._loop.take_over(found)
 
@@ -158,7 +159,7 @@ class Sharing:
         """End attempts in this place that are nobody's any more: of runs that have ended, or went on elsewhere."""
         there = {attempt.run_id for attempt in await self._context.executor.live()}
         others = await self._context.read(leases.driven_by_others, there, self._lease.owner)
-        orphaned = there - others - self._loop.run_ids()
+        orphaned = there - others - set(self._loop.known_ids())
         if orphaned and self._lease.live():
             await self._context.executor.keep_only(frozenset(), within=orphaned)
         self._swept_at = self._lease.clock()

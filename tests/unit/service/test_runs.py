@@ -8,7 +8,7 @@ import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.engine.model import AttemptId, LaunchOrder, Reason, State
 from headrace.executors.port import Lost, Succeeded
-from headrace.service import loop
+from headrace.service import inbox
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.store.records import ListQuery, Predicate
@@ -351,7 +351,7 @@ async def test_reports_that_break_off_are_listened_to_again(service: Service, wo
 async def test_that_an_attempt_has_begun_is_recorded_with_its_end(
     service: Service, world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(loop, "_IDLE_NEWS_S", 1e6)
+    monkeypatch.setattr(inbox, "_IDLE_NEWS_S", 1e6)
     made = await service.create_run(NewRun(pipeline_spec=documents.chain(5)))
     record = await until_final(service, made.run_id)
     assert record.state is State.SUCCEEDED
