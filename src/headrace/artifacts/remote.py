@@ -34,6 +34,7 @@ from headrace.artifacts.names import key_of
 from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri
 from headrace.artifacts.port import Corrupt, Member, NotStored, StoredContent, Unreachable
 from headrace.failpoints import failpoint
+from headrace.retries import delays
 from headrace.threads import in_background
 
 #: Size of the parts that large objects are sent and read in: times `_PARTS_AT_ONCE`, the memory a transfer needs.
@@ -41,7 +42,8 @@ _PART = 8 << 20
 _PARTS_AT_ONCE = 4
 #: Files of a directory on their way at once.
 _FILES_AT_ONCE = 8
-_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 10.0
 _MANIFESTS = ".headrace"
 _MAX_MANIFEST_BYTES = 256 << 20
 T = TypeVar("T")
@@ -140,14 +142,13 @@ class RemoteStore:
         from headrace.artifacts.buckets import translated
 
         deadline = time.monotonic() + self._patience_s
-        attempt = 0
+        pauses = delays(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
             try:
                 with translated(what):
                     return do()
             except Unreachable:
-                pause = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
-                attempt += 1
+                pause = next(pauses)
                 if time.monotonic() + pause > deadline:
                     raise
                 time.sleep(pause)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -23,6 +22,7 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from headrace.retries import delays
 from headrace.store import migrations
 from headrace.store.errors import (
     BadQuery,
@@ -254,7 +254,7 @@ class _Patience:
 
     def __init__(self, limit_s: float) -> None:
         self._until = time.monotonic() + limit_s
-        self._pause_s = _FIRST_PAUSE_S
+        self._pauses = delays(_FIRST_PAUSE_S, _LONGEST_PAUSE_S, jitter=0.5)
         self._duplicates = 0
 
     async def pause(self, meaning: StoreError, *, cause: Exception | None = None) -> None:
@@ -267,8 +267,7 @@ class _Patience:
             return
         if not isinstance(meaning, DatabaseUnreachable | Busy | CommitUnknown) or time.monotonic() > self._until:
             raise meaning from cause
-        await asyncio.sleep(self._pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        await asyncio.sleep(next(self._pauses))
 
 
 async def _name_of(conn: AsyncConnection) -> str:
