@@ -1,7 +1,7 @@
 """The plan: a document compiled into what the engine asks of it again and again.
 
 Plans are shared by component, not copied by place: a component used in a thousand
-tasks is planned once.
+tasks is planned once. Plans hold no cycles, so the garbage collector need not look at them (`gc=False`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NAME = re.compile(r"^[^/\[\]\x00-\x1f]{1,200}$")
 _ITERATION = re.compile(r"\[\d+\]")
 
 
-class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One task in its DAG."""
 
     task: Task
@@ -60,7 +60,7 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.task.iterator
 
 
-class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One component's DAG."""
 
     component: Component
@@ -74,7 +74,7 @@ class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     size: int
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """A whole document, compiled."""
 
     document: Document

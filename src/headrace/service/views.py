@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Literal
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sized
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from headrace.engine import Plan, graph, node_path
 from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Mark, Reason, State, execution_id
@@ -18,6 +19,12 @@ from headrace.store.database import Connection
 from headrace.store.records import ArtifactRecord, RunRecord
 from headrace.wire import api
 from headrace.wire.times import millis, optional_millis
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Executions from which on their view is made in a thread.
+_LARGE = 200
 
 # --- shapes ------------------------------------------------------------------------------------
 
@@ -140,6 +147,17 @@ def _ids(*bundles: Bundle) -> list[str]:
     return [one.artifact_id for bundle in bundles for many in bundle.artifacts.values() for one in many]
 
 
+def _execution_views(run_id: str, executions: tuple[Execution, ...], compiled: Plan) -> list[api.ExecutionView]:
+    return [execution_view(run_id, execution, compiled) for execution in executions]
+
+
+async def _in_thread_if_large(executions: Sized, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Of thousands of executions a view takes longer than anybody else should wait for the event loop."""
+    if len(executions) < _LARGE:
+        return make(*args, **kwargs)
+    return await asyncio.to_thread(make, *args, **kwargs)
+
+
 # --- a run -------------------------------------------------------------------------------------
 
 
@@ -147,12 +165,18 @@ async def run_view(context: Context, run_id: str) -> api.RunView:
     """Raises NotFound."""
     record, executions, artifacts = await context.read(_whole, run_id)
     compiled = await _plan(context, run_id)
+    return await _in_thread_if_large(executions, _run_view, record, executions, compiled, artifacts)
+
+
+def _run_view(
+    record: RunRecord, executions: tuple[Execution, ...], compiled: Plan, artifacts: dict[str, ArtifactRecord]
+) -> api.RunView:
     root = executions[0] if executions else None
     return api.RunView(
         run=run_summary(record),
         parameters=root.inputs.parameters if root else record.parameters,
         graph=graph(compiled),
-        executions=[execution_view(run_id, execution, compiled) for execution in executions],
+        executions=_execution_views(record.run_id, executions, compiled),
         outputs=_bundle(root.outputs if root else Bundle(), artifacts),
     )
 
@@ -239,7 +263,7 @@ async def _change(context: Context, run_id: str, compiled: Plan, seen: int) -> t
     record, executions = await context.read(_since, run_id, seen)
     if record is None:
         return None
-    views = [execution_view(run_id, execution, compiled) for execution in executions]
+    views = await _in_thread_if_large(executions, _execution_views, run_id, executions, compiled)
     return record, api.RunChange(version=record.version, run=run_summary(record), executions=views)
 
 
