@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.artifacts.local import LocalStore
-from headrace.engine.model import LaunchOrder
+from headrace.attempt.order import LaunchOrder
+from headrace.executors.local.assemble import make_executor
+from headrace.executors.local.executor import LocalExecutor
 from headrace.executors.port import AnyReport, Succeeded
-from headrace.executors.process import ProcessExecutor
-from headrace.executors.select import make_executor
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from orders import python_order
@@ -48,8 +48,8 @@ class Ours:
     def __init__(self, home: Path, *, warm: bool) -> None:
         self.home = home
         store = LocalStore(home / "artifacts")
-        self.executor: ProcessExecutor = make_executor(
-            home, porter=store, max_parallel=CONCURRENCY, warm_starts=warm, warm_patience_s=60.0
+        self.executor: LocalExecutor = make_executor(
+            home, artifacts=store, max_parallel=CONCURRENCY, warm_starts=warm, warm_patience_s=60.0
         )
         self._reports: AsyncIterator[AnyReport] = self.executor.reports()
 

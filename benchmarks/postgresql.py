@@ -37,7 +37,7 @@ class AtOnce(Instantly):
     async def live(self) -> Set[Any]:
         return frozenset()
 
-    async def let_go(self, run_id: str) -> None: ...
+    async def hand_over(self, run_id: str) -> None: ...
 
 
 class Endless(Never, AtOnce):

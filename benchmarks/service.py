@@ -22,7 +22,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from headrace.engine.model import AttemptId, LaunchOrder
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import AttemptId
 from headrace.executors.port import AnyReport, Started, Succeeded
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings

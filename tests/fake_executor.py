@@ -14,8 +14,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from headrace.engine.model import ArtifactType, AttemptId, LaunchOrder, Reason
-from headrace.executors.port import AnyReport, Failed, ProducedArtifact, Started, Stopped, Succeeded
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.result import ProducedArtifact
+from headrace.engine.model import ArtifactType, AttemptId, Reason
+from headrace.executors.port import AnyReport, Failed, Started, Stopped, Succeeded
 
 #: What an attempt comes to; None: it goes on until it is stopped, or the test says more.
 Behaviour: TypeAlias = Callable[[LaunchOrder], "AnyReport | None"]
@@ -128,7 +130,7 @@ class FakeExecutor:
     async def live(self) -> Set[AttemptId]:
         return set(self.world.orders) - self.world.settled - self.world.discarded
 
-    async def let_go(self, run_id: str) -> None:
+    async def hand_over(self, run_id: str) -> None:
         self.world.let_go.add(run_id)
 
     async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
@@ -149,7 +151,7 @@ class FakeExecutor:
         for start in range(0, len(text), 4):
             yield text[start : start + 4]
 
-    async def forget(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         self.world.forgotten.add(run_id)
 
     async def log_size(self, attempt: AttemptId) -> int:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from headrace.executors.limits import Confinement
+from headrace.executors.local.limits import Confinement
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -325,7 +325,7 @@ def end_attempts(home: Path) -> None:
         except ProcessLookupError:
             pass
     confinement = Confinement.here(home.absolute())
-    confinement.clear(set())
+    confinement.remove_others(set())
     confinement.close()
 
 

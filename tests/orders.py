@@ -6,7 +6,8 @@ import re
 import textwrap
 from typing import Any
 
-from headrace.engine.model import ArtifactType, AttemptId, Bundle, ContainerSpec, LaunchOrder, OutputSpec
+from headrace.attempt.order import ContainerOrder, DeclaredOutputs, LaunchOrder
+from headrace.engine.model import ArtifactType, AttemptId, Bundle
 
 RUN_ID = "3b1c6c0e-2f0f-4b6f-8f4e-9a1d1f6f0a11"
 #: What KFP's compiler writes before a function's own text.
@@ -35,7 +36,7 @@ def python_order(
     calls = _PIP + _KFP
     if packages:
         calls = _PIP + " ".join(repr(package) for package in packages) + "  &&  " + calls
-    spec = ContainerSpec(
+    spec = ContainerOrder(
         image=image,
         command=("sh", "-c", _INSTALL.format(calls=calls), "sh", "-ec", _RUN, HEAD + source),
         args=("--executor_input", "{{$}}", "--function_to_execute", function[1]),
@@ -48,11 +49,11 @@ def python_order(
 def shell_order(script: str, *args: str, image: str, **changes: Any) -> LaunchOrder:
     """An attempt of a container component: `sh -c script args…`."""
     command = ("sh", "-c", script)
-    return an_order(ContainerSpec(image=image, command=command, args=args, env=changes.pop("env", {})), **changes)
+    return an_order(ContainerOrder(image=image, command=command, args=args, env=changes.pop("env", {})), **changes)
 
 
 def an_order(
-    spec: ContainerSpec,
+    spec: ContainerOrder,
     *,
     path: str = "task",
     number: int = 1,
@@ -70,7 +71,7 @@ def an_order(
         component=f"comp-{path}",
         container=spec,
         inputs=Bundle(parameters=parameters or {}, artifacts=artifacts or {}),
-        outputs=OutputSpec(
+        outputs=DeclaredOutputs(
             parameters=gives or {},
             artifacts={name: ArtifactType(schema_title=title) for name, title in (makes or {}).items()},
         ),

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from headrace import engine
+from headrace.attempt.derive import launch_order
+from headrace.attempt.order import LaunchOrder
 from headrace.engine.index import rebuild
 from headrace.engine.model import (
     AnyEvent,
@@ -27,7 +29,6 @@ from headrace.engine.model import (
     Command,
     Execution,
     ExecutionMarked,
-    LaunchOrder,
     LookUpCache,
     Origin,
     PauseRequested,
@@ -163,7 +164,7 @@ class Scenario:
         return reason.message if reason else ""
 
     def order(self, path: str) -> LaunchOrder:
-        return engine.launch_order(self.plan, self.state, self.attempt(path))
+        return launch_order(self.plan, self.state, self.attempt(path))
 
     def outstanding(self) -> list[str]:
         return [_short(command) for command in engine.outstanding(self.plan, self.state)]

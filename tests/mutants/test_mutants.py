@@ -23,9 +23,9 @@ def test_there_are_enough_of_them_and_everywhere_in_the_core() -> None:
     assert sum(fault.room == CORE for fault in ALL) >= 90
     assert sum(fault.room != CORE for fault in ALL) >= OUTSIDE
     topics = ("attempts", "control", "endings", "groups", "lookups", "loops", "redo", "start", "transition")
-    rules = ("commands", "conditions", "facts", "fingerprint", "index", "inputs", "orders", "outputs", "plan", "run")
+    rules = ("commands", "conditions", "facts", "fingerprint", "index", "inputs", "outputs", "plan", "run")
     assert {f"engine/{name}.py" for name in (*topics, *rules)} <= files
-    assert {"service/active.py", "store/runs.py"} <= files
+    assert {"attempt/derive.py", "service/active.py", "store/runs.py"} <= files
 
 
 @pytest.mark.parametrize("fault", ALL, ids=lambda fault: fault.name)

@@ -12,8 +12,9 @@ from typing import Any
 from fake_executor import FakeExecutor, World, fail, succeed
 from headrace.artifacts import content
 from headrace.artifacts.local import LocalStore
-from headrace.engine.model import LaunchOrder
-from headrace.executors.port import ProducedArtifact, Succeeded
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.result import ProducedArtifact
+from headrace.executors.port import Succeeded
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings
 from headrace.store import runs as rows

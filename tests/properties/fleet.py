@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from headrace.attempt.order import LaunchOrder
 from headrace.engine import outstanding
 from headrace.engine.model import *
 

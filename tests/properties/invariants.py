@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headrace import engine
+from headrace.attempt.order import LaunchOrder
 from headrace.engine.index import rebuild
 from headrace.engine.model import *
 from headrace.service.active import ActiveRun, BatchResult

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from headrace import engine
-from headrace.engine.model import Bundle, Execution, LaunchOrder, Reason, RunState, State
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import Bundle, Execution, Reason, RunState, State
 from headrace.spec.document import Document, parse_document
 from properties.faults import Faults
 from properties.fleet import produced

@@ -24,8 +24,9 @@ from typing import Any
 import msgspec
 
 from headrace import engine
+from headrace.attempt.derive import declared_outputs, launch_order
+from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import *
-from headrace.engine.orders import output_spec
 from headrace.engine.plan import Plan
 from headrace.service.active import ActiveRun, BatchResult, PendingEvent, adopt, fold, still_wanted
 from headrace.store.records import RunRecord
@@ -400,7 +401,7 @@ class World:
         outputs = Bundle()
         if path and word is State.SUCCEEDED:
             attempt = AttemptId(run_id="r", path=path, number=1000 + self.marks)
-            spec = output_spec(self.plan.task_at(path).component)
+            spec = declared_outputs(self.plan.task_at(path).component)
             outputs = produced(LaunchOrder(attempt=attempt, task="", component="", outputs=spec), self.rng)
         return ExecutionMarked(at=self.now, path=path, state=word, outputs=outputs, by="somebody")
 
@@ -416,13 +417,13 @@ class World:
     # --- what the others need ------------------------------------------------------------------
 
     def order(self, state: RunState, attempt: AttemptId) -> LaunchOrder:
-        order = engine.launch_order(self.plan, state, attempt)
+        order = launch_order(self.plan, state, attempt)
         self.watch.ordered(state, order)
         return order
 
     def foreign(self, state: RunState, path: str, key: str) -> tuple[Bundle, str]:
         """What another run left in the cache for this key."""
-        order = engine.launch_order(self.plan, state, AttemptId(run_id="other", path=path, number=1))
+        order = launch_order(self.plan, state, AttemptId(run_id="other", path=path, number=1))
         return self.produce(order, Random(f"{self.seed}/{key}/foreign")), "other"
 
     def recorded(self, run: ActiveRun, batch: list[PendingEvent], folded: BatchResult) -> None:

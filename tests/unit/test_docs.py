@@ -160,7 +160,7 @@ def documented() -> list[str]:
 @reads_the_source
 def test_the_walk_finds_codes_of_every_room() -> None:
     rooms = {module.split("/")[0] for modules in codes().values() for module in modules}
-    assert {"cli", "client", "compiler", "components", "dsl", "engine", "executors", "kubernetes"} <= rooms
+    assert {"attempt", "cli", "client", "compiler", "components", "dsl", "engine", "kubernetes"} <= rooms
     assert {"local", "runtime", "server", "service", "spec", "store"} <= rooms
     assert len(codes()) > 300
 
@@ -205,6 +205,7 @@ def test_every_reason_has_a_page_with_cause_example_and_fix() -> None:
 def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
     """Codes of what makes tasks happen: of the engine, of executors, of the runtime, of the cache."""
     homes = (
+        "attempt/",
         "engine/",
         "executors/",
         "runtime/",

@@ -17,6 +17,7 @@ SAME_THING = {
     "Pipeline": "KFP's own name twice: `kfp.dsl.pipeline_context.Pipeline`, and the `Pipeline` of its API",
     "Placeholder": "`{{$...}}`, as the SDK writes it and as the document is read",
     "RetryPolicy": "`retryPolicy` of the document, as the SDK writes it and as the document is read",
+    "StoredContent": "what a store says of content it has taken in: the value, and the protocol that attempts read",
     "EmbeddedAnnotation": "the annotation itself, and what a task's process has in place of the SDK's",
     "InputAnnotation": "the annotation itself, and what a task's process has in place of the SDK's",
     "InputPath": "the annotation itself, and what a task's process has in place of the SDK's",
@@ -26,17 +27,8 @@ SAME_THING = {
 
 #: Pairs that will be renamed -> the room that renames its class.
 TO_RENAME = {
-    "Claim": "executors, store",
-    "ContainerSpec": "engine",
-    "Disk": "executors",
     "Dropped": "store",
-    "Family": "engine, executors",
-    "Grant": "executors",
     "Group": "executors, service",
-    "OutputSpec": "engine",
-    "Stored": "executors",
-    "Turn": "engine, executors",
-    "Place": "executors",
 }
 
 

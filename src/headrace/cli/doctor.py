@@ -95,7 +95,7 @@ def check_uv() -> CheckResult:
 
 def check_warm_starts() -> CheckResult:
     """Python components start from a parent that has imported what they need, where the system lets us."""
-    from headrace.executors.warm import why_not
+    from headrace.executors.local.warm import why_not
 
     reason = why_not()
     if not reason:
@@ -206,7 +206,7 @@ def check_limits(home: Path) -> CheckResult:
     """Whether the kernel holds tasks to their limits, or we do by looking."""
     if importlib.util.find_spec("psutil") is None or not Path("/proc/self/cgroup").exists():
         return CheckResult(subject="limits", verdict="warn", note="no control groups; limits of tasks need Linux")
-    from headrace.executors.limits import Confinement
+    from headrace.executors.local.limits import Confinement
 
     confinement = Confinement.here(home.absolute())
     confinement.close()

@@ -8,7 +8,6 @@ from headrace.engine.fingerprint import fingerprint, fingerprint_parts, told_par
 from headrace.engine.graph import graph
 from headrace.engine.limits import run_timeout_s, time_to_live_s
 from headrace.engine.mark_checks import InvalidOutputs, OutputFault, check_outputs, mark_refused
-from headrace.engine.orders import launch_order
 from headrace.engine.plan import MAX_DEPTH, MAX_EXECUTIONS, MAX_LOOP_ITEMS, Plan, node_path, plan
 from headrace.engine.rerun import InvalidRerun, RerunFault, ReusePlan, plan_reuse
 from headrace.engine.run import decode_header, encode_header, header, new_run, restore
@@ -34,7 +33,6 @@ __all__ = [
     "fingerprint_parts",
     "graph",
     "header",
-    "launch_order",
     "mark_refused",
     "new_run",
     "node_path",

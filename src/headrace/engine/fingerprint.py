@@ -9,7 +9,6 @@ from types import MappingProxyType
 import msgspec
 
 from headrace.engine.model import Artifact, Json, RunState
-from headrace.engine.orders import container_of
 from headrace.engine.plan import Plan, TaskPlan
 from headrace.engine.values import whole
 
@@ -67,7 +66,7 @@ def told_parts(parts: Mapping[str, Json]) -> dict[str, str]:
 def uses_cache(plan: Plan, state: RunState, path: str) -> bool:
     """Whether this execution's outputs may be stored in the cache and looked up there."""
     task = plan.task_at(path)
-    return task.task.cache and container_of(task) is not None and state.caching is not False
+    return task.task.cache and task.container is not None and state.caching is not False
 
 
 def _named(parts: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
@@ -96,7 +95,7 @@ def _told(value: Json, *, hidden: bool) -> str:
 
 
 def _container(task: TaskPlan) -> dict[str, Json]:
-    container = container_of(task)
+    container = task.container
     if container is None:
         return {}
     return {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from headrace.engine.orders import container_of
 from headrace.engine.plan import DagPlan, Plan, TaskPlan
 from headrace.wire.api import GraphNode
 
@@ -29,7 +28,7 @@ def _tasks(dag: DagPlan) -> list[GraphNode]:
 
 
 def _node(task: TaskPlan) -> GraphNode:
-    container = container_of(task)
+    container = task.container
     return GraphNode(
         name=task.task.name,
         display_name=task.task.display_name or task.task.name,

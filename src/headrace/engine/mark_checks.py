@@ -9,8 +9,7 @@ import msgspec
 from headrace.engine import values
 from headrace.engine.arguments import Faults
 from headrace.engine.model import Artifact, Bundle, Execution, Json, Kind, Mark, Reason, RunState, State
-from headrace.engine.orders import artifact_type
-from headrace.engine.plan import Lookup, Plan, TaskPlan, node_path
+from headrace.engine.plan import Lookup, Plan, TaskPlan, artifact_type, node_path
 from headrace.spec.document import ArtifactDefinition, Dag
 
 _TASKS = (Kind.TASK, Kind.IMPORTER)

@@ -13,8 +13,18 @@ from typing import Protocol
 
 import msgspec
 
-from headrace.engine.model import Execution, Kind
-from headrace.spec.document import Component, Dag, Document, ExecutorDefinition, Iteration, SpecError, Task
+from headrace.engine.model import ArtifactType, Execution, Kind
+from headrace.spec.document import (
+    ArtifactSchema,
+    Component,
+    Container,
+    Dag,
+    Document,
+    ExecutorDefinition,
+    Iteration,
+    SpecError,
+    Task,
+)
 
 #: How deep DAGs and loops may nest.
 MAX_DEPTH = 50
@@ -58,6 +68,11 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     def iterator(self) -> Iteration | None:
         """How it loops, if it does."""
         return self.task.iterator
+
+    @property
+    def container(self) -> Container | None:
+        """Its container as the document has it, placeholders and all."""
+        return self.executor.container if self.executor else None
 
 
 class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -255,3 +270,10 @@ def _ordered(dependencies: Mapping[str, tuple[str, ...]], where: str) -> list[st
         circle = ", ".join(sorted(set(missing) - set(ready))[:10])
         raise SpecError(f"{where}.dag.tasks", f"these tasks wait for each other: {circle}.", code="SPEC_CYCLE")
     return ready
+
+
+def artifact_type(schema: ArtifactSchema) -> ArtifactType:
+    """The type that artifacts carry, from the document's schema."""
+    return ArtifactType(
+        schema_title=schema.schema_title or "system.Artifact", schema_version=schema.schema_version or "0.0.1"
+    )

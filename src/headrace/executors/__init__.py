@@ -1,1 +1,1 @@
-"""Makes attempts happen and says what they did; knows nothing of runs, the database or the web."""
+"""Make attempts happen: one port, and an executor behind it for each kind of place where attempts can run."""

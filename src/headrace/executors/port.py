@@ -11,7 +11,9 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from headrace.engine.model import ArtifactType, AttemptId, Json, LaunchOrder, Reason
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.result import ProducedArtifact
+from headrace.engine.model import AttemptId, Json, Reason
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -29,18 +31,6 @@ class Waiting(Report, frozen=True, kw_only=True):
 
 class Started(Report, frozen=True, kw_only=True):
     """The user's process exists."""
-
-
-class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
-    """An output artifact whose content is already in the artifact store."""
-
-    name: str
-    type: ArtifactType
-    uri: str
-    metadata: dict[str, Json] = {}
-    digest: str = ""
-    size_bytes: int = 0
-    is_directory: bool = False
 
 
 class Succeeded(Report, frozen=True, kw_only=True):
@@ -107,7 +97,7 @@ class Executor(Protocol):
     async def live(self) -> Set[AttemptId]:
         """Every attempt that was launched here and is not settled, by whichever server of this place."""
 
-    async def let_go(self, run_id: str) -> None:
+    async def hand_over(self, run_id: str) -> None:
         """Another server drives the run: care for its attempts no more, and touch nothing of them."""
 
     def reports(self) -> AsyncIterator[AnyReport]:
@@ -122,7 +112,7 @@ class Executor(Protocol):
     async def log_size(self, attempt: AttemptId) -> int:
         """Bytes of log so far; 0 for an attempt without one."""
 
-    async def forget(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         """Remove what is kept of the run's attempts, logs included. All of them are settled."""
 
     async def close(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from headrace import dsl
+from headrace.attempt.executor_input import local_path
 from headrace.engine.model import Artifact, Bundle
-from headrace.executors.executor_input import local_path
 
 _CLASSES: dict[str, type[dsl.Artifact]] = {
     kind.schema_title: kind

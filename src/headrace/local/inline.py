@@ -12,31 +12,34 @@ import time
 from collections.abc import AsyncIterator, Callable, Set
 from typing import Any
 
+from headrace.attempt.artifact_access import ArtifactAccess
+from headrace.attempt.fetch import Fetched, fetch
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.python_task import python_entry
+from headrace.attempt.refusal import Refusal
+from headrace.attempt.result import ResultFailed
+from headrace.attempt.ship import MAX_PARAMETER_BYTES, ship
 from headrace.dsl.base_component import FUNCTIONS
-from headrace.engine.model import AttemptId, LaunchOrder, Reason
-from headrace.executors.executor_input import executor_input, make_output_directories
-from headrace.executors.inputs import hand_inputs
-from headrace.executors.outputs import Porter, Reader
-from headrace.executors.places import Place, Places
+from headrace.engine.model import AttemptId, Reason
+from headrace.executors.local.attempt_dir import AttemptDir, AttemptDirs
 from headrace.executors.port import AnyReport, Executor, Failed, Started, Stopped, Succeeded
-from headrace.executors.python import python_entry
-from headrace.executors.refusal import Refusal
-from headrace.executors.workspace import make_workspace, uses_workspace, with_workspace
 from headrace.local.calling import call_function
 from headrace.runtime.problems import Problem, safe_text
-
-_MAX_PARAMETER_BYTES = 1 << 20
 
 
 class InlineExecutor:
     """See `Executor`. Orders wait in `work` until the calling thread takes them."""
 
     def __init__(
-        self, others: Executor, places: Places, porter: Porter, work: queue.SimpleQueue[LaunchOrder | None]
+        self,
+        others: Executor,
+        dirs: AttemptDirs,
+        artifacts: ArtifactAccess,
+        work: queue.SimpleQueue[LaunchOrder | None],
     ) -> None:
         self._others = others
-        self._places = places
-        self._porter = porter
+        self._dirs = dirs
+        self._artifacts = artifacts
         self._own: set[AttemptId] = set()
         self._loop = asyncio.get_running_loop()
         self._reports: asyncio.Queue[AnyReport] = asyncio.Queue()
@@ -79,9 +82,9 @@ class InlineExecutor:
         """See Executor."""
         return await self._others.live()
 
-    async def let_go(self, run_id: str) -> None:
+    async def hand_over(self, run_id: str) -> None:
         """See Executor."""
-        await self._others.let_go(run_id)
+        await self._others.hand_over(run_id)
 
     async def reports(self) -> AsyncIterator[AnyReport]:
         """See Executor."""
@@ -106,9 +109,9 @@ class InlineExecutor:
         """See Executor."""
         return 0 if attempt in self._own else await self._others.log_size(attempt)
 
-    async def forget(self, run_id: str) -> None:
+    async def delete_run(self, run_id: str) -> None:
         """See Executor."""
-        await self._others.forget(run_id)
+        await self._others.delete_run(run_id)
 
     async def close(self) -> None:
         """See Executor."""
@@ -123,18 +126,16 @@ class InlineExecutor:
         self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
 
     def _outcome(self, order: LaunchOrder) -> AnyReport:
-        place = self._places.of(order.attempt)
-        place.make()
-        make_output_directories(order, place)
+        attempt_dir = self._dirs.of(order.attempt)
+        attempt_dir.make()
         try:
             function = function_of(order)
             assert function is not None
-            handing = hand_inputs(order, place, self._porter, lambda _: None)
-            asyncio.run_coroutine_threadsafe(handing, self._loop).result()
-            if uses_workspace(order):
-                order = with_workspace(order, str(make_workspace(place.workspace)))
-            call_function(function, executor_input(order, place.outputs, handed=place.handed))
-            return self._read(order, place)
+            fetching = fetch(order, attempt_dir, self._artifacts)
+            fetched = asyncio.run_coroutine_threadsafe(fetching, self._loop).result()
+            attempt_dir.log_problems(fetched.inputs)
+            call_function(function, fetched.document)
+            return self._ship(order, attempt_dir, fetched)
         except Refusal as refusal:
             return _failed(order, refusal.reason)
         except Problem as problem:
@@ -148,14 +149,18 @@ class InlineExecutor:
                 order, Reason(code="USER_EXCEPTION", message=f"{type(error).__name__}: {safe_text(error)}")
             )  # fmt: skip
 
-    def _read(self, order: LaunchOrder, place: Place) -> Succeeded:
-        reader = Reader(
-            order=order, place=place, porter=self._porter, max_parameter_bytes=_MAX_PARAMETER_BYTES,
-            seen_as=str(place.outputs), handed=place.handed,
-        )  # fmt: skip
-        outputs = reader.read(must_answer=True)
+    def _ship(self, order: LaunchOrder, attempt_dir: AttemptDir, fetched: Fetched) -> AnyReport:
+        result = ship(
+            fetched.order,
+            attempt_dir,
+            self._artifacts,
+            inputs_seen_at=fetched.seen,
+            max_parameter_bytes=MAX_PARAMETER_BYTES,
+        )
+        if isinstance(result, ResultFailed):
+            return _failed(order, result.error)
         return Succeeded(
-            attempt=order.attempt, at=time.time(), parameters=outputs.parameters, artifacts=outputs.artifacts
+            attempt=order.attempt, at=time.time(), parameters=result.parameters, artifacts=result.artifacts
         )
 
 

@@ -15,11 +15,12 @@ import msgspec
 
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.stores import Stores
+from headrace.attempt.order import LaunchOrder
 from headrace.dsl.base_component import BaseComponent
-from headrace.engine.model import Execution, Kind, LaunchOrder, State
-from headrace.executors.places import Places
+from headrace.engine.model import Execution, Kind, State
+from headrace.executors.local.assemble import make_executor
+from headrace.executors.local.attempt_dir import AttemptDirs
 from headrace.executors.port import Executor
-from headrace.executors.select import make_executor
 from headrace.local.artifacts import outputs_of
 from headrace.local.config import DockerRunner, LocalConfig, current
 from headrace.local.errors import LocalRunError
@@ -126,10 +127,10 @@ class LocalRun:
         return self.config.home / f"{self.name.replace(' ', '-').lower()}-{stamp}-{uuid.uuid4().hex[:6]}"
 
     def _executor(self, settings: Settings) -> Executor:
-        porter = Stores(settings.home, ObjectStoreConfig.read(settings.home), seal_directories=False)
+        artifacts = Stores(settings.home, ObjectStoreConfig.read(settings.home), seal_directories=False)
         processes = make_executor(
             settings.home,
-            porter=porter,
+            artifacts=artifacts,
             max_parallel=settings.max_parallel,
             stop_grace_s=settings.stop_grace_s,
             containers_only=isinstance(self.config.runner, DockerRunner),
@@ -139,7 +140,9 @@ class LocalRun:
         )
         if not self.config.inline:
             return processes
-        self.inline = InlineExecutor(processes, Places(settings.home, self.config.workspace_root), porter, self.work)
+        self.inline = InlineExecutor(
+            processes, AttemptDirs(settings.home, self.config.workspace_root), artifacts, self.work
+        )
         return self.inline
 
     async def _watch(self, service: Service, run_id: str) -> None:

@@ -15,7 +15,8 @@ from typing import TypeAlias
 import msgspec
 
 from headrace.artifacts.port import ArtifactError
-from headrace.engine import fingerprint_parts, launch_order, node_path, told_parts
+from headrace.attempt.derive import launch_order
+from headrace.engine import fingerprint_parts, node_path, told_parts
 from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
     AnyEvent,

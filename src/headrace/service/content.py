@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from urllib.parse import unquote
 
 from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
+from headrace.attempt.derive import object_root, readable
 from headrace.engine.model import AttemptId, Execution, Kind, RunState
-from headrace.engine.orders import object_root, readable
 from headrace.service.context import Context
 from headrace.service.errors import Conflict, NotFound, ServiceError, Unavailable
 from headrace.store import artifacts as rows

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
-from headrace.engine.model import LaunchOrder
+from headrace.attempt.order import LaunchOrder
 from headrace.executors.port import Executor
 from headrace.service.changes import Changes
 from headrace.service.data_dir import DataDirectory, unavailable

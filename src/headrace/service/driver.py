@@ -400,7 +400,7 @@ class Driver:
         stopping.discard(attempt)
         if not stopping:
             self._registry.request(Request.STOPPED, attempt.run_id)
-            await self._context.executor.forget(attempt.run_id)
+            await self._context.executor.delete_run(attempt.run_id)
 
     # end to drive -----------------------------------------------------------------------------
 
@@ -427,7 +427,7 @@ class Driver:
         if is_deleted:
             await self.forget(run_id)
         else:
-            await self._context.executor.let_go(run_id)
+            await self._context.executor.hand_over(run_id)
             self._registry.request(Request.RELEASE, run_id)
 
     def drop(self, run_id: str) -> ActiveRun | None:
@@ -456,7 +456,7 @@ class Driver:
         live = live_attempts(run) if run is not None else []
         if run is None or not live:
             if self._registry.request(Request.FORGET, run_id) is None:
-                await self._context.executor.forget(run_id)
+                await self._context.executor.delete_run(run_id)
         elif self._registry.request(Request.STOP, run_id) is None:
             self._registry.stopping(run_id).update(live)
             for attempt in live:

@@ -55,7 +55,7 @@ class Expiry:
             async with self._context.clearing:
                 # Somebody may have let it go on since.
                 if self._loop.active(run_id) is None:
-                    await self._context.executor.forget(run_id)
+                    await self._context.executor.delete_run(run_id)
                     await self._context.write(rows.clear_expiry, [run_id])
         due = await self._context.read(rows.next_expiry)
         return _LOOK_S if due is None else min(max(due - self._context.now(), 0.0), _LOOK_S)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from headrace.engine import fingerprint_parts, launch_order, told_parts
+from headrace.attempt.derive import launch_order
+from headrace.engine import fingerprint_parts, told_parts
 from headrace.engine.model import AttemptId, Execution, Kind, State
 from headrace.service.content import find_execution
 from headrace.service.context import Context

@@ -9,18 +9,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from headrace.engine.model import (
-    AnyEvent,
-    Artifact,
-    AttemptFailed,
-    AttemptStarted,
-    AttemptSucceeded,
-    Bundle,
-    LaunchOrder,
-    Reason,
-)
-from headrace.executors.executor_input import local_path
-from headrace.executors.workspace import IN_WORKSPACE
+from headrace.attempt.executor_input import local_path
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.workspace import IN_WORKSPACE
+from headrace.engine.model import AnyEvent, Artifact, AttemptFailed, AttemptStarted, AttemptSucceeded, Bundle, Reason
 from headrace.service.context import Context
 from headrace.service.outcomes import artifact_id
 from headrace.store.artifacts import find_equal_artifact

@@ -10,11 +10,11 @@ import msgspec
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
-from headrace.executors.inputs import handed_places
-from headrace.executors.limits import Allowance
-from headrace.executors.machine import Machine
+from headrace.executors.local.assemble import make_executor
+from headrace.executors.local.attempt_dir import fetched_in_use
+from headrace.executors.local.limits import Allowance
+from headrace.executors.local.machine import Machine
 from headrace.executors.port import Executor
-from headrace.executors.select import make_executor
 from headrace.service.active import ActiveRun, internal_error
 from headrace.service.context import Context, translated
 from headrace.service.data_dir import DataDirectory, unavailable, unusable
@@ -49,7 +49,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         objects = ObjectStoreConfig.read(settings.home)
         check_settings(settings, objects)
         artifacts = Stores(settings.home, objects, max_fetched_bytes=settings.max_fetched_bytes)
-        artifacts.in_use = lambda: handed_places(settings.home)
+        artifacts.in_use = lambda: fetched_in_use(settings.home)
         lease: ServerLease | None = None
         if database.server is not None and drive:
             lease = ServerLease(frozenset({data_dir.domain(), _ANYWHERE}), settings.lease_s)
@@ -75,7 +75,7 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
 def _executor(settings: Settings, artifacts: Stores, lease: ServerLease | None) -> Executor:
     return make_executor(
         settings.home,
-        porter=artifacts,
+        artifacts=artifacts,
         max_parallel=settings.max_parallel,
         stop_grace_s=settings.stop_grace_s,
         container_engine=settings.container_engine,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, assert_never
 
+from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import (
     AnyEvent,
     Artifact,
@@ -57,7 +58,7 @@ def _outputs(report: port.Succeeded) -> Bundle:
     return Bundle(parameters=report.parameters, artifacts=artifacts)
 
 
-def _artifact(attempt: AttemptId, name: str, made: port.ProducedArtifact, position: int) -> Artifact:
+def _artifact(attempt: AttemptId, name: str, made: ProducedArtifact, position: int) -> Artifact:
     return Artifact(
         artifact_id=artifact_id(attempt, name, position),
         name=made.name,

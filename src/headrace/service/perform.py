@@ -10,7 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from headrace.engine import launch_order
+from headrace.attempt.derive import launch_order
+from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import (
     AttemptFailed,
     AttemptId,
@@ -19,7 +20,6 @@ from headrace.engine.model import (
     Command,
     Kind,
     Launch,
-    LaunchOrder,
     LookUpCache,
     Reason,
     RunState,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.engine import launch_order
+from headrace.attempt.derive import launch_order
 from headrace.engine.model import AttemptId
 from headrace.service.active import ActiveRun, live_attempts
 from headrace.service.context import Context

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 
 from headrace.artifacts.local import LocalStore
-from headrace.engine.model import LaunchOrder
-from headrace.executors.select import make_executor
+from headrace.attempt.order import LaunchOrder
+from headrace.executors.local.assemble import make_executor
 
 
 async def main(home: Path, orders: Path, kind: str) -> None:
     store = LocalStore(home / "artifacts")
     executor = make_executor(
-        home, porter=store, max_parallel=2, containers_only=kind == "container", warm_starts=kind == "warm"
+        home, artifacts=store, max_parallel=2, containers_only=kind == "container", warm_starts=kind == "warm"
     )
     for order in msgspec.json.decode(orders.read_bytes(), type=list[LaunchOrder]):
         await executor.launch(order)

@@ -11,9 +11,9 @@ import pytest
 
 from conformance.executor.watching import Watch
 from headrace.artifacts.local import LocalStore
-from headrace.executors.container import container_name
-from headrace.executors.places import Place
-from headrace.executors.select import make_executor
+from headrace.executors.local.assemble import make_executor
+from headrace.executors.local.attempt_dir import AttemptDir
+from headrace.executors.local.container import container_name
 from images import import_image, python_files, settle_podman
 from orders import python_order
 
@@ -51,7 +51,7 @@ def executor_over(kind: str, environments: Path) -> Callable[..., Any]:
         if not (home / "envs").exists():
             (home / "envs").symlink_to(environments)
         options = {
-            "porter": LocalStore(home / "artifacts"),
+            "artifacts": LocalStore(home / "artifacts"),
             "max_parallel": 2,
             "stop_grace_s": 0.5,
             "max_parameter_bytes": 100_000,
@@ -84,7 +84,7 @@ async def open_watch(
         # Its engine's client ends with the test's other processes, and a container goes on without one.
         for place in (home / "attempts").glob("*/*/*"):
             if not (place / "result.json").exists():
-                engine = ["podman", "rm", "--force", "--time=0", "--ignore", container_name(Place(place))]
+                engine = ["podman", "rm", "--force", "--time=0", "--ignore", container_name(AttemptDir(place))]
                 subprocess.run(engine, capture_output=True, check=False)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.executor.test_lives import GIVES, WAITS, let_go, log_says
 from harness import groups_of, processes_of
-from headrace.executors.machine import Machine
+from headrace.executors.local.machine import Machine
 from headrace.executors.port import Failed, Started, Stopped, Succeeded, Waiting
 
 pytestmark = pytest.mark.anyio

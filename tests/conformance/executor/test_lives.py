@@ -15,7 +15,7 @@ import pytest
 
 from harness import processes_of
 from headrace.engine.model import AttemptId
-from headrace.executors import supervisor
+from headrace.executors.local import supervisor
 from headrace.executors.port import Failed, Lost, Started, Stopped, Succeeded, Waiting
 from orders import RUN_ID
 
@@ -281,7 +281,7 @@ async def test_settled_attempts_keep_their_log_alone(home, open_watch, order):
     await watch.executor.settle(asked.attempt)
     assert await log_of(watch.executor, asked.attempt) == b"hello\n"
     assert not outputs_of(home, asked.attempt).exists()
-    await watch.executor.forget(RUN_ID)
+    await watch.executor.delete_run(RUN_ID)
     assert await log_of(watch.executor, asked.attempt) == b""
 
 

@@ -59,7 +59,7 @@ def prefix() -> str:
 
 @pytest.fixture
 async def watch(home, open_watch, stores) -> Watch:
-    return open_watch(home, porter=stores)
+    return open_watch(home, artifacts=stores)
 
 
 async def outcome(watch, order):
@@ -147,7 +147,7 @@ async def test_a_store_that_does_not_answer(home, open_watch, order, prefix):
     nowhere = ObjectStoreConfig(
         {"s3://": StoreAccess(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key=SECRET)}
     )
-    watch = open_watch(home, porter=Stores(home, nowhere, patience_s=0.1))
+    watch = open_watch(home, artifacts=Stores(home, nowhere, patience_s=0.1))
     source = WRITES.replace("ROOT", repr(prefix))
     end = await outcome(watch, order(source, makes=BOTH, artifact_prefix=prefix))
     assert isinstance(end, Lost), end
@@ -159,7 +159,7 @@ async def test_a_store_that_refuses(home, open_watch, order, prefix, s3):
     wrong = ObjectStoreConfig(
         {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id="tester", secret_access_key="wrong")}
     )
-    watch = open_watch(home, porter=Stores(home, wrong, patience_s=0.1))
+    watch = open_watch(home, artifacts=Stores(home, wrong, patience_s=0.1))
     source = WRITES.replace("ROOT", repr(prefix))
     end = await outcome(watch, order(source, makes=BOTH, artifact_prefix=prefix))
     assert isinstance(end, Failed), end

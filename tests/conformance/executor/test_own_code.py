@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from conformance.executor.conftest import PYTHON_IMAGE
-from headrace.engine.model import ContainerSpec, LaunchOrder
-from headrace.executors import code as module
+from headrace.attempt import python_task as module
+from headrace.attempt.order import ContainerOrder, LaunchOrder
 from headrace.executors.port import Failed, Succeeded
 from orders import an_order
 from unit.dsl.projects import load, project, write
@@ -38,7 +38,7 @@ def component(tmp_path: Path) -> Any:
 
 
 def ordered(component: Any, *, path: str = "task", args: list[str] | None = None) -> LaunchOrder:
-    spec = ContainerSpec(
+    spec = ContainerOrder(
         image=PYTHON_IMAGE, command=tuple(component.command), args=tuple(args or component.args), env={}
     )
     return an_order(spec, path=path, gives={"Output": "STRING"})

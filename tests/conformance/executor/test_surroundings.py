@@ -11,8 +11,8 @@ import pytest
 from conformance.executor.conftest import PYTHON_IMAGE
 from harness import processes_of
 from headrace.artifacts.local import LocalStore
+from headrace.executors.local.assemble import make_executor
 from headrace.executors.port import Failed, Stopped, Succeeded, Waiting
-from headrace.executors.select import make_executor
 from orders import shell_order
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +111,7 @@ async def test_no_container_engine(home, monkeypatch, tmp_path):
     for program in ("sh",):
         (tmp_path / "bin" / program).symlink_to(f"/bin/{program}")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    executor = make_executor(home, porter=LocalStore(home / "artifacts"), max_parallel=2)
+    executor = make_executor(home, artifacts=LocalStore(home / "artifacts"), max_parallel=2)
     asked = shell_order("echo hello", image="alpine:3")
     await executor.launch(asked)
     async for report in executor.reports():

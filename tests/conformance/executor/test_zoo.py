@@ -10,9 +10,9 @@ import pytest
 from conformance.executor.test_lives import GIVES, WAITS, let_go, log_of, log_says
 from conformance.executor.zoo import ANIMALS, COLD_ANIMALS, PROCESS_ANIMALS, WARM_ANIMALS
 from harness import groups_of, processes_of
-from headrace.executors.limits import Allowance, Confinement
+from headrace.executors.local.limits import Allowance, Confinement
+from headrace.executors.local.processes import stat_of
 from headrace.executors.port import Failed, Lost, Succeeded
-from headrace.executors.processes import stat_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import TypeVar
 
 from headrace.engine.model import AttemptId
+from headrace.executors.local.executor import LocalExecutor
 from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded
-from headrace.executors.process import ProcessExecutor
 
 FINAL = (Succeeded, Failed, Lost, Stopped)
 #: No fact takes so long to come true, not even here.
@@ -18,7 +18,7 @@ R = TypeVar("R")
 class Watch:
     """Everything an executor has said so far."""
 
-    def __init__(self, executor: ProcessExecutor) -> None:
+    def __init__(self, executor: LocalExecutor) -> None:
         self.executor = executor
         self.seen: list[AnyReport] = []
         self._news = asyncio.Condition()

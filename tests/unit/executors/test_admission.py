@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.executors.admission import PASSES, Admission
-from headrace.executors.machine import Machine
-from headrace.executors.refusal import Refusal
-from headrace.executors.resources import Grant, Resources
+from headrace.attempt.refusal import Refusal
+from headrace.executors.local.admission import PASSES, Admission
+from headrace.executors.local.machine import Machine
+from headrace.executors.local.resources import Allocation, Resources
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ class Line:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.held: dict[int, Grant] = {}
+        self.held: dict[int, Allocation] = {}
         self.begun: list[int] = []
         self.tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -42,7 +42,7 @@ class Line:
         self.begun.append(number)
 
     async def give(self, number: int) -> None:
-        self.admission.give(self.held.pop(number))
+        self.admission.release(self.held.pop(number))
         await self.settle()
 
     async def leave(self, number: int) -> None:
@@ -68,11 +68,11 @@ async def test_slots_are_given_in_turn():
 
 async def test_a_turn_given_to_who_is_just_leaving_is_passed_on():
     slots = Admission(1, None)
-    running = Grant(resources=NOTHING)
+    running = Allocation(resources=NOTHING)
     slots.overdraw(running)
     leaving, staying = asyncio.create_task(slots.take(NOTHING)), asyncio.create_task(slots.take(NOTHING))
     await asyncio.sleep(0)
-    slots.give(running)
+    slots.release(running)
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
     await staying
@@ -98,7 +98,9 @@ async def test_small_ones_pass_a_big_one_but_not_for_ever():
 
 async def test_what_waits_says_for_what():
     admission = Admission(3, MACHINE)
-    admission.overdraw(Grant(resources=asks(cpus=3, memory_bytes=900, accelerator="nvidia.com/gpu", accelerators=2)))
+    admission.overdraw(
+        Allocation(resources=asks(cpus=3, memory_bytes=900, accelerator="nvidia.com/gpu", accelerators=2))
+    )
     told = {
         name: admission.why(wish)
         for name, wish in {
@@ -114,8 +116,8 @@ async def test_what_waits_says_for_what():
     }
     assert told["cpu"].details == {"asked": 1.5, "used": 3, "limit": 4}
     assert "asks for 1.5 of 4 cores of this machine; 3 are held" in told["cpu"].message
-    admission.overdraw(Grant(resources=NOTHING))
-    admission.overdraw(Grant(resources=NOTHING))
+    admission.overdraw(Allocation(resources=NOTHING))
+    admission.overdraw(Allocation(resources=NOTHING))
     assert admission.why(NOTHING).code == "WAITING_FOR_SLOT"
     assert "setting max_parallel" in admission.why(NOTHING).message
 
@@ -139,7 +141,7 @@ def test_what_can_never_begin_is_refused(wish, words):
 async def test_devices_are_ones_own():
     line = Line(Admission(9, MACHINE))
     line.admission.overdraw(
-        Grant(resources=asks(accelerator="nvidia.com/gpu", accelerators=1), devices=("0",)),
+        Allocation(resources=asks(accelerator="nvidia.com/gpu", accelerators=1), devices=("0",)),
     )
     await line.ask(1, asks(accelerator="NVIDIA_A100", accelerators=1))
     await line.ask(2, asks(accelerator="nvidia.com/gpu", accelerators=1))
@@ -175,7 +177,7 @@ async def history(limit: int, steps: list[tuple[str, object]], running: list[Res
     line = Line(Admission(limit, MACHINE))
     wishes: dict[int, Resources] = {}
     for number, wish in enumerate(running):
-        line.held[-1 - number] = Grant(resources=wish)
+        line.held[-1 - number] = Allocation(resources=wish)
         line.admission.overdraw(line.held[-1 - number])
     for number, (what, about) in enumerate(steps):
         before = dict(line.held)
@@ -201,7 +203,7 @@ async def history(limit: int, steps: list[tuple[str, object]], running: list[Res
     assert line.admission.take_now(everything) is not None
 
 
-def within(begun: Resources, grants: list[Grant], limit: int) -> bool:
+def within(begun: Resources, grants: list[Allocation], limit: int) -> bool:
     """Whether there was room for the one that has begun, in all that it asks for."""
     devices = Counter(name for grant in grants for name in grant.devices)
     return (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness import until
-from headrace.executors import processes
-from headrace.executors.cgroups import CgroupsUnusable, Group, Limits, Tree, find
+from headrace.executors.local import processes
+from headrace.executors.local.cgroups import CgroupsUnusable, Group, Limits, Tree, find
 
 MOUNT = "30 20 0:25 {root} {point} rw,relatime - {kind} none rw,{options}\n"
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.artifacts.local import LocalStore
+from headrace.attempt.codes import Code
+from headrace.attempt.outputs import check_type, parse_parameter
+from headrace.attempt.refusal import Refusal
 from headrace.engine.model import AttemptId
-from headrace.executors.code import CodeFolders
-from headrace.executors.codes import Code
-from headrace.executors.container import ContainerMaker
-from headrace.executors.environments import Environments, Packages, failure, hide_credentials
-from headrace.executors.limits import Allowance
-from headrace.executors.outputs import check_type, parse_parameter
-from headrace.executors.places import Places
-from headrace.executors.refusal import Refusal
-from headrace.executors.resources import resources_of, size
-from headrace.executors.supervisor import signal_name
-from headrace.executors.work import Kept
+from headrace.executors.local.attempt_dir import AttemptDirs
+from headrace.executors.local.code_folders import CodeFolders
+from headrace.executors.local.command import AttemptMeta
+from headrace.executors.local.container import ContainerCommandBuilder
+from headrace.executors.local.environments import Environments, Packages, failure, hide_credentials
+from headrace.executors.local.limits import Allowance
+from headrace.executors.local.resources import resources_of, size
+from headrace.executors.local.supervisor import signal_name
 
 pytestmark = pytest.mark.anyio
 
@@ -130,11 +131,11 @@ def test_the_key_follows_from_what_was_asked_for(tmp_path):
 
 @pytest.mark.parametrize("run_id", ["", "..", "a/b", "/etc", "a\n", ".live"])
 def test_a_run_id_leads_nowhere_else(run_id, tmp_path):
-    places = Places(tmp_path)
+    dirs = AttemptDirs(tmp_path)
     with pytest.raises(ValueError, match="not a"):
-        places.of(AttemptId(run_id=run_id, path="task", number=1))
+        dirs.of(AttemptId(run_id=run_id, path="task", number=1))
     with pytest.raises(ValueError, match="not a"):
-        places.remove(run_id)
+        dirs.delete(run_id)
 
 
 def test_every_code_says_what_it_means():
@@ -152,7 +153,7 @@ def test_every_code_says_what_it_means():
     ],
 )
 def test_what_an_engines_exit_status_says(tmp_path, status, told, code):
-    maker = ContainerMaker("", CodeFolders(tmp_path), Allowance())
-    reason = maker.explain(Kept(maker="container", seen_as="/", must_answer=False), status, told)
+    builder = ContainerCommandBuilder("", CodeFolders(tmp_path), Allowance(), LocalStore(tmp_path / "artifacts"))
+    reason = builder.explain_status(AttemptMeta(builder="container", outputs_seen_at="/"), status, told)
     assert (reason and reason.code) == code
     assert reason is None or told in reason.message

@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from headrace.executors import processes
-from headrace.executors.places import Place
-from headrace.executors.processes import PARTIAL, REVOKED, TAG, Claim, Family, read_claim, settled_claim, stat_of
-from headrace.executors.supervisor import take_claim
+from headrace.executors.local import processes
+from headrace.executors.local.attempt_dir import AttemptDir
+from headrace.executors.local.processes import (
+    PARTIAL,
+    REVOKED,
+    TAG,
+    ProcessIdentity,
+    ProcessSet,
+    read_claim,
+    settled_claim,
+    stat_of,
+)
+from headrace.executors.local.supervisor import take_claim
 from waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -42,10 +51,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.stdout.close()  # type: ignore[union-attr]
 
 
-def claim_of(pid: int) -> Claim:
+def claim_of(pid: int) -> ProcessIdentity:
     stat = stat_of(pid)
     assert stat is not None
-    return Claim(pid=pid, started=stat.started, boot=BOOT)
+    return ProcessIdentity(pid=pid, started=stat.started, boot=BOOT)
 
 
 UNTRUE = {
@@ -71,7 +80,7 @@ def test_claims_that_name_no_attempt_select_nobody(text, tagged, tmp_path):
     (tmp_path / "claim").write_text(text)
     claim = read_claim(tmp_path / "claim")
     assert claim is not None
-    assert Family(claim, str(tmp_path) if tagged else "", seen_alive=True).members() == {}
+    assert ProcessSet(claim, str(tmp_path) if tagged else "", seen_alive=True).members() == {}
 
 
 def test_signals_go_to_nobody_that_was_not_named(monkeypatch):
@@ -97,9 +106,9 @@ def test_a_number_given_to_somebody_else_is_not_signalled(start):
 def test_a_session_given_to_somebody_else_is_not_ours(start):
     stranger = start("sleep", "600")
     claim = claim_of(stranger.pid)
-    earlier = Claim(pid=claim.pid, started=claim.started - 1, boot=BOOT)
-    assert Family(earlier, "", seen_alive=True).members() == {}
-    assert Family(claim, "").members() == {stranger.pid: claim.started}
+    earlier = ProcessIdentity(pid=claim.pid, started=claim.started - 1, boot=BOOT)
+    assert ProcessSet(earlier, "", seen_alive=True).members() == {}
+    assert ProcessSet(claim, "").members() == {stranger.pid: claim.started}
 
 
 def test_what_is_left_of_a_session_counts_only_if_we_saw_it_alive(start):
@@ -110,8 +119,8 @@ def test_what_is_left_of_a_session_counts_only_if_we_saw_it_alive(start):
     leader.wait()
     leader.stdin.close()
     try:
-        assert set(Family(claim, "", seen_alive=True).members()) == {left}
-        assert Family(claim, "").members() == {}
+        assert set(ProcessSet(claim, "", seen_alive=True).members()) == {left}
+        assert ProcessSet(claim, "").members() == {}
     finally:
         processes.send({left: claim_of(left).started}, signal.SIGKILL)
 
@@ -121,17 +130,17 @@ def test_the_tag_is_compared_whole(start, tmp_path):
     tag = f"{tmp_path}/1"
     near = [start("sleep", "600", env={name: value}) for name, value in ((TAG, f"{tag}0"), (f"X{TAG}", tag))]
     own = start("sleep", "600", env={TAG: tag})
-    found = Family(claim_of(leader.pid), tag).members()
+    found = ProcessSet(claim_of(leader.pid), tag).members()
     assert set(found) == {leader.pid, own.pid}
     assert not set(found) & {one.pid for one in near}
 
 
 def test_who_looks_around_in_the_directory_is_left_alone(start, tmp_path):
     leader = start("sleep", "600")
-    place = tmp_path / "1"
-    (place / "work").mkdir(parents=True)
-    visitor = start("sleep", "600", cwd=place / "work")
-    assert visitor.pid not in Family(claim_of(leader.pid), str(place)).members()
+    attempt_dir = tmp_path / "1"
+    (attempt_dir / "work").mkdir(parents=True)
+    visitor = start("sleep", "600", cwd=attempt_dir / "work")
+    assert visitor.pid not in ProcessSet(claim_of(leader.pid), str(attempt_dir)).members()
 
 
 DAEMON = """
@@ -151,7 +160,7 @@ async def test_a_child_once_found_stays_found(where, start, tmp_path):
     """It has dropped session, variables and directory; then its parent ends."""
     (tmp_path / "work").mkdir()
     leader = start(sys.executable, "-c", DAEMON, where, stdin=subprocess.PIPE, cwd=tmp_path)
-    family = Family(claim_of(leader.pid), str(tmp_path))
+    family = ProcessSet(claim_of(leader.pid), str(tmp_path))
     daemon = int(leader.stdout.readline())
     began = claim_of(daemon).started
     try:
@@ -178,7 +187,7 @@ async def test_an_orphan_in_the_directory_is_its_own(start, tmp_path):
         assert stat is not None
         # Elsewhere orphans may go to a process that we do not know for one that takes orphans: then it is left alone.
         expected = {daemon: began} if stat.parent == 1 else {}
-        assert Family(claim, str(tmp_path)).members() == expected
+        assert ProcessSet(claim, str(tmp_path)).members() == expected
     finally:
         processes.send({daemon: began}, signal.SIGKILL)
 
@@ -202,11 +211,11 @@ async def test_a_claim_nobody_is_writing_is_not_waited_for(tmp_path):
 
 
 def test_taking_a_claim(tmp_path):
-    place = Place(tmp_path / "1")
-    assert take_claim(place)
-    assert not place.path.exists()
-    place.path.mkdir()
-    assert take_claim(place)
-    assert not take_claim(place)
-    assert read_claim(place.claim) == REVOKED
+    attempt_dir = AttemptDir(tmp_path / "1")
+    assert take_claim(attempt_dir)
+    assert not attempt_dir.root.exists()
+    attempt_dir.root.mkdir()
+    assert take_claim(attempt_dir)
+    assert not take_claim(attempt_dir)
+    assert read_claim(attempt_dir.claim) == REVOKED
     assert not processes.alive(REVOKED)

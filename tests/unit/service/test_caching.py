@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, produced, succeed
-from headrace.engine.model import AttemptId, Execution, LaunchOrder, PauseRequested, Reason, ResumeRequested, State
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import AttemptId, Execution, PauseRequested, Reason, ResumeRequested, State
 from headrace.executors.port import AnyReport, Failed, Succeeded
 from headrace.service.caching import Difference, ago, differences, why_missed
 from headrace.service.service import NewRun, Service

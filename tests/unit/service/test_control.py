@@ -8,7 +8,8 @@ import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
-from headrace.engine.model import LaunchOrder, State, execution_id
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import State, execution_id
 from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.service import NewMark, NewRun, Rerun, Service
 from headrace.service.settings import Settings

@@ -8,7 +8,8 @@ import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, hang, succeed
-from headrace.engine.model import AttemptId, LaunchOrder, Reason, execution_id
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import AttemptId, Reason, execution_id
 from headrace.executors.port import Failed
 from headrace.service.errors import Invalid, NotFound
 from headrace.service.service import NewRun, Service

@@ -11,8 +11,9 @@ import pytest
 import documents
 from fake_executor import FakeExecutor, World, hang, succeed
 from headrace.artifacts.local import LocalStore
+from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import State, execution_id
-from headrace.executors.port import ProducedArtifact, Succeeded
+from headrace.executors.port import Succeeded
 from headrace.service.errors import NotFound
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings

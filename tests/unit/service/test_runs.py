@@ -6,7 +6,8 @@ import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
-from headrace.engine.model import AttemptId, LaunchOrder, Reason, State
+from headrace.attempt.order import LaunchOrder
+from headrace.engine.model import AttemptId, Reason, State
 from headrace.executors.port import Lost, Succeeded
 from headrace.service import inbox
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace import dsl
+from headrace.attempt.refusal import Refusal
 from headrace.compiler.containers import _cpu, _memory
-from headrace.executors.refusal import Refusal
-from headrace.executors.resources import resources_of
+from headrace.executors.local.resources import resources_of
 from headrace.spec.quantities import QuantityError, read_bytes, read_quantity
 from headrace.spec.verify import verify
 

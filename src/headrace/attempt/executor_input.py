@@ -1,0 +1,114 @@
+"""KFP's ExecutorInput for an attempt: artifacts by plain paths, outputs inside its layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import quote, unquote, urlsplit
+
+from headrace.attempt.layout import Layout
+from headrace.attempt.order import LaunchOrder
+from headrace.attempt.workspace import IN_WORKSPACE
+from headrace.engine.model import Artifact, ArtifactType, Json
+
+_MOUNTS = {"gs": "gcs", "s3": "s3", "minio": "minio", "oci": "oci"}
+#: What an output's name may bring into a key as it is.
+_IN_KEYS = " !$&'()*+,;=:@~"
+
+
+def _same(path: str) -> str:
+    return path
+
+
+def executor_input(
+    order: LaunchOrder,
+    layout: Layout,
+    seen: Callable[[str], str] = _same,
+    paths: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Json]:
+    """The document, with paths as the component sees them.
+
+    `layout` is the attempt's as the component sees it; `seen` gives the component's path for a path of this machine;
+    `paths` has the component's path of input content by URI. An artifact in an object store keeps its URI, as in KFP,
+    and has its path as `custom_path`, as KFP's artifacts may.
+    """
+    outputs, parameters = str(layout.outputs), str(layout.parameters)
+    return {
+        "inputs": {
+            "parameterValues": order.inputs.parameters,
+            "artifacts": {
+                name: {"artifacts": [_fields(artifact, seen, paths) for artifact in artifacts]}
+                for name, artifacts in order.inputs.artifacts.items()
+            },
+        },
+        "outputs": {
+            "parameters": {name: {"outputFile": f"{parameters}/{name}"} for name in order.outputs.parameters},
+            "artifacts": {
+                name: {"artifacts": [_output(order, name, kind, outputs)]}
+                for name, kind in order.outputs.artifacts.items()
+            },
+            "outputFile": str(layout.output_file),
+        },
+    }
+
+
+def paths_by_uri(order: LaunchOrder, layout: Layout, paths: Mapping[str, str]) -> dict[str, str]:
+    """What `.path` of an artifact stands for where that does not follow from its URI."""
+    made = {uri: f"{layout.outputs}/{name}" for name in order.outputs.artifacts if (uri := output_uri(order, name))}
+    return {**_mounted_inputs(order), **paths, **made}
+
+
+def _mounted_inputs(order: LaunchOrder) -> dict[str, str]:
+    """Where KFP would put content that is not on this machine. Nothing is there, but commands name the path."""
+    far = (one.uri for many in order.inputs.artifacts.values() for one in many if local_path(one.uri) is None)
+    return {
+        uri: f"/{_MOUNTS[scheme]}/{rest}"
+        for uri in far
+        for scheme, _, rest in [uri.partition("://")]
+        if scheme in _MOUNTS
+    }
+
+
+def own_prefix(order: LaunchOrder) -> str:
+    """Begins the keys of all that the attempt puts into the server's own store."""
+    attempt = order.attempt
+    return f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}"
+
+
+def output_uri(order: LaunchOrder, name: str) -> str | None:
+    """The URI of an output in an object store; None where outputs go to the server's own directory."""
+    return f"{order.artifact_prefix}/{quote(name, safe=_IN_KEYS)}" if order.artifact_prefix else None
+
+
+def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, str]) -> dict[str, Json]:
+    path = local_path(artifact.uri)
+    fields = {
+        "name": artifact.name,
+        "type": _type(artifact.type),
+        "uri": artifact.uri if path is None else seen(path),
+        "metadata": artifact.metadata,
+    }
+    if artifact.uri in paths and IN_WORKSPACE in artifact.metadata:
+        # KFP's classes would make a path of it; where it lies is said already.
+        fields["metadata"] = {key: value for key, value in artifact.metadata.items() if key != IN_WORKSPACE}
+    return fields if path is not None or artifact.uri not in paths else {**fields, "custom_path": paths[artifact.uri]}
+
+
+def _output(order: LaunchOrder, name: str, kind: ArtifactType, outputs: str) -> dict[str, Json]:
+    fields = {"name": name, "type": _type(kind), "uri": f"{outputs}/{name}", "metadata": {}}
+    uri = output_uri(order, name)
+    return fields if uri is None else {**fields, "uri": uri, "custom_path": fields["uri"]}
+
+
+def _type(kind: ArtifactType) -> dict[str, Json]:
+    return {"schemaTitle": kind.schema_title, "schemaVersion": kind.schema_version}
+
+
+def local_path(uri: str) -> str | None:
+    """The path of a `file:` URI or of a plain path; None for what lies elsewhere."""
+    if uri.startswith("/"):
+        return uri
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return unquote(parts.path)
+    return None

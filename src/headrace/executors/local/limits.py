@@ -1,0 +1,205 @@
+"""What an attempt may use, how it is held to that, and what is said of it when it is not content with it.
+
+Where this machine lets us make control groups, the kernel holds an attempt to its memory, cores and number of
+processes. Elsewhere we look every second, which holds memory and processes but not cores, and say so
+(`headrace doctor`). Files are counted by looks in either case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from headrace.attempt.codes import Code
+from headrace.engine.model import Reason
+from headrace.executors.local import processes
+from headrace.executors.local.cgroups import PREFIX, CgroupsUnusable, Group, Limits, Tree, find
+from headrace.executors.local.resources import Resources, size
+
+_SHELL = "/bin/sh"
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt may use if its task says nothing else; None: as much as there is."""
+
+    task_memory_bytes: int | None = None
+    task_cpus: float | None = None
+    #: Processes and threads of one attempt at once.
+    max_processes: int = 4096
+    #: What an attempt's own directory may hold.
+    max_work_bytes: int | None = None
+    max_work_files: int = 1_000_000
+    #: With less free on the disk, the attempt that holds most of it is ended.
+    min_free_bytes: int = 64 << 20
+
+    def limits(self, resources: Resources) -> AppliedLimits:
+        """The limits of one attempt."""
+        memory = resources.memory_limit_bytes
+        return AppliedLimits(
+            limits=Limits(
+                memory_bytes=self.task_memory_bytes if memory is None else memory,
+                cpus=self.task_cpus if resources.cpu_limit is None else resources.cpu_limit,
+                processes=self.max_processes,
+            ),
+            memory_from="setting task_memory_bytes" if memory is None else "the task's memory limit, set_memory_limit",
+        )
+
+
+class AppliedLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt is held to, and who said so."""
+
+    limits: Limits = Limits()
+    memory_from: str = ""
+
+
+class Confinement:
+    """How attempts of one home are confined on this machine."""
+
+    def __init__(self, tree: Tree | None, why_not: str = "") -> None:
+        self._tree = tree
+        #: Why there are no control groups; "" where there are.
+        self.why_not = why_not
+
+    @classmethod
+    def here(cls, home: Path, total_memory_bytes: int | None = None) -> Confinement:
+        """By control groups if they are to be had; what they are called follows from the home alone."""
+        name = f"{PREFIX}{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
+        try:
+            return cls(find(name, total_memory_bytes=total_memory_bytes))
+        except CgroupsUnusable as error:
+            return cls(None, str(error))
+
+    @property
+    def means(self) -> str:
+        """How limits are held here, for people."""
+        if self._tree is None:
+            return f"memory and processes by a look every second, cores not at all: {self.why_not}"
+        missing = [name for name in ("memory", "cpu") if name not in self._tree.bases]
+        without = f", without {' and '.join(missing)}" if missing else ""
+        return f"control groups, version {self._tree.version}{without}"
+
+    def of(self, tag: str, limits: Limits) -> Group | None:
+        """The group an attempt is to have, not made yet; None where there are none."""
+        return self._tree.of(tag, limits) if self._tree else None
+
+    def make(self, group: Group | None, limits: Limits) -> tuple[str, ...]:
+        """Make it; the files by which a process enters it. Raises OSError."""
+        if group is None or self._tree is None:
+            return ()
+        self._tree.make(group, limits)
+        return self._tree.joins(group)
+
+    def remove_others(self, keep: set[str]) -> None:
+        """End and remove every group that is of none of these tags. Blocks; meant for a thread."""
+        for group in self._tree.others(keep) if self._tree else ():
+            processes.end(partial(processes.grouped, group), group)
+            group.remove()
+
+    def groups(self) -> list[str]:
+        """Directories of all groups there are."""
+        return [path for group in (self._tree.others(set()) if self._tree else ()) for path in group.directories]
+
+    def close(self) -> None:
+        """Remove what is ours and empty; attempts go on in theirs."""
+        if self._tree:
+            self._tree.close()
+
+
+def bounded(argv: tuple[str, ...], memory_bytes: int) -> tuple[str, ...]:
+    """The command, so that no process of it gets more memory than all may have, where no group sees to that.
+
+    A look each second comes too late for what fills memory within one.
+    """
+    return (_SHELL, "-c", 'ulimit -d "$0"; exec "$@"', str(max(1, memory_bytes >> 10)), *argv)
+
+
+# --- what is found by looking ---------------------------------------------------------------------
+
+
+def exceeded(held: AppliedLimits, group: Group | None, members: Iterable[int]) -> Reason | None:
+    """Why a running attempt is to be ended. Cheap with a group; without one it looks at each of `members`."""
+    if group is not None:
+        if group.refused_processes():
+            return process_limit(held)
+        return out_of_memory(held, group) if group.out_of_memory_kills() else None
+    found = list(members)
+    most = held.limits.processes
+    if most is not None and sum(_threads(pid) for pid in found) > most:
+        return process_limit(held)
+    memory = held.limits.memory_bytes
+    if memory is not None and sum(_resident(pid) for pid in found) > memory and _shared_once(found) > memory:
+        return out_of_memory(held, None)
+    return None
+
+
+def _threads(pid: int) -> int:
+    return _figure(f"/proc/{pid}/status", b"Threads:")
+
+
+def _resident(pid: int) -> int:
+    return 1024 * _figure(f"/proc/{pid}/status", b"VmRSS:")
+
+
+def _shared_once(pids: Iterable[int]) -> int:
+    """Memory of all of them, where what they share counts once. Dear: the kernel walks their pages for it."""
+    return 1024 * sum(_figure(f"/proc/{pid}/smaps_rollup", b"Pss:") for pid in pids)
+
+
+def _figure(path: str, word: bytes) -> int:
+    with contextlib.suppress(OSError), open(path, "rb") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith(word):
+                return int(line.split()[1])
+    return 0
+
+
+# --- what is said of it ------------------------------------------------------------------------------
+
+
+def outgrown(held: AppliedLimits, group: Group | None, told: Reason | None) -> Reason | None:
+    """What an attempt that has failed has failed of, if it is a limit; `told` is what it says itself."""
+    if group is not None and group.out_of_memory_kills():
+        return out_of_memory(held, group)
+    if group is not None and group.refused_processes():
+        return process_limit(held)
+    if told is None:
+        return None
+    if group is None and held.limits.memory_bytes is not None and told.code == Code.OUT_OF_MEMORY:
+        return out_of_memory(held, None)
+    if f"[Errno {errno.ENOSPC}]" in told.message or f"[Errno {errno.EDQUOT}]" in told.message:
+        message = f"The disk that the attempt wrote to is full: {told.message}"
+        return Reason(code=Code.DISK_FULL, message=message, details=told.details)
+    return None
+
+
+def out_of_memory(held: AppliedLimits, group: Group | None) -> Reason:
+    """It was killed for want of memory: its own limit's, or that of all."""
+    limit = held.limits.memory_bytes
+    if limit is not None and (group is None or group.reached_memory_limit()):
+        message = (
+            f"The attempt used more memory than its limit of {size(limit)} ({held.memory_from}) and was ended. "
+            "Use less, or raise the limit."
+        )
+        return Reason(
+            code=Code.OUT_OF_MEMORY, message=message, details={"limit": limit, "limit_from": held.memory_from}
+        )
+    message = (
+        "Memory ran out: attempts may use as much of this machine's together as the setting machine_memory_bytes says, "
+        "and the system ended this one. Let it use less, or give tasks memory requests, so that fewer run at once."
+    )
+    return Reason(code=Code.OUT_OF_MEMORY, message=message, details={"limit_from": "setting machine_memory_bytes"})
+
+
+def process_limit(held: AppliedLimits) -> Reason:
+    """It wanted too many."""
+    limit = held.limits.processes
+    message = (
+        f"The attempt wanted more than {limit} processes and threads at once (setting max_processes) and was ended."
+    )
+    return Reason(code=Code.PROCESS_LIMIT, message=message, details={"limit": limit})

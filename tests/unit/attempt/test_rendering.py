@@ -1,0 +1,34 @@
+"""What becomes of placeholders in a container spec."""
+
+from __future__ import annotations
+
+import pytest
+
+from headrace.attempt.order import ContainerOrder
+from headrace.attempt.refusal import Refusal
+from headrace.attempt.rendering import render_container, render_variables
+
+DOCUMENT = {"inputs": {"parameterValues": {"rate": 0.5}}}
+FACTS = {"pipeline_job_name": "nightly"}
+
+
+def test_known_placeholders_are_replaced_everywhere() -> None:
+    text = "{{$.pipeline_job_name}}/{{$.inputs.parameters['rate']}}"
+    spec = ContainerOrder(image=text, command=(text,), args=(text,), env={"A": text}, resources={"cpu": text})
+    done = render_container(spec, DOCUMENT, FACTS)
+    assert {done.image, *done.command, *done.args, *done.env.values(), *done.resources.values()} == {"nightly/0.5"}
+
+
+@pytest.mark.parametrize(
+    "value", ["{{$.nothing_known}}", "{{$.outputs.artifacts['gone'].path}}", "{{$.pipeline_job_name}} {{$.other}}"]
+)
+def test_an_unknown_placeholder_leaves_a_variable_as_it_is(value: str) -> None:
+    spec = ContainerOrder(image="i", env={"A": value, "B": "{{$.pipeline_job_name}}"})
+    assert render_variables(spec, DOCUMENT, FACTS) == {"A": value, "B": "nightly"}
+    assert render_container(spec, DOCUMENT, FACTS).env["A"] == value
+
+
+def test_an_unknown_placeholder_in_a_command_is_refused() -> None:
+    with pytest.raises(Refusal) as caught:
+        render_container(ContainerOrder(image="i", command=("{{$.nothing_known}}",)), DOCUMENT, FACTS)
+    assert caught.value.reason.code == "PLACEHOLDER_UNKNOWN"
