@@ -45,7 +45,7 @@ class RunLoop:
         self._inbox = Inbox()
         self._side = SideTasks()
         self._cache = Cache(context, self._registry.driven)
-        self._alarms = Alarms(context.now, self._ring)
+        self._alarms = Alarms(lambda: context.now(), self._ring)
         performer = Performer(context, self._inbox, self._registry.driven, self._cache, self._side)
         self._driver = Driver(
             context,

@@ -12,10 +12,14 @@ log = logging.getLogger(__name__)
 _REPEAT_S = 60.0
 
 
+def _monotonic() -> float:
+    return time.monotonic()
+
+
 class OutageLog:
     """Logs one kind of outage."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = _monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
         #: Code and time of the last line that was logged.

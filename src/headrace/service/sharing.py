@@ -1,7 +1,8 @@
-"""Servers that share a PostgreSQL: the lease renewed, runs of the dead taken over, messages read, news passed on.
+"""What servers that share a database have to do with each other.
 
-Each server drives its own runs by itself; this is all they have to do with each other. Notifications (LISTEN, NOTIFY)
-only make it quicker: everything is found by looking, too.
+Each renews its lease, takes over runs of servers whose lease has expired, reads messages for its runs, and passes on
+which runs have changed. Everything else a server does with its own runs alone. Notifications (LISTEN, NOTIFY of
+PostgreSQL) only make it quicker: all of it is also found by looking at the tables.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from headrace.store.postgresql import Postgresql
 log = logging.getLogger(__name__)
 
 _CHANNEL = "headrace"
-#: How often each server looks for messages and changes, if nobody tells it.
+#: Seconds after which a server looks for messages and changes even without a notification.
 LOOK_S = 1.0
-#: News goes out at most this often.
-_TELL_S = 0.03
+#: Seconds between two notifications.
+_NOTIFY_S = 0.03
 #: Ids in one notification: PostgreSQL takes 8000 bytes.
-_AT_ONCE = 200
+_IDS_IN_ONE = 200
 _CONNECT_AGAIN_S = 1.0
-#: How long who leaves a message waits for it to be acted on; it will be in any case.
+#: Seconds for which the sender of a message waits until it is acted on. It is acted on later, too.
 _ANSWER_S = 3.0
 _SWEEP_S = 30.0
 
 
 class Sharing:
-    """What one server has to do with the others."""
+    """The part of one server that deals with the others."""
 
     def __init__(self, context: Context, loop: RunLoop, lease: ServerLease, server: Postgresql) -> None:
         self._context = context
@@ -52,18 +53,18 @@ class Sharing:
         self._look = asyncio.Event()
         self._news: dict[str, set[str]] = {"changed": set(), "message": set()}
         self._something = asyncio.Event()
-        #: Letters handed to the loop that are still in the inbox.
+        #: Ids of messages that the loop has taken in and whose rows are still there.
         self._handed: set[str] = set()
         #: Runs on which the loop and the database did not agree at the last look.
-        self._doubtful: set[str] = set()
+        self._doubtful: frozenset[str] = frozenset()
         self._versions: dict[str, int] = {}
         self._swept_at = float("-inf")
 
     async def start(self) -> None:
-        """Take a lease, and the first runs. Raises service errors."""
-        self._context.changes.tell = self._tell_changed
+        """Register the server, and claim its first runs. Raises service errors."""
+        self._context.changes.tell = self._notify_changed
         self._loop.forward = self.send
-        await self._sit_down()
+        await self._register()
         await self._beat()
         self._tasks = [
             asyncio.create_task(self._forever(self._beat, self._lease.lease_s / 3)),
@@ -72,7 +73,7 @@ class Sharing:
         ]
 
     async def close(self) -> None:
-        """Leave the others what is ours, at once."""
+        """Deregister the server: the others claim its runs at once."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -95,7 +96,7 @@ class Sharing:
 
     # the lease --------------------------------------------------------------------------------
 
-    async def _sit_down(self) -> None:
+    async def _register(self) -> None:
         self._lease.rename()
         asked = self._lease.clock()
         await self._context.write(leases.register, self._lease.owner, lease_s=self._lease.lease_s)
@@ -106,18 +107,18 @@ class Sharing:
         if await self._context.write(leases.renew, self._lease.server_id, lease_s=self._lease.lease_s):
             self._lease.extend(asked)
             if not had_it:
-                # What was not started meanwhile.
+                # Nothing was started while the lease was not valid.
                 await self._loop.resume_all()
         else:
-            log.warning("this server gave no sign of life for too long; its runs have gone to others")
+            log.warning("the lease of this server has expired; other servers drive its runs now")
             for run_id in self._loop.known_ids():
                 await self._loop.leave(run_id)
-            self._doubtful.clear()
+            self._doubtful = frozenset()
             self._handed.clear()
-            await self._sit_down()
+            await self._register()
             self._swept_at = float("-inf")
-        for dead in await self._context.write(leases.expire):
-            log.warning("server %s gave no sign of life for too long; its runs go to others", dead)
+        for server_id in await self._context.write(leases.expire):
+            log.warning("the lease of server %s has expired; its runs go to other servers", server_id)
         await self._reconcile()
         await self._claim()
         if self._lease.clock() - self._swept_at > _SWEEP_S:
@@ -138,14 +139,17 @@ class Sharing:
             await self._loop.take_over(found)
 
     async def _reconcile(self) -> None:
-        """Loop and database agree on what is ours; what they differ in twice is put right."""
-        before = set(self._loop.run_ids())
-        held = await self._context.read(leases.owned, self._lease.server_id)
-        doubtful = (before ^ held) & (self._loop.run_ids() ^ held)
+        """Correct a difference between the runs of the loop and those the database says are ours.
+
+        Only at the second look: while a run is made, claimed or ended, the two differ for a moment.
+        """
+        before = self._loop.run_ids()
+        owned = await self._context.read(leases.owned, self._lease.server_id)
+        doubtful = (before ^ owned) & (self._loop.run_ids() ^ owned)
         wrong, self._doubtful = doubtful & self._doubtful, doubtful
-        for run_id in wrong - held:
+        for run_id in sorted(wrong - owned):
             await self._loop.leave(run_id)
-        ours = wrong & held
+        ours = wrong & owned
         if not ours:
             return
         records = await self._context.read(rows.get_runs, sorted(ours))
@@ -156,7 +160,7 @@ class Sharing:
         await self._take_over({run_id: its for run_id, its in domains.items() if self._loop.active(run_id) is None})
 
     async def _sweep(self) -> None:
-        """End attempts in this place that are nobody's any more: of runs that have ended, or went on elsewhere."""
+        """Stop attempts that no server waits for: those of runs that have ended, or that go on in other domains."""
         there = {attempt.run_id for attempt in await self._context.executor.live()}
         others = await self._context.read(leases.driven_by_others, there, self._lease.owner)
         orphaned = there - others - set(self._loop.known_ids())
@@ -167,12 +171,12 @@ class Sharing:
     # messages ----------------------------------------------------------------------------------
 
     async def send(self, run_id: str, event: AnyEvent) -> None:
-        """Leave an event for the server that drives the run. Durable on return, and as a rule acted on."""
+        """Store an event for the server that drives the run. On return it is durable, and as a rule acted on."""
         message = await self._context.write(leases.send, run_id, event)
         if message is None:
             return
         self._look.set()
-        self._tell("message", (run_id,))
+        self._add_news("message", (run_id,))
         until, pause = self._lease.clock() + _ANSWER_S, 0.01
         while self._lease.clock() < until and await self._context.read(leases.is_waiting, message):
             await asyncio.sleep(pause)
@@ -193,16 +197,16 @@ class Sharing:
 
     # news -------------------------------------------------------------------------------------
 
-    def _tell_changed(self, run_ids: Iterable[str]) -> None:
-        self._tell("changed", run_ids)
+    def _notify_changed(self, run_ids: Iterable[str]) -> None:
+        self._add_news("changed", run_ids)
 
-    def _tell(self, what: str, run_ids: Iterable[str]) -> None:
+    def _add_news(self, what: str, run_ids: Iterable[str]) -> None:
         self._news[what].update(run_ids)
         self._something.set()
 
-    def _heard(self, said: str) -> None:
-        who, what, ids = said.split(" ", 2)
-        if who == self._lease.server_id:
+    def _heard(self, text: str) -> None:
+        server_id, what, ids = text.split(" ", 2)
+        if server_id == self._lease.server_id:
             return
         if what == "changed":
             self._context.changes.heard(ids.split(","))
@@ -210,19 +214,19 @@ class Sharing:
             self._look.set()
 
     async def _listen(self) -> None:
-        """Pass news on both ways, over a connection that may break at any time."""
+        """Send and receive notifications, over a connection that may break at any time."""
         while True:
             with contextlib.suppress(StoreError):
-                async with self._server.listening(_CHANNEL, self._heard) as say:
-                    await self._speak(say)
+                async with self._server.listening(_CHANNEL, self._heard) as notify:
+                    await self._send_news(notify)
             await asyncio.sleep(_CONNECT_AGAIN_S)
 
-    async def _speak(self, say: Callable[[str], Coroutine[Any, Any, None]]) -> None:
+    async def _send_news(self, notify: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         while True:
             await self._something.wait()
             self._something.clear()
             for what, ids in self._news.items():
                 while ids:
-                    some = [ids.pop() for _ in range(min(_AT_ONCE, len(ids)))]
-                    await say(f"{self._lease.server_id} {what} {','.join(some)}")
-            await asyncio.sleep(_TELL_S)
+                    some = [ids.pop() for _ in range(min(_IDS_IN_ONE, len(ids)))]
+                    await notify(f"{self._lease.server_id} {what} {','.join(some)}")
+            await asyncio.sleep(_NOTIFY_S)
