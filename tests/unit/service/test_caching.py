@@ -134,6 +134,41 @@ async def test_an_entry_expires(tmp_path: Path):
     await service.close()
 
 
+@pytest.mark.parametrize(("age_s", "used"), [(99.0, True), (101.0, False), (150.0, False), (199.0, False)])
+async def test_an_entry_is_used_up_to_its_greatest_age_and_no_longer(tmp_path: Path, age_s: float, used: bool):
+    settings = Settings(home=tmp_path / "home", cache_max_age_s=100.0)
+    service = await Service.open(settings, executor=FakeExecutor(World()))
+    await ran(service)
+    # The fake's attempts all end in the epoch's first second.
+    service._context.now = lambda: 1.0 + age_s
+    work = await ran(service)
+    assert (work.cached_from is not None) is used
+    await service.close()
+
+
+@pytest.mark.parametrize(("age_s", "code"), [(190.0, "CACHE_EXPIRED"), (210.0, "CACHE_NO_ENTRY")])
+async def test_an_expired_entry_still_says_why_it_is_not_used_until_it_is_removed(
+    tmp_path: Path, age_s: float, code: str
+):
+    """Entries are removed at a start, when they are twice as old as they may be."""
+    settings = Settings(home=tmp_path / "home", cache_max_age_s=100.0)
+    service = await Service.open(settings, executor=FakeExecutor(World()))
+    await ran(service)
+    service._context.now = lambda: 1.0 + age_s
+    await service._loop._cache.sweep()
+    assert why(await ran(service)).code == code
+    await service.close()
+
+
+async def test_the_result_of_a_deleted_run_is_not_used_again(service: Service, world: World):
+    run_id = await begun(service)
+    await until_final(service, run_id)
+    await service.delete_run(run_id)
+    work = await ran(service)
+    assert (work.cached_from, why(work).code) == (None, "CACHE_NO_ENTRY")
+    assert len(world.orders) == 2
+
+
 async def test_no_cache_by_setting_is_said(tmp_path: Path):
     service = await Service.open(Settings(home=tmp_path, caching=False), executor=FakeExecutor(World()))
     assert why(await ran(service)).code == "CACHE_OFF_SERVER"

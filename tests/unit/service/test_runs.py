@@ -12,6 +12,7 @@ from headrace.executors.port import Lost, Succeeded
 from headrace.service import inbox
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion, Service
+from headrace.store.errors import Full
 from headrace.store.records import ListQuery, Predicate
 from waiting import until, until_final
 
@@ -237,6 +238,38 @@ async def test_archiving(service: Service):
     await service.set_run_archived(made.run_id, False)
     archived = Predicate(key="storage_state", operation="EQUALS", value="ARCHIVED")
     assert (await service.list_runs(ListQuery(predicates=(archived,)))).items == ()
+
+
+async def test_a_run_that_could_not_be_deleted_goes_on(
+    service: Service, world: World, executor: FakeExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    """1. The deletion fails. 2. Meanwhile the attempt has ended. 3. The run goes on from there, and ends."""
+    world.behaviour = lambda order: None
+    made = await service.create_run(NewRun(pipeline_spec=documents.chain(2)))
+    await until(lambda: len(world.orders) == 1)
+    (attempt,) = world.orders
+
+    def full(conn: object, run_id: str) -> None:
+        executor.end(succeed(world.orders[attempt]))
+        raise Full("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.service.runs._delete", full)
+        with pytest.raises(Unavailable):
+            await service.delete_run(made.run_id)
+    world.behaviour = succeed
+    assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
+    assert max(world.starts.values()) == 1
+    await service.delete_run(made.run_id)
+    await until(lambda: made.run_id in world.forgotten)
+
+
+async def test_an_end_reported_of_an_attempt_that_belongs_to_no_run_is_settled(
+    service: Service, world: World, executor: FakeExecutor
+):
+    stray = AttemptId(run_id="unknown", path="x", number=1)
+    executor.say(Succeeded(attempt=stray, at=3.0))
+    await until(lambda: stray in world.settled)
 
 
 async def test_deleting_a_running_run_stops_it_and_leaves_nothing(
