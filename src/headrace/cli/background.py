@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from headrace.engine.model import State
+from headrace.server.collector import shorten_collections
 from headrace.server.serve import Running, running
 from headrace.service.settings import Settings, database_url
 from headrace.store.records import ListQuery, Predicate
@@ -22,6 +23,7 @@ _ACTIVE = Predicate(key="state", operation="IN", value=[state.value for state in
 async def serve_until_idle(settings: Settings) -> None:
     """Serve until no run has been active for a while."""
     async with running(settings, port=0) as (server, task):
+        shorten_collections()
         idle_since = time.monotonic()
         while not task.done() and time.monotonic() - idle_since < _IDLE_S:
             if await _active(server):

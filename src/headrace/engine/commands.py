@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headrace.engine.model import AttemptId, Command, Execution, Launch, LookUpCache, RunState, State, Stop
 from headrace.engine.plan import Plan
+from headrace.engine.sorting import sorted_in_pieces
 
 
 def wish(run_id: str, execution: Execution | None) -> Command | None:
@@ -21,10 +22,10 @@ def wish(run_id: str, execution: Execution | None) -> Command | None:
 def outstanding(plan: Plan, state: RunState) -> tuple[Command, ...]:
     """All the world should be doing for this run now: to be done at start, after a crash, at each resync."""
     wishes = (wish(state.run_id, execution) for execution in state.executions.values())
-    return tuple(sorted((w for w in wishes if w is not None), key=_place))
+    return tuple(sorted_in_pieces((w for w in wishes if w is not None), key=_path_of))
 
 
-def _place(command: Command) -> str:
+def _path_of(command: Command) -> str:
     return command.path if isinstance(command, LookUpCache) else command.attempt.path
 
 

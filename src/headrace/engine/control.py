@@ -5,6 +5,7 @@ from __future__ import annotations
 from headrace.engine.endings import cancel_reason, end, survives_cancel
 from headrace.engine.model import Bundle, Execution, Kind, State
 from headrace.engine.redo import fresh, redo_dag
+from headrace.engine.sorting import sorted_in_pieces
 from headrace.engine.start import begin_run, deadline
 from headrace.engine.transition import FollowUp, Transition, replace
 
@@ -14,7 +15,8 @@ def cancel_run(t: Transition) -> None:
     if t.state.state.final or t.state.cancel_requested:
         return
     t.change_run(cancel_requested=True, paused=False, state=State.CANCELING)
-    for path in sorted(p for p, e in t.state.executions.items() if not e.state.final and not survives_cancel(t, p)):
+    live = (p for p, e in t.state.executions.items() if not e.state.final and not survives_cancel(t, p))
+    for path in sorted_in_pieces(live):
         _cancel_one(t, t.executions[path])
     # Exit tasks that a pause held back may begin: a cancel does not stop them.
     _begin_held_back(t)
@@ -50,7 +52,7 @@ def resume_run(t: Transition) -> None:
 
 def _begin_held_back(t: Transition) -> None:
     """Queue all that would have begun during a pause."""
-    for path in sorted(t.state.executions):
+    for path in sorted_in_pieces(t.state.executions):
         execution = t.executions[path]
         if execution.state is State.PENDING:
             _begin_one_held_back(t, execution)
@@ -76,7 +78,7 @@ def tick(t: Transition) -> None:
         cancel_run(t)
     if t.state.paused:
         return
-    for path in sorted(p for p, due in t.state.index.due.items() if due <= t.at):
+    for path in sorted_in_pieces(p for p, due in t.state.index.due.items() if due <= t.at):
         t.set(t.executions[path], retry_at=None)
         t.queue(FollowUp.LAUNCH, path)
 

@@ -87,6 +87,8 @@ class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     #: Levels of nesting, itself included; executions its tree has at least.
     depth: int
     size: int
+    #: Whether it, or a DAG inside it, has a loop: then its size says little about how many executions it will have.
+    has_loops: bool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -186,6 +188,7 @@ class _Planner:
             roots=tuple(name for name, task in tasks.items() if not task.dependencies),
             depth=1 + max((d.depth for d in below), default=0),
             size=size,
+            has_loops=any(task.iterator or (task.dag and task.dag.has_loops) for task in tasks.values()),
         )
 
     def _task(

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from headrace.server.app import create_app
 from headrace.server.app_state import AppState, installed_version
 from headrace.server.auth import Gate, derive_key, load_token
+from headrace.server.collector import shorten_collections
 from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.service import Service
@@ -236,6 +237,7 @@ async def serve(
         with _stopped_by_signals(server.stop):
             if on_ready is not None:
                 on_ready(server)
+            shorten_collections()
             await task
 
 

@@ -23,11 +23,12 @@ import enum
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from headrace.engine import outstanding
 from headrace.engine.model import AttemptId, AttemptLost, Launch, Reason, Stop
-from headrace.service.active import ActiveRun, BatchResult, PendingEvent, adopt, fold, live_attempts
+from headrace.service.active import ActiveRun, BatchResult, PendingEvent, adopt, fold_batch, live_attempts, off_loop
 from headrace.service.alarms import Alarms
 from headrace.service.caching import Cache
 from headrace.service.context import Context
@@ -281,7 +282,7 @@ class Driver:
             self._cache.adopt(run)
         await self._cache.sweep()
         within = None if alone else frozenset(run.run_id for run in found)
-        await self._context.executor.keep_only(_kept(found), within=within)
+        await self._context.executor.keep_only(await asyncio.to_thread(_kept, found), within=within)
 
     async def take(self, recorded: BatchResult) -> None:
         """Drive a new run whose first events are recorded, and act upon them."""
@@ -299,6 +300,8 @@ class Driver:
 
         The other attempts are adopted. Those out of reach are recorded as lost before anything of the run is begun.
         """
+        # Before the runs are driven: until then, nothing changes them.
+        kept = await asyncio.to_thread(_kept, [run for run, _ in found])
         taken = [
             (run, lost)
             for run, lost in found
@@ -306,7 +309,7 @@ class Driver:
         ]
         for run, _ in taken:
             self._cache.adopt(run)
-        kept = _kept([run for run, _ in taken]) - {attempt for _, lost in taken for attempt in lost}
+        kept -= {attempt for _, lost in found for attempt in lost}
         await self._context.executor.keep_only(kept, within=frozenset(run.run_id for run, _ in taken))
         for run, lost in taken:
             if lost:
@@ -320,7 +323,7 @@ class Driver:
             PendingEvent(run_id=run.run_id, event=AttemptLost(at=at, attempt=attempt, error=_SERVER_LOST))
             for attempt in lost
         ]
-        recorded = await self.record([fold(run, events, at)])
+        recorded = await self.record(await fold_batch([(run, events)], at))
         await self.act(recorded.done)
         await self.resume(run.run_id)
 
@@ -339,7 +342,9 @@ class Driver:
             return False
         run = self._registry.driven[run_id]
         self._alarms.set(run)
-        await self._performer.perform([(run, run.state, command) for command in outstanding(run.plan, run.state)])
+        state = run.state
+        wanted = await off_loop(run, partial(outstanding, run.plan, state))
+        await self._performer.perform([(run, state, command) for command in wanted])
         return True
 
     async def record(self, results: Sequence[BatchResult]) -> Recorded:

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from headrace.engine.model import AnyEvent, AttemptId, Tick
-from headrace.service.active import ActiveRun, BatchResult, PendingEvent, ended_by, fold
+from headrace.service.active import ActiveRun, BatchResult, PendingEvent, ended_by, fold_batch
 from headrace.service.alarms import Alarms
 from headrace.service.caching import Cache
 from headrace.service.context import Context
@@ -188,14 +188,14 @@ class RunLoop:
                 self._side.start(self._driver.resync(list(dict.fromkeys(queued.run_id for queued in batch))))
 
     async def _handle(self, batch: Sequence[QueuedEvent]) -> None:
-        results, strays = self._fold(batch)
+        results, strays = await self._fold(batch)
         recorded = await self._driver.record(results)
         self._pass_on(batch, {one.run.run_id for one in recorded.done})
         answer(batch)
         self._driver.settle(strays)
         await self._driver.act(recorded.done)
 
-    def _fold(self, batch: Sequence[QueuedEvent]) -> tuple[list[BatchResult], list[AttemptId]]:
+    async def _fold(self, batch: Sequence[QueuedEvent]) -> tuple[list[BatchResult], list[AttemptId]]:
         """The results for the runs that are driven, and ended attempts that belong to no run."""
         by_run: dict[str, list[PendingEvent]] = {}
         strays = []
@@ -205,7 +205,8 @@ class RunLoop:
             elif self._is_stray(queued.run_id) and (attempt := ended_by(queued.event)) is not None:
                 strays.append(attempt)
         now = self._context.now()
-        return [fold(self._registry.driven[run_id], events, now) for run_id, events in by_run.items()], strays
+        runs = [(self._registry.driven[run_id], events) for run_id, events in by_run.items()]
+        return await fold_batch(runs, now), strays
 
     def _is_stray(self, run_id: str) -> bool:
         """Whether an attempt of a run that is not driven can be settled when it ends."""
