@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+__all__ = ["Client", "client", "compiler", "components", "dsl", "kubernetes", "local"]
+
 _ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "client"})
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """The server answered with an error. The fields are those of KFP's ApiException, and our stable code."""
+    """The server refused a request. The attributes are those of `kfp_server_api.ApiException`, and a stable code.
+
+    Args:
+        status: The HTTP status.
+        code: A stable code, listed in the reference of error codes.
+        message: What is wrong, for people.
+        reason: The words of the HTTP status. Default: an empty text.
+        body: The answer's body. Default: empty.
+        details: Facts about the error, by name. Default: none.
+    """
 
     def __init__(
         self, *, status: int, code: str, message: str, reason: str = "", body: bytes = b"", details: Any = None
@@ -22,6 +31,6 @@ class ApiError(Exception):
 
 
 class ServerUnreachable(ConnectionError):
-    """Nobody answers at the server's address, or there is no server to be found."""
+    """No server answers at the address, or no server runs over the data directory."""
 
     code = "SERVER_UNREACHABLE"

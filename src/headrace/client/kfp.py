@@ -37,7 +37,12 @@ class Credentials(Protocol):
 
 
 class RunPipelineResult:
-    """A run that was just created."""
+    """A run that was just created, with its `run_id` and `run_info`.
+
+    Args:
+        client: The client that created it.
+        run_info: The run as the server answered.
+    """
 
     def __init__(self, client: Client, run_info: wire.Run) -> None:
         self._client = client
@@ -45,7 +50,17 @@ class RunPipelineResult:
         self.run_id = run_info.run_id
 
     def wait_for_run_completion(self, timeout: float | timedelta | None = None) -> wire.Run:
-        """The run, once it has ended; without a timeout, however long that takes."""
+        """Wait until the run has ended, in whatever state.
+
+        Args:
+            timeout: How long to wait, in seconds or as a `timedelta`. Default: None: without limit.
+
+        Returns:
+            The run.
+
+        Raises:
+            TimeoutError: The run has not ended by then.
+        """
         return self._client.wait_for_run_completion(self.run_id, timeout)
 
     def __repr__(self) -> str:
@@ -53,10 +68,39 @@ class RunPipelineResult:
 
 
 class Client(RecurringRuns):
-    """Drop-in for `kfp.Client`. Without `host`, the server that runs over the data directory is used.
+    """The client with the methods of `kfp.Client`, for KFP's API.
 
-    Objects have KFP's fields as attributes. Errors are ApiError, with `status`, `reason` and `body` as KFP's.
-    Parameters are in KFP's order; ways to a server that go through Google's proxy or Kubernetes are refused.
+    Arguments are in KFP's order, and answers have KFP's fields as attributes. Every method raises ApiError when the
+    server refuses the request, with `status`, `reason` and `body` as KFP has them.
+
+    Args:
+        host: The server's address. Default: `$KF_PIPELINES_ENDPOINT`, `$HEADRACE_URL`, or the server that runs over
+            the data directory.
+        client_id: Refused: this client does not go through Google's proxy. Default: None.
+        namespace: The namespace of requests. Default: `kubeflow`, which means none.
+        other_client_id: Refused, as `client_id`. Default: None.
+        other_client_secret: Refused, as `client_id`. Default: None.
+        existing_token: The server's token. Default: `$HEADRACE_TOKEN`, or the token of the data directory.
+        cookies: A `Cookie` header that is sent with each request. Default: none.
+        proxy: Refused: this client connects to the server directly. Default: None.
+        ssl_ca_cert: A file with certificates to trust. Default: those of the system.
+        kube_context: Refused: this client does not ask Kubernetes. Default: None.
+        credentials: An object whose `get_token()` returns the token. Default: none.
+        ui_host: The address of the UI in links that are printed. Default: `$KF_PIPELINES_UI_ENDPOINT`, or `host`.
+        verify_ssl: Whether certificates are checked. Default: None: they are.
+        home: The data directory. Default: `$HEADRACE_HOME`, else `~/.headrace`.
+        verbose: Whether links to what was created are printed. Default: True.
+
+    Raises:
+        ValueError: A refused argument was given.
+        ServerUnreachable: No address was given and no server runs over the data directory.
+
+    Example:
+        from headrace import Client
+
+        client = Client("http://127.0.0.1:8888")
+        run = client.create_run_from_pipeline_package("pipeline.yaml", arguments={"rate": 0.1})
+        print(run.wait_for_run_completion(timeout=3600).state)
     """
 
     def __init__(
@@ -96,22 +140,42 @@ class Client(RecurringRuns):
         self._verbose = verbose
 
     def get_kfp_healthz(self, sleep_duration: int = 5) -> wire.Health:
-        """That the server is there."""
+        """Ask whether the server answers.
+
+        Args:
+            sleep_duration: Accepted because KFP has it. Default: 5.
+
+        Returns:
+            The health.
+        """
         return self._ask(core.get(f"{_PREFIX}/healthz"), wire.Health)
 
     def get_user_namespace(self) -> str:
-        """The namespace asked for; servers of one user have none."""
+        """The namespace of requests; an empty text means none."""
         return self._namespace
 
     def set_user_namespace(self, namespace: str) -> None:
-        """Ask for this namespace from now on, in this client."""
+        """Change the namespace of this client's requests.
+
+        Args:
+            namespace: The namespace.
+        """
         self._namespace = namespace
 
     # experiments -------------------------------------------------------------------------------
     def create_experiment(
         self, name: str, description: str | None = None, namespace: str | None = None
     ) -> wire.Experiment:
-        """The experiment of this name; made if there is none."""
+        """Create an experiment, or return the one that has this name.
+
+        Args:
+            name: The experiment's name.
+            description: What it is about. Default: none.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+
+        Returns:
+            The experiment.
+        """
         found = self._named_experiments(name)
         if found:
             return found[0]
@@ -123,7 +187,19 @@ class Client(RecurringRuns):
     def get_experiment(
         self, experiment_id: str | None = None, experiment_name: str | None = None, namespace: str | None = None
     ) -> wire.Experiment:
-        """An experiment, by id or by name. Raises ValueError when there is none of that name."""
+        """An experiment, by id or by name.
+
+        Args:
+            experiment_id: The experiment's id. Default: None.
+            experiment_name: Its name, if no id is given. Default: None.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+
+        Returns:
+            The experiment.
+
+        Raises:
+            ValueError: Neither was given, or no experiment has this name.
+        """
         if experiment_id is not None:
             return self._ask(core.get(core.path(_EXPERIMENT, experiment_id=experiment_id)), wire.Experiment)
         if experiment_name is None:
@@ -141,19 +217,51 @@ class Client(RecurringRuns):
         namespace: str | None = None,
         filter: str | None = None,
     ) -> wire.ExperimentList:
-        """A page of experiments."""
+        """A page of experiments.
+
+        Args:
+            page_token: `next_page_token` of the page before. Default: the first page.
+            page_size: How many there are on a page at most. Default: 10.
+            sort_by: A field and `asc` or `desc`, such as `created_at desc`. Default: as the server sorts them.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+            filter: A filter in KFP's JSON form (predicates). Default: none.
+
+        Returns:
+            The experiments, and the token of the next page.
+        """
         return self._list(_EXPERIMENTS, wire.ExperimentList, page_token, page_size, sort_by, filter)
 
     def archive_experiment(self, experiment_id: str) -> dict[str, Any]:
-        """Archive an experiment and its runs."""
+        """Archive an experiment and its runs.
+
+        Args:
+            experiment_id: The experiment's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_EXPERIMENT, experiment_id=experiment_id) + ":archive"))
 
     def unarchive_experiment(self, experiment_id: str) -> dict[str, Any]:
-        """Bring an archived experiment back."""
+        """Bring an archived experiment back. Its runs stay archived.
+
+        Args:
+            experiment_id: The experiment's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_EXPERIMENT, experiment_id=experiment_id) + ":unarchive"))
 
     def delete_experiment(self, experiment_id: str) -> dict[str, Any]:
-        """Delete an experiment; its runs stay."""
+        """Delete an experiment. Its runs stay.
+
+        Args:
+            experiment_id: The experiment's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.delete(core.path(_EXPERIMENT, experiment_id=experiment_id)))
 
     # pipelines ---------------------------------------------------------------------------------
@@ -164,7 +272,17 @@ class Client(RecurringRuns):
         description: str | None = None,
         namespace: str | None = None,
     ) -> wire.Pipeline:
-        """A new pipeline from a file."""
+        """Upload a file as a new pipeline, with a first version.
+
+        Args:
+            pipeline_package_path: A YAML file, or an archive that has one.
+            pipeline_name: The pipeline's name. Default: the name in the document.
+            description: What the pipeline does. Default: none.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+
+        Returns:
+            The pipeline.
+        """
         content = Path(pipeline_package_path).read_bytes()
         name = pipeline_name or packages.pipeline_name(packages.read_package(pipeline_package_path))
         return self._upload_pipeline(Path(pipeline_package_path).name, content, name, description)
@@ -176,7 +294,17 @@ class Client(RecurringRuns):
         description: str | None = None,
         namespace: str | None = None,
     ) -> wire.Pipeline:
-        """A new pipeline from a pipeline function."""
+        """Compile a pipeline and upload it as a new pipeline, with a first version.
+
+        Args:
+            pipeline_func: A function decorated with `dsl.pipeline`.
+            pipeline_name: The pipeline's name. Default: its own.
+            description: What the pipeline does. Default: none.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+
+        Returns:
+            The pipeline.
+        """
         content = packages.compile_pipeline(pipeline_func)
         return self._upload_pipeline("pipeline.yaml", content, pipeline_name or pipeline_func.name, description)
 
@@ -188,7 +316,21 @@ class Client(RecurringRuns):
         pipeline_name: str | None = None,
         description: str | None = None,
     ) -> wire.PipelineVersion:
-        """A new version of a pipeline, from a file."""
+        """Upload a file as a new version of a pipeline.
+
+        Args:
+            pipeline_package_path: A YAML file, or an archive that has one.
+            pipeline_version_name: The version's name.
+            pipeline_id: The pipeline's id. Default: None.
+            pipeline_name: Its name, if no id is given. Default: None.
+            description: What is new. Default: none.
+
+        Returns:
+            The version.
+
+        Raises:
+            ValueError: Neither id nor name was given, or both, or no pipeline has this name.
+        """
         path = Path(pipeline_package_path)
         return self._upload_version(
             path.name, path.read_bytes(), pipeline_version_name, pipeline_id, pipeline_name, description
@@ -202,21 +344,52 @@ class Client(RecurringRuns):
         pipeline_name: str | None = None,
         description: str | None = None,
     ) -> wire.PipelineVersion:
-        """A new version of a pipeline, from a pipeline function."""
+        """Compile a pipeline and upload it as a new version of a pipeline.
+
+        Args:
+            pipeline_func: A function decorated with `dsl.pipeline`.
+            pipeline_version_name: The version's name.
+            pipeline_id: The pipeline's id. Default: None.
+            pipeline_name: Its name, if no id is given. Default: None.
+            description: What is new. Default: none.
+
+        Returns:
+            The version.
+
+        Raises:
+            ValueError: Neither id nor name was given, or both, or no pipeline has this name.
+        """
         content = packages.compile_pipeline(pipeline_func)
         return self._upload_version(
             "pipeline.yaml", content, pipeline_version_name, pipeline_id, pipeline_name, description
         )
 
     def get_pipeline_id(self, name: str) -> str | None:
-        """The id of the pipeline of this name; None when there is none."""
+        """The id of the pipeline that has this name.
+
+        Args:
+            name: The pipeline's name.
+
+        Returns:
+            The id; None when no pipeline has this name.
+
+        Raises:
+            ValueError: Several pipelines have this name.
+        """
         found = self.list_pipelines(filter=_named(name)).pipelines
         if len(found) > 1:
             raise ValueError(f"Multiple pipelines with the name: {name} found, the name needs to be unique.")
         return found[0].pipeline_id if found else None
 
     def get_pipeline(self, pipeline_id: str) -> wire.Pipeline:
-        """A pipeline."""
+        """A pipeline.
+
+        Args:
+            pipeline_id: The pipeline's id.
+
+        Returns:
+            The pipeline.
+        """
         return self._ask(core.get(core.path(_PIPELINE, pipeline_id=pipeline_id)), wire.Pipeline)
 
     def list_pipelines(
@@ -227,11 +400,31 @@ class Client(RecurringRuns):
         filter: str | None = None,
         namespace: str | None = None,
     ) -> wire.PipelineList:
-        """A page of pipelines."""
+        """A page of pipelines.
+
+        Args:
+            page_token: `next_page_token` of the page before. Default: the first page.
+            page_size: How many there are on a page at most. Default: 10.
+            sort_by: A field and `asc` or `desc`, such as `created_at desc`. Default: as the server sorts them.
+            filter: A filter in KFP's JSON form (predicates). Default: none.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+
+        Returns:
+            The pipelines, and the token of the next page.
+        """
         return self._list(_PIPELINES, wire.PipelineList, page_token, page_size, sort_by, filter)
 
     def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> dict[str, Any]:
-        """Delete a pipeline; one with versions only with `cascade`."""
+        """Delete a pipeline.
+
+        Args:
+            pipeline_id: The pipeline's id.
+            cascade: Whether its versions are deleted too; without it, a pipeline with versions is refused. Default:
+                False.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.delete(core.path(_PIPELINE, pipeline_id=pipeline_id), {"cascade": cascade or None}))
 
     def list_pipeline_versions(
@@ -242,17 +435,44 @@ class Client(RecurringRuns):
         sort_by: str = "",
         filter: str | None = None,
     ) -> wire.PipelineVersionList:
-        """A page of a pipeline's versions."""
+        """A page of the versions of a pipeline.
+
+        Args:
+            pipeline_id: The pipeline's id.
+            page_token: `next_page_token` of the page before. Default: the first page.
+            page_size: How many there are on a page at most. Default: 10.
+            sort_by: A field and `asc` or `desc`, such as `created_at desc`. Default: as the server sorts them.
+            filter: A filter in KFP's JSON form (predicates). Default: none.
+
+        Returns:
+            The versions, and the token of the next page.
+        """
         where = core.path(_VERSIONS, pipeline_id=pipeline_id)
         return self._list(where, wire.PipelineVersionList, page_token, page_size, sort_by, filter)
 
     def get_pipeline_version(self, pipeline_id: str, pipeline_version_id: str) -> wire.PipelineVersion:
-        """A version with its document."""
+        """A version with its document.
+
+        Args:
+            pipeline_id: The pipeline's id.
+            pipeline_version_id: The version's id.
+
+        Returns:
+            The version.
+        """
         where = core.path(_VERSION, pipeline_id=pipeline_id, pipeline_version_id=pipeline_version_id)
         return self._ask(core.get(where), wire.PipelineVersion)
 
     def delete_pipeline_version(self, pipeline_id: str, pipeline_version_id: str) -> dict[str, Any]:
-        """Delete a version."""
+        """Delete a version of a pipeline.
+
+        Args:
+            pipeline_id: The pipeline's id.
+            pipeline_version_id: The version's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         where = core.path(_VERSION, pipeline_id=pipeline_id, pipeline_version_id=pipeline_version_id)
         return self._do(core.delete(where))
 
@@ -270,7 +490,28 @@ class Client(RecurringRuns):
         cache_key: str | None = None,
         service_account: str | None = None,
     ) -> wire.Run:
-        """Start a run from a file, or from an uploaded pipeline (its latest version, unless one is named)."""
+        """Start a run from a file, or from an uploaded pipeline.
+
+        Args:
+            experiment_id: The experiment of the run; an empty text means the default one.
+            job_name: The run's name.
+            pipeline_package_path: A YAML file, or an archive that has one. Default: None.
+            params: Arguments of the pipeline by name. Default: its default values.
+            pipeline_id: An uploaded pipeline, if no file is given. Default: None.
+            version_id: One of its versions. Default: None: the latest one.
+            pipeline_root: Where the run stores its artifacts, such as `s3://bucket/folder`. Default: as the
+                pipeline says.
+            enable_caching: Whether results of earlier runs are reused, for all tasks. Default: None: as each task
+                says.
+            cache_key: A text that replaces the fingerprint of every task. Default: none.
+            service_account: The Kubernetes service account of the tasks. Default: none.
+
+        Returns:
+            The run.
+
+        Raises:
+            ValueError: Neither a file nor a pipeline was given, or both.
+        """
         source = find_source(pipeline_package_path, pipeline_id, version_id, enable_caching, cache_key)
         return self._create_run(
             wire.Run(
@@ -296,7 +537,28 @@ class Client(RecurringRuns):
         service_account: str | None = None,
         experiment_id: str | None = None,
     ) -> RunPipelineResult:
-        """Start a run from a file."""
+        """Start a run from a file.
+
+        Args:
+            pipeline_file: A YAML file, or an archive that has one.
+            arguments: Arguments of the pipeline by name. Default: its default values.
+            run_name: The run's name. Default: the pipeline's name and the time.
+            experiment_name: The experiment, which is created if it does not exist. Default: `Default`.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+            pipeline_root: Where the run stores its artifacts, such as `s3://bucket/folder`. Default: as the
+                pipeline says.
+            enable_caching: Whether results of earlier runs are reused, for all tasks. Default: None: as each task
+                says.
+            cache_key: A text that replaces the fingerprint of every task. Default: none.
+            service_account: The Kubernetes service account of the tasks. Default: none.
+            experiment_id: The experiment's id, instead of its name. Default: None.
+
+        Returns:
+            The run, on which you can wait.
+
+        Raises:
+            ValueError: Both an id and a name of an experiment were given.
+        """
         name = run_name or packages.default_run_name(packages.pipeline_name(packages.read_package(pipeline_file)))
         run = self.run_pipeline(
             experiment_id=self._experiment_for(experiment_id, experiment_name),
@@ -323,7 +585,28 @@ class Client(RecurringRuns):
         service_account: str | None = None,
         experiment_id: str | None = None,
     ) -> RunPipelineResult:
-        """Compile a pipeline function and start a run of it."""
+        """Compile a pipeline and start a run of it.
+
+        Args:
+            pipeline_func: A function decorated with `dsl.pipeline`.
+            arguments: Arguments of the pipeline by name. Default: its default values.
+            run_name: The run's name. Default: the pipeline's name and the time.
+            experiment_name: The experiment, which is created if it does not exist. Default: `Default`.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+            pipeline_root: Where the run stores its artifacts, such as `s3://bucket/folder`. Default: as the
+                pipeline says.
+            enable_caching: Whether results of earlier runs are reused, for all tasks. Default: None: as each task
+                says.
+            cache_key: A text that replaces the fingerprint of every task. Default: none.
+            service_account: The Kubernetes service account of the tasks. Default: none.
+            experiment_id: The experiment's id, instead of its name. Default: None.
+
+        Returns:
+            The run, on which you can wait.
+
+        Raises:
+            ValueError: Both an id and a name of an experiment were given.
+        """
         import tempfile
 
         content = packages.compile_pipeline(pipeline_func)
@@ -344,7 +627,14 @@ class Client(RecurringRuns):
             )
 
     def get_run(self, run_id: str) -> wire.Run:
-        """A run with its task details."""
+        """A run with the details of its tasks.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            The run.
+        """
         return self._ask(core.get(core.path(_RUN, run_id=run_id)), wire.Run)
 
     def list_runs(
@@ -356,13 +646,37 @@ class Client(RecurringRuns):
         namespace: str | None = None,
         filter: str | None = None,
     ) -> wire.RunList:
-        """A page of runs."""
+        """A page of runs.
+
+        Args:
+            page_token: `next_page_token` of the page before. Default: the first page.
+            page_size: How many there are on a page at most. Default: 10.
+            sort_by: A field and `asc` or `desc`, such as `created_at desc`. Default: as the server sorts them.
+            experiment_id: Only runs of this experiment. Default: None: all.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+            filter: A filter in KFP's JSON form (predicates). Default: none.
+
+        Returns:
+            The runs, and the token of the next page.
+        """
         return self._list(_RUNS, wire.RunList, page_token, page_size, sort_by, filter, {"experiment_id": experiment_id})
 
     def wait_for_run_completion(
         self, run_id: str, timeout: float | timedelta | None = None, sleep_duration: float = 5
     ) -> wire.Run:
-        """The run, once it has ended in any way. Raises TimeoutError."""
+        """Wait until a run has ended, in whatever state.
+
+        Args:
+            run_id: The run's id.
+            timeout: How long to wait, in seconds or as a `timedelta`. Default: None: without limit.
+            sleep_duration: The longest time between two questions to the server, in seconds. Default: 5.
+
+        Returns:
+            The run.
+
+        Raises:
+            TimeoutError: The run has not ended by then.
+        """
         limit_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         deadline = None if limit_s is None else time.monotonic() + limit_s
         pause_s = min(0.1, sleep_duration)
@@ -376,23 +690,58 @@ class Client(RecurringRuns):
             pause_s = min(1.5 * pause_s, sleep_duration)
 
     def terminate_run(self, run_id: str) -> dict[str, Any]:
-        """End a run early."""
+        """Cancel a run: its tasks are stopped.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_RUN, run_id=run_id) + ":terminate"))
 
     def retry_run(self, run_id: str) -> dict[str, Any]:
-        """Try the failed parts of a finished run again (`kfp.Client` has no such method)."""
+        """Run the failed parts of a finished run again, in the same run. `kfp.Client` has no such method.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_RUN, run_id=run_id) + ":retry"))
 
     def archive_run(self, run_id: str) -> dict[str, Any]:
-        """Archive a run."""
+        """Archive a run. Nothing is deleted.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_RUN, run_id=run_id) + ":archive"))
 
     def unarchive_run(self, run_id: str) -> dict[str, Any]:
-        """Bring an archived run back."""
+        """Bring an archived run back.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_RUN, run_id=run_id) + ":unarchive"))
 
     def delete_run(self, run_id: str) -> dict[str, Any]:
-        """Delete a run."""
+        """Delete a run and what it made, apart from what other runs reuse.
+
+        Args:
+            run_id: The run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.delete(core.path(_RUN, run_id=run_id)))
 
     # ---------------------------------------------------------------------------------------------

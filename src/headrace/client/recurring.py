@@ -39,7 +39,36 @@ class RecurringRuns(Caller):
         cache_key: str | None = None,
         service_account: str | None = None,
     ) -> wire.RecurringRun:
-        """Run a pipeline again and again: every so many seconds, or as a cron expression says."""
+        """Start runs of a pipeline again and again: at an interval, or as a cron expression says.
+
+        Args:
+            experiment_id: The experiment of the runs; an empty text means the default one.
+            job_name: The recurring run's name.
+            description: What it is for. Default: none.
+            start_time: No run before this time (RFC 3339). Default: now.
+            end_time: No run after this time (RFC 3339). Default: without end.
+            interval_second: The interval in seconds. Default: None.
+            cron_expression: A cron expression with seconds first, if no interval is given. Default: None.
+            max_concurrency: How many of its runs may be active at the same time. Default: 1.
+            no_catchup: Whether runs whose time passed while it was disabled are left out. Default: None: they are
+                made up for.
+            params: Arguments of the pipeline by name. Default: its default values.
+            pipeline_package_path: A YAML file, or an archive that has one. Default: None.
+            pipeline_id: An uploaded pipeline, if no file is given. Default: None.
+            version_id: One of its versions. Default: None: the latest one.
+            enabled: Whether it starts runs now. Default: True.
+            pipeline_root: Where the runs store their artifacts. Default: as the pipeline says.
+            enable_caching: Whether results of earlier runs are reused, for all tasks. Default: None: as each task
+                says.
+            cache_key: A text that replaces the fingerprint of every task. Default: none.
+            service_account: The Kubernetes service account of the tasks. Default: none.
+
+        Returns:
+            The recurring run.
+
+        Raises:
+            ValueError: Neither an interval nor a cron expression was given, or both.
+        """
         source = find_source(pipeline_package_path, pipeline_id, version_id, enable_caching, cache_key)
         body = wire.RecurringRun(
             experiment_id=experiment_id or "",
@@ -65,41 +94,103 @@ class RecurringRuns(Caller):
         namespace: str | None = None,
         filter: str | None = None,
     ) -> wire.RecurringRunList:
-        """A page of recurring runs."""
+        """A page of recurring runs.
+
+        Args:
+            page_token: `next_page_token` of the page before. Default: the first page.
+            page_size: How many there are on a page at most. Default: 10.
+            sort_by: A field and `asc` or `desc`, such as `created_at desc`. Default: as the server sorts them.
+            experiment_id: Only those of this experiment. Default: None: all.
+            namespace: Accepted because KFP has it; this server has one namespace. Default: None.
+            filter: A filter in KFP's JSON form (predicates). Default: none.
+
+        Returns:
+            The recurring runs, and the token of the next page.
+        """
         extra = {"experiment_id": experiment_id}
         return self._list(_ALL, wire.RecurringRunList, page_token, page_size, sort_by, filter, extra)
 
     def get_recurring_run(self, recurring_run_id: str, job_id: str | None = None) -> wire.RecurringRun:
-        """A recurring run."""
+        """A recurring run.
+
+        Args:
+            recurring_run_id: The recurring run's id.
+            job_id: The old name of `recurring_run_id`. Default: None.
+
+        Returns:
+            The recurring run.
+        """
         if job_id is not None:
             _warn("job_id", "recurring_run_id")
         where = core.path(_ONE, recurring_run_id=recurring_run_id or job_id or "")
         return self._ask(core.get(where), wire.RecurringRun)
 
     def enable_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
-        """Let it make runs again."""
+        """Let a recurring run start runs again.
+
+        Args:
+            recurring_run_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_ONE, recurring_run_id=recurring_run_id) + ":enable"))
 
     def disable_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
-        """Let it make no more runs."""
+        """Stop a recurring run from starting runs. Runs that it started go on.
+
+        Args:
+            recurring_run_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.post(core.path(_ONE, recurring_run_id=recurring_run_id) + ":disable"))
 
     def delete_recurring_run(self, recurring_run_id: str) -> dict[str, Any]:
-        """Delete it; its runs stay."""
+        """Delete a recurring run. Its runs stay.
+
+        Args:
+            recurring_run_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         return self._do(core.delete(core.path(_ONE, recurring_run_id=recurring_run_id)))
 
     def enable_job(self, job_id: str) -> dict[str, Any]:
-        """The old name of `enable_recurring_run`."""
+        """The old name of `enable_recurring_run`; it warns when it is used.
+
+        Args:
+            job_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         _warn("enable_job", "enable_recurring_run")
         return self.enable_recurring_run(job_id)
 
     def disable_job(self, job_id: str) -> dict[str, Any]:
-        """The old name of `disable_recurring_run`."""
+        """The old name of `disable_recurring_run`; it warns when it is used.
+
+        Args:
+            job_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         _warn("disable_job", "disable_recurring_run")
         return self.disable_recurring_run(job_id)
 
     def delete_job(self, job_id: str) -> dict[str, Any]:
-        """The old name of `delete_recurring_run`."""
+        """The old name of `delete_recurring_run`; it warns when it is used.
+
+        Args:
+            job_id: The recurring run's id.
+
+        Returns:
+            An empty dict, as KFP has it.
+        """
         _warn("delete_job", "delete_recurring_run")
         return self.delete_recurring_run(job_id)
 

@@ -12,7 +12,12 @@ from headrace.wire.server_file import ServerInfo, read_info
 
 
 class ServerAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """A server's address and the token for it."""
+    """A server's address and the token that it accepts.
+
+    Args:
+        url: The address, without a slash at the end: `http://127.0.0.1:8888`.
+        token: The token. Default: an empty text: none is sent.
+    """
 
     #: `http://127.0.0.1:8888`, without a slash at the end.
     url: str
@@ -25,7 +30,14 @@ def default_home() -> Path:
 
 
 def find_server(home: Path | None = None) -> ServerInfo | None:
-    """The server that runs over this data directory, if there is one."""
+    """Find the server that runs over a data directory on this machine.
+
+    Args:
+        home: The data directory. Default: `$HEADRACE_HOME`, else `~/.headrace`.
+
+    Returns:
+        Its address, version and process id; None when no server runs.
+    """
     return read_info(home or default_home())
 
 

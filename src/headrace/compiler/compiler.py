@@ -24,7 +24,7 @@ _MANIFEST_VERSION = "pipelines.kubeflow.org/v2beta1"
 
 
 class Compiler:
-    """Writes documents."""
+    """Compiles pipelines and components to files."""
 
     def compile(
         self,
@@ -37,9 +37,39 @@ class Compiler:
         kubernetes_manifest_options: KubernetesManifestOptions | None = None,
         kubernetes_manifest_format: bool = False,
     ) -> None:
-        """Compile to `package_path`, with another name or other default values if given.
+        """Compile a pipeline or component to a YAML file that every KFP 2 backend reads.
 
-        `type_check` is accepted for compatibility; types are checked where the pipeline is defined, always.
+        Args:
+            pipeline_func: A pipeline or a component; not the plain function.
+            package_path: The file to write: `*.yaml` or `*.yml` (`*.json` is deprecated). It is replaced if it
+                exists.
+            pipeline_name: Another name for the pipeline. Default: its own.
+            pipeline_display_name: The name that the UI shows. Default: the pipeline's own.
+            pipeline_parameters: Other default values for inputs of the pipeline. Default: none.
+            type_check: Accepted because KFP has it; types are always checked.
+            kubernetes_manifest_options: Names for `kubernetes_manifest_format=True`. Default: they follow from the
+                pipeline's name.
+            kubernetes_manifest_format: Whether to write Kubernetes resources (`PipelineVersion`) instead of IR
+                YAML. Default: False.
+
+        Raises:
+            DslValueError: The file has another suffix (`OUTPUT_SUFFIX`), or `pipeline_func` is not a component
+                (`NOT_A_COMPONENT`).
+            DslError: A value does not fit its input, or the document is not valid.
+
+        Example:
+            >>> import pathlib, tempfile
+            >>> from headrace import compiler, dsl
+            >>> @dsl.component
+            ... def add(a: int, b: int) -> int:
+            ...     return a + b
+            >>> @dsl.pipeline
+            ... def adding(a: int = 1):
+            ...     add(a=a, b=2)
+            >>> file = pathlib.Path(tempfile.mkdtemp()) / "adding.yaml"
+            >>> compiler.Compiler().compile(adding, str(file), pipeline_parameters={"a": 5})
+            >>> file.read_text().splitlines()[1]
+            '# Name: adding'
         """
         pipeline_spec, platform_spec = compiled(
             pipeline_func, pipeline_name, pipeline_display_name, dict(pipeline_parameters or {})
@@ -68,7 +98,21 @@ def compiled(
     display_name: str | None = None,
     parameters: dict[str, Any] | None = None,
 ) -> tuple[IR, IR]:
-    """A component's documents with overrides, checked."""
+    """Compile to dicts instead of a file, with another name or other default values, and check the result.
+
+    Args:
+        component: A pipeline or a component.
+        name: Another name for the pipeline. Default: its own.
+        display_name: The name that the UI shows. Default: the pipeline's own.
+        parameters: Other default values for inputs of the pipeline. Default: none.
+
+    Returns:
+        `(pipeline spec, platform spec)`. Do not change them: they may be the component's own.
+
+    Raises:
+        DslValueError: `component` is not a component (`NOT_A_COMPONENT`).
+        DslError: A value does not fit its input, or the document is not valid.
+    """
     if not isinstance(component, BaseComponent):
         raise DslValueError(
             "Unsupported pipeline_func type. Expected a function decorated with @dsl.pipeline or @dsl.component. "
@@ -95,7 +139,16 @@ def compiled(
 
 
 def document_text(pipeline_spec: IR, platform_spec: IR, description: str | None = None) -> str:
-    """The file's text: comment, pipeline spec, and a platform spec if there is one."""
+    """The text of the YAML file: a comment, the pipeline spec, and the platform spec if it says anything.
+
+    Args:
+        pipeline_spec: The pipeline spec.
+        platform_spec: The platform spec; an empty dict if there is none.
+        description: What the pipeline does, for the comment. Default: none.
+
+    Returns:
+        The text.
+    """
     documents = [pipeline_spec, platform_spec] if platform_spec.get("platforms") else [pipeline_spec]
     return header(pipeline_spec, description) + dump_all(documents)
 

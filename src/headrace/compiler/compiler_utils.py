@@ -11,14 +11,30 @@ __all__ = ["InvalidTopologyException", "KubernetesManifestOptions", "additional_
 
 
 class InvalidTopologyException(DslError):
-    """A task needs something from a place it cannot see."""
+    """A task needs an output of a task that it cannot see, for instance of one inside a loop that it is outside of.
+
+    Args:
+        message: What is wrong.
+        code: A stable code. Default: `TOPOLOGY_INVALID`.
+        hint: How to write it instead. Default: none.
+        location: The line of the user's code. Default: the line that called the SDK.
+    """
 
     code = "TOPOLOGY_INVALID"
 
 
 @dataclasses.dataclass
 class KubernetesManifestOptions:
-    """Names for `kubernetes_manifest_format=True`; what is left out follows from the pipeline's name."""
+    """Names for `Compiler().compile(..., kubernetes_manifest_format=True)`.
+
+    Args:
+        pipeline_name: Name of the `Pipeline` resource. Default: the pipeline's name.
+        pipeline_display_name: Its display name. Default: `pipeline_name`.
+        pipeline_version_name: Name of the `PipelineVersion` resource. Default: `pipeline_name`.
+        pipeline_version_display_name: Its display name. Default: `pipeline_version_name`.
+        namespace: Namespace of the resources. Default: none is written.
+        include_pipeline_manifest: Whether to write the `Pipeline` resource too. Default: False.
+    """
 
     pipeline_name: str | None = None
     pipeline_display_name: str | None = None
@@ -28,7 +44,14 @@ class KubernetesManifestOptions:
     include_pipeline_manifest: bool = False
 
     def completed(self, name: str) -> KubernetesManifestOptions:
-        """With every name filled in."""
+        """The options with every name filled in.
+
+        Args:
+            name: The pipeline's name, for names that were left out.
+
+        Returns:
+            New options; these stay as they are.
+        """
         pipeline_name = self.pipeline_name if self.pipeline_name is not None else name
         version_name = self.pipeline_version_name or pipeline_name
         return dataclasses.replace(

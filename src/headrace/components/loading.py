@@ -23,9 +23,29 @@ _CONTINUED: Final = "#             "
 
 
 def load_component_from_text(text: str) -> YamlComponent:
-    """The component in a text: IR YAML as compilers write it, or KFP 1's component YAML.
+    """Read a component from a text: IR YAML, as compilers write it, or the component YAML of KFP 1.
 
-    Raises DocumentError (a ValueError) for texts that are neither.
+    Args:
+        text: The YAML text.
+
+    Returns:
+        The component. Call it in a pipeline, or compile it.
+
+    Raises:
+        DocumentError: The text is neither of the two. It is a ValueError.
+
+    Example:
+        >>> from headrace import components
+        >>> greet = components.load_component_from_text('''
+        ... name: Greet
+        ... inputs: [{name: name, type: String}]
+        ... implementation:
+        ...   container:
+        ...     image: alpine
+        ...     command: [echo, {inputValue: name}]
+        ... ''')
+        >>> greet.name
+        'greet'
     """
     documents = [document for document in read_documents(text) if document is not None]
     if len(documents) == 1 and isinstance(documents[0], dict) and v1.is_v1(documents[0]):
@@ -36,14 +56,36 @@ def load_component_from_text(text: str) -> YamlComponent:
 
 
 def load_component_from_file(file_path: str | Path) -> YamlComponent:
-    """The component in a file."""
+    """Read a component from a file. See `load_component_from_text`.
+
+    Args:
+        file_path: The file; `~` is your home directory.
+
+    Returns:
+        The component. Call it in a pipeline, or compile it.
+
+    Raises:
+        OSError: The file cannot be read.
+        DocumentError: The file holds neither IR YAML nor the component YAML of KFP 1.
+    """
     return load_component_from_text(Path(file_path).expanduser().read_text(encoding="utf-8"))
 
 
 def load_component_from_url(url: str, auth: tuple[str, str] | None = None) -> YamlComponent:
-    """The component behind an address: https, http on this machine, or gs:// for public objects.
+    """Read a component from the web. See `load_component_from_text`.
 
-    `auth` is a user's name and password.
+    Args:
+        url: An `https://` address, an `http://` address of this machine, or a public object `gs://bucket/key`. At
+            most 32 MiB.
+        auth: User name and password for the address. Default: none.
+
+    Returns:
+        The component. Call it in a pipeline, or compile it.
+
+    Raises:
+        DslValueError: The address is of another kind (`URL_NOT_ALLOWED`), cannot be read (`URL_UNREACHABLE`) or
+            holds too much (`URL_TOO_LARGE`).
+        DocumentError: The text is neither IR YAML nor the component YAML of KFP 1.
     """
     return load_component_from_text(fetched(url, auth))
 

@@ -22,10 +22,24 @@ def Collected(output: _Value) -> list[_Value]: ...
 
 
 def Collected(output: Any) -> Any:
-    """All outputs of a task inside a loop, as one list, for use outside the loop."""
+    """The outputs of a task inside a loop, one for each iteration, as one list for use outside the loop.
+
+    Args:
+        output: An output of a task inside a `dsl.ParallelFor`.
+
+    Raises:
+        NotImplementedError: Never at run time: this is the function as type checkers see it.
+    """
     raise NotImplementedError
 
 
 def OneOf(*channels: _Value) -> _Value:
-    """The output of whichever branch of an If/Else chain ran, as one channel."""
+    """The output of the one branch of an If/Elif/Else chain that ran, as one channel.
+
+    Args:
+        *channels: One output of every branch, all of the same type. The chain needs a `dsl.Else`.
+
+    Raises:
+        NotImplementedError: Never at run time: this is the function as type checkers see it.
+    """
     raise NotImplementedError

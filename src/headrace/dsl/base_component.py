@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 
 class BaseComponent:
-    """A component: called inside a pipeline it answers a task, outside it runs at once."""
+    """Base of all components. Called inside a pipeline, a component makes a task; called outside, it runs at once.
+
+    Components are made by decorators (`dsl.component`, `dsl.pipeline`, ...) and by `headrace.components`; a call takes
+    keyword arguments only.
+
+    Args:
+        component_spec: The component's name, inputs, outputs and implementation.
+    """
 
     def __init__(self, component_spec: ComponentSpec) -> None:
         self.component_spec = component_spec
@@ -71,10 +78,17 @@ class BaseComponent:
 
     @property
     def required_inputs(self) -> list[str]:
+        """Names of the inputs that every call must give a value: they are not optional."""
         return [name for name, spec in self.component_spec.inputs.items() if not spec.optional]
 
     def documents(self) -> tuple[IR, IR]:
-        """The pipeline spec and the platform spec, as plain dicts in the document's own keys."""
+        """The compiled component: `(pipeline spec, platform spec)`, as dicts with the keys of the YAML file.
+
+        Do not change the dicts: they are kept and returned again.
+
+        Raises:
+            DslError: The component cannot be compiled.
+        """
         return self._documents
 
     @functools.cached_property
@@ -84,16 +98,23 @@ class BaseComponent:
 
     @property
     def pipeline_spec(self) -> Any:
-        """The document as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
+        """The pipeline spec as KFP's protobuf message. Needs the package `kfp-pipeline-spec`."""
         return hooks.message("PipelineSpec", self.documents()[0])
 
     @property
     def platform_spec(self) -> Any:
-        """The platform settings as KFP's protobuf message (needs the package `kfp-pipeline-spec`)."""
+        """The platform spec as KFP's protobuf message. Needs the package `kfp-pipeline-spec`."""
         return hooks.message("PlatformSpec", self.documents()[1])
 
     def execute(self, **kwargs: Any) -> Any:
-        """Call the Python function itself, where there is one."""
+        """Call the component's Python function itself, without a task around it.
+
+        Args:
+            **kwargs: The function's arguments, exactly as it declares them.
+
+        Raises:
+            NotImplementedError: The component has no Python function.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no Python function.")
 
     def _refuse_artifact_list_outputs(self) -> None:
@@ -114,7 +135,12 @@ FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 class PythonComponent(BaseComponent, Generic[Answer]):
-    """A Python function whose source travels in the document, or sits in an image."""
+    """A Python function as a component. `dsl.component` makes it.
+
+    Args:
+        component_spec: The component's name, inputs, outputs and implementation.
+        python_func: The function. Its source is in the document, or the function is in the image.
+    """
 
     if TYPE_CHECKING:
         # Not the function's own parameters: callers leave out those that are outputs, which no checker can tell.
@@ -131,15 +157,48 @@ class PythonComponent(BaseComponent, Generic[Answer]):
             FUNCTIONS[str(implementation.command[-1]), python_func.__name__] = python_func
 
     def test(self, **arguments: Any) -> Any:
-        """Call the function in this process with real inputs and outputs: see `headrace.local.try_component`."""
+        """Call the function in this process with real inputs and outputs, for a unit test.
+
+        No environment is made and no process is started: packages come from this process. The same as
+        `headrace.local.try_component(component, ...)`.
+
+        Args:
+            **arguments: The component's inputs by name. For an artifact, give a `dsl.Artifact`, the path of a file or
+                folder, or a dict of metadata. `folder=` (a `pathlib.Path`) says where outputs are written; without it a
+                temporary folder is made.
+
+        Returns:
+            A `headrace.local.ComponentResult`, with `.output` and `.outputs`.
+
+        Example:
+            >>> from headrace import dsl
+            >>> @dsl.component
+            ... def add(a: int, b: int = 1) -> int:
+            ...     return a + b
+            >>> add.test(a=2).output
+            3
+        """
         return hooks.try_component(self, arguments)
 
     def execute(self, **kwargs: Any) -> Any:
+        """Call the Python function itself, without a task around it.
+
+        Args:
+            **kwargs: The function's arguments, exactly as it declares them.
+
+        Returns:
+            What the function returns.
+        """
         return self.python_func(**kwargs)
 
 
 class ContainerComponent(BaseComponent):
-    """A command in an image."""
+    """A command in an image as a component. `dsl.container_component` makes it.
+
+    Args:
+        component_spec: The component's name, inputs, outputs and implementation.
+        pipeline_func: The function that returned the `dsl.ContainerSpec`.
+    """
 
     if TYPE_CHECKING:
 
@@ -152,11 +211,22 @@ class ContainerComponent(BaseComponent):
 
 
 class ImporterComponent(BaseComponent):
-    """An artifact that already exists."""
+    """An artifact that exists already, as a component. `dsl.importer` makes it and its task.
+
+    Args:
+        component_spec: The component's name, inputs, outputs and implementation.
+    """
 
 
 class YamlComponent(BaseComponent):
-    """A component read from a document: `YamlComponent.from_ir(pipeline_spec, platform_spec, text)`."""
+    """A component that was read from a document. `headrace.components` makes it.
+
+    Args:
+        component_spec: The component's name, inputs, outputs and implementation.
+        component_yaml: The text it was read from. Default: an empty text.
+        pipeline_spec: The compiled component, if there is one. Default: it is compiled from `component_spec`.
+        platform_spec: The platform settings that belong to `pipeline_spec`. Default: none.
+    """
 
     if TYPE_CHECKING:
 
@@ -181,15 +251,41 @@ class YamlComponent(BaseComponent):
         component_yaml: str = "",
         description: str | None = None,
     ) -> YamlComponent:
+        """Make a component of a compiled document.
+
+        Args:
+            pipeline_spec: The pipeline spec, as a dict with the keys of the YAML file.
+            platform_spec: The platform spec. Default: none.
+            component_yaml: The text the document was read from. Default: an empty text.
+            description: What the component does. Default: none.
+
+        Returns:
+            The component.
+        """
         spec = ComponentSpec.from_ir(pipeline_spec, platform_spec, description)
         return cls(spec, component_yaml, pipeline_spec, platform_spec)
 
     def documents(self) -> tuple[IR, IR]:
+        """The document it was read from: `(pipeline spec, platform spec)`."""
         return self._ir if self._ir is not None else self._documents
 
 
 class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
-    """A pipeline: its function is run once, here, with channels for arguments."""
+    """A pipeline. `dsl.pipeline` makes it; called inside another pipeline it is a nested pipeline.
+
+    The function runs once, when the pipeline is defined, with channels as arguments.
+
+    Args:
+        component_spec: The pipeline's name, inputs and outputs.
+        pipeline_func: The function.
+        display_name: The name that the UI shows. Default: the pipeline's name.
+        pipeline_config: Settings of the pipeline's runs. Default: none.
+
+    Raises:
+        DslValueError: The function calls no component (`PIPELINE_EMPTY`), or uses a workspace that `pipeline_config`
+            does not declare (`WORKSPACE_MISSING`).
+        DslError: The pipeline cannot be compiled; the message has the file and the line.
+    """
 
     if TYPE_CHECKING:
 
@@ -232,11 +328,20 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
             pipeline_spec["pipelineInfo"]["description"] = self.component_spec.description
 
     def documents(self) -> tuple[IR, IR]:
+        """The compiled pipeline: `(pipeline spec, platform spec)`."""
         graph = self.component_spec.implementation
         assert isinstance(graph, GraphImplementation)
         return graph.pipeline_spec, graph.platform_spec
 
     def execute(self, **kwargs: Any) -> Any:
+        """Refused: a pipeline is not one function. Call the pipeline to run it.
+
+        Args:
+            **kwargs: Not used.
+
+        Raises:
+            RuntimeError: Always.
+        """
         raise RuntimeError("A pipeline is not one Python function; call it to run it.")
 
     def _check_workspace(self, traced: Pipeline) -> None:

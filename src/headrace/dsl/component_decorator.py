@@ -87,14 +87,52 @@ def component(
     requirements: str | Path | None = None,
     project: str | Path | None = None,
 ) -> Any:
-    """Make a component of a Python function.
+    """Make a component of a Python function; decorate the function with it.
 
-    Its source is shipped with the pipeline and `packages_to_install` are installed where it runs; with
-    `target_image` the function is expected inside that image instead (see `headrace component build`).
+    The function's source is part of the compiled document, and `packages_to_install` are installed where the task
+    runs. So the function must import what it uses inside its body, unless `code` brings the modules along.
+    Parameters and the return value need annotations: str, int, float, bool, list or dict; `dsl.Input[...]` and
+    `dsl.Output[...]` of an artifact class. Paths in `code`, `requirements` and `project` are relative to the file
+    that defines the component.
 
-    `code="."` ships the modules beside the file too, `code=["package", "module.py"]` only those; packages also come
-    from a `requirements` file, or as locked in a `project`'s uv.lock. All paths are relative to the file that defines
-    the component.
+    Args:
+        func: The function. Left out when the decorator has arguments.
+        base_image: The image the task runs in. Default: `python:3.11`.
+        target_image: An image that has the function already; then no source is sent. `headrace component build`
+            makes it. Default: none.
+        packages_to_install: Requirements as for pip, such as `["pandas==2.2.*"]`. Default: none.
+        pip_index_urls: Addresses of package indexes; the first one is used first. Default: PyPI.
+        output_component_file: Deprecated: use `headrace.compiler.Compiler`. Default: none.
+        install_kfp_package: Whether stock Kubeflow Pipelines installs `kfp` in the task. Default: True.
+        kfp_package_path: A requirement that is installed instead of `kfp`. Default: none.
+        pip_trusted_hosts: Hosts of package indexes whose certificates pip does not check. Default: none.
+        use_venv: Whether stock Kubeflow Pipelines makes a virtual environment in the image. Default: False.
+        additional_funcs: Other functions whose source the function needs. Default: none.
+        embedded_artifact_path: A file or folder that is packed into the document; `dsl.EmbeddedInput[...]` is its
+            path in the task. Default: none.
+        task_config_passthroughs: Settings of the task that the component receives in a `dsl.TaskConfig` parameter.
+            Default: none.
+        code: Modules that are packed into the document: `"."` for all beside the file, or a list such as
+            `["package", "module.py"]`. Default: none.
+        requirements: A requirements file whose packages are installed. Default: none.
+        project: A folder with a `pyproject.toml` whose packages are installed, in the versions of its `uv.lock`.
+            Default: none.
+
+    Returns:
+        The component. Call it in a pipeline, or call it to run it, or `.test(...)` it.
+
+    Raises:
+        DslError: The function or an argument cannot be used; the message has the file and the line.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component(base_image="python:3.12", packages_to_install=["pandas==2.2.*"])
+        ... def clean(table: dsl.Input[dsl.Dataset], result: dsl.Output[dsl.Dataset]) -> int:
+        ...     import pandas
+        ...
+        ...     frame = pandas.read_csv(table.path).dropna()
+        ...     frame.to_csv(result.path, index=False)
+        ...     return len(frame)
     """
     if func is None:
         return functools.partial(
@@ -238,7 +276,41 @@ def notebook_component(
     install_kfp_package: bool = True,
     task_config_passthroughs: list[TaskConfigPassthrough | TaskConfigField] | None = None,
 ) -> Any:
-    """Make a component of a notebook; the function's body calls `dsl.run_notebook(name=value, ...)`."""
+    """Make a component of a notebook. The body of the decorated function calls `dsl.run_notebook(name=value, ...)`.
+
+    The values go into a cell of their own, after the cell with the tag `parameters`, or at the top.
+
+    Args:
+        func: The function. Left out when the decorator has more arguments than `notebook_path`.
+        notebook_path: The notebook (`.ipynb`), or a folder with exactly one; it is packed into the document.
+            Relative to the working directory.
+        base_image: The image the task runs in. Default: `python:3.11`.
+        packages_to_install: Requirements as for pip. Default: nbclient, ipykernel and jupyter_client.
+        output_component_file: Deprecated: use `headrace.compiler.Compiler`. Default: none.
+        pip_index_urls: Addresses of package indexes; the first one is used first. Default: PyPI.
+        pip_trusted_hosts: Hosts of package indexes whose certificates pip does not check. Default: none.
+        use_venv: Whether stock Kubeflow Pipelines makes a virtual environment in the image. Default: False.
+        kfp_package_path: A requirement that is installed instead of `kfp`. Default: none.
+        install_kfp_package: Whether stock Kubeflow Pipelines installs `kfp` in the task. Default: True.
+        task_config_passthroughs: Settings of the task that the component receives in a `dsl.TaskConfig` parameter.
+            Default: none.
+
+    Returns:
+        The component.
+
+    Raises:
+        DslValueError: There is no such notebook (`NOTEBOOK_MISSING`), it has another suffix (`NOTEBOOK_SUFFIX`), or
+            the folder has none or several (`NOTEBOOK_NOT_ONE`).
+
+    Example:
+        >>> import json, pathlib, tempfile
+        >>> from headrace import dsl
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "report.ipynb"
+        >>> _ = path.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+        >>> @dsl.notebook_component(notebook_path=str(path))
+        ... def report(month: str):
+        ...     dsl.run_notebook(month=month)
+    """
     if func is None:
         return functools.partial(
             notebook_component,
@@ -276,7 +348,28 @@ def notebook_component(
 
 
 def container_component(func: Callable[..., Any]) -> ContainerComponent:
-    """Make a component of a function that answers a `dsl.ContainerSpec`."""
+    """Make a component of a command in an image; decorate a function that returns a `dsl.ContainerSpec`.
+
+    The function runs once, now. Its parameters are placeholders that can be used in the command: `dsl.Input[...]`
+    and `dsl.Output[...]` of an artifact class have `.path`, `.uri` and `.metadata`, and `dsl.OutputPath(str)` is
+    the path of an output parameter.
+
+    Args:
+        func: The function.
+
+    Returns:
+        The component.
+
+    Raises:
+        DslTypeError: The function does not return a `dsl.ContainerSpec` (`CONTAINER_SPEC_MISSING`).
+        DslError: The command uses something that is not a text or a parameter.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.container_component
+        ... def download(url: str, file: dsl.Output[dsl.Dataset]):
+        ...     return dsl.ContainerSpec("curlimages/curl", ["curl"], ["--create-dirs", "-o", file.path, url])
+    """
     spec = interface_of(func, containerized=True)
     answer = func(*(_stand_in(spec, name) for name in resolved_signature(func).parameters))
     if not isinstance(answer, ContainerSpec):

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class TaskConfigField(IntEnum):
-    """A setting that can be passed through; numbers as in the wire format."""
+    """A setting of a task that can be passed to its component; the numbers are those of the wire format."""
 
     RESOURCES = 1
     ENV = 2
@@ -20,12 +20,18 @@ class TaskConfigField(IntEnum):
 
 @dataclasses.dataclass
 class TaskConfigPassthrough:
-    """Pass one setting to the component, and optionally apply it to the task's own pod as well."""
+    """Pass one setting to the component, and optionally apply it to the task's own pod too.
+
+    Args:
+        field: The setting.
+        apply_to_task: Whether it also applies to the task's own pod. Default: False.
+    """
 
     field: TaskConfigField
     apply_to_task: bool = False
 
     def to_ir(self) -> dict[str, Any]:
+        """The passthrough as the document writes it."""
         ir: dict[str, Any] = {"field": TaskConfigField(self.field).name}
         if self.apply_to_task:
             ir["applyToTask"] = True

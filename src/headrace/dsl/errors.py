@@ -38,7 +38,14 @@ def function_location(func: object) -> SourceLocation | None:
 
 
 class DslError(Exception):
-    """Base of every refusal; `code` is stable, the wording is not."""
+    """Base of all errors of the SDK. The message has the file and the line, and how to write it instead.
+
+    Args:
+        message: What is wrong.
+        code: A stable code, listed in the reference of error codes. Default: the code of the class.
+        hint: How to write it instead. Default: none.
+        location: The line of the user's code. Default: the line that called the SDK.
+    """
 
     code = "DSL_ERROR"
 

@@ -216,7 +216,31 @@ def _member_type(values: list[Any], key: str) -> ParameterType:
 
 
 class Collected(PipelineChannel):
-    """All outputs of a task inside a loop, as one list, for use outside the loop."""
+    """The outputs of a task inside a loop, one for each iteration, as one list for use outside the loop.
+
+    In nested loops it collects over all loops around the task, into one flat list.
+
+    Args:
+        output: An output of a task inside a `dsl.ParallelFor`.
+
+    Raises:
+        DslValueError: The output is itself a `dsl.Collected` or a `dsl.OneOf`.
+        DslTypeError: It is not an output of a task (`COLLECTED_NOT_AN_OUTPUT`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def square(x: int) -> int:
+        ...     return x * x
+        >>> @dsl.component
+        ... def total(numbers: list[int]) -> int:
+        ...     return sum(numbers)
+        >>> @dsl.pipeline
+        ... def squares() -> int:
+        ...     with dsl.ParallelFor([1, 2, 3]) as x:
+        ...         squared = square(x=x)
+        ...     return total(numbers=dsl.Collected(squared.output)).output
+    """
 
     __slots__ = ("output",)
 
@@ -241,7 +265,9 @@ class Collected(PipelineChannel):
 
     @property
     def is_artifact_channel(self) -> bool:
+        """Whether it collects artifacts; otherwise it collects parameters."""
         return isinstance(self.type, ArtifactType)
 
     def described(self) -> str:
+        """How error messages name this channel."""
         return f"the collected {self.output.described().removeprefix('the ')}"

@@ -57,7 +57,35 @@ def importer(
     metadata: Mapping[str, Any] | None = None,
     download_to_workspace: bool = False,
 ) -> PipelineTask:
-    """A task whose output is the artifact at `artifact_uri`."""
+    """Use an artifact that exists already. Returns a task whose `.output` is the artifact.
+
+    Args:
+        artifact_uri: Where the artifact is: a URI such as `s3://bucket/key`, a path, or a text parameter of the
+            pipeline.
+        artifact_class: The artifact's class, such as `dsl.Dataset`.
+        reimport: Whether the artifact is recorded again although one with this URI was recorded before. Default:
+            False.
+        metadata: Metadata of the artifact; texts in it may be values of the pipeline. Default: none.
+        download_to_workspace: Whether the content is copied into the run's workspace, which the pipeline must
+            declare. Default: False.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: `artifact_class` is not an artifact class (`IMPORTER_CLASS_INVALID`), or the metadata has
+            something that is not a parameter (`METADATA_NOT_PARAMETER`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def train(data: dsl.Input[dsl.Dataset]):
+        ...     print(data.uri)
+        >>> @dsl.pipeline
+        ... def training(uri: str = "s3://bucket/data.csv"):
+        ...     data = dsl.importer(uri, dsl.Dataset, metadata={"source": "warehouse"})
+        ...     train(data=data.output)
+    """
     if not is_artifact_class(artifact_class):
         raise DslTypeError(
             f"artifact_class must be an artifact class; got {artifact_class!r}.",

@@ -13,7 +13,14 @@ DEFAULT_PACKAGES = ("nbclient>=0.10,<1", "ipykernel>=6,<7", "jupyter_client>=7,<
 
 
 def run_notebook(**_: Any) -> NoReturn:
-    """Run the component's notebook with these parameters; only inside a notebook component, while it runs."""
+    """Run the notebook of a notebook component; only inside its function, while the task runs.
+
+    Args:
+        **_: The notebook's parameters by name; values must be JSON.
+
+    Raises:
+        DslNotImplementedError: It was called anywhere else (`NOT_IN_A_NOTEBOOK_TASK`).
+    """
     raise DslNotImplementedError(
         "dsl.run_notebook is only available inside a @dsl.notebook_component at runtime.", code="NOT_IN_A_NOTEBOOK_TASK"
     )

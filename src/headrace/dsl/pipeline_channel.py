@@ -28,7 +28,33 @@ def additional_input_name_for_pipeline_channel(channel_or_name: PipelineChannel 
 
 
 class PipelineChannel:
-    """A value of the running pipeline: a pipeline input, a task's output, or an item of a loop."""
+    """A value of the running pipeline: a pipeline input, an output of a task, or an item of a loop.
+
+    The value does not exist while the pipeline function runs. A channel can be passed to a component, compared (which
+    makes a condition for `dsl.If`), looped over with `dsl.ParallelFor`, returned, and put into an f-string that is
+    passed to a component. Everything that would need the value now raises a DslTypeError.
+
+    Args:
+        name: The name of the input or output.
+        type: The type of the value.
+        producer: The task or the group that the value comes from. Default: it is an input of the pipeline.
+
+    Raises:
+        DslValueError: The name has other characters than letters, digits, spaces, `_` and `-`
+            (`CHANNEL_NAME_INVALID`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def greet(name: str) -> str:
+        ...     return f"Hello {name}"
+        >>> @dsl.pipeline
+        ... def hello(name: str = "Ada") -> str:
+        ...     greeting = greet(name=f"{name}!")
+        ...     with dsl.If(greeting.output != ""):
+        ...         greet(name=greeting.output)
+        ...     return greeting.output
+    """
 
     __slots__ = ("name", "producer", "type")
 
@@ -49,32 +75,36 @@ class PipelineChannel:
 
     @property
     def full_name(self) -> str:
-        """Unique in the pipeline."""
+        """The name of the producer and of the output; no other channel of the pipeline has it."""
         return f"{self.producer.name}-{self.name}" if self.producer is not None else self.name
 
     @property
     def task_name(self) -> str | None:
+        """The name of the task that the value comes from; None for an input of the pipeline."""
         return None if self.producer is None else self.producer.name
 
     @property
     def task(self) -> Producer | None:
+        """The task that the value comes from; None for an input of the pipeline."""
         return self.producer
 
     @property
     def channel_type(self) -> str:
+        """The type as a text, such as `NUMBER_INTEGER` or `system.Dataset@0.0.1`."""
         return self.type.text
 
     @property
     def is_artifact_list(self) -> bool:
+        """Whether the value is a list of artifacts."""
         return isinstance(self.type, ArtifactType) and self.type.is_list
 
     @property
     def pattern(self) -> str:
-        """The text that stands for this channel inside other texts."""
+        """The text that represents this channel inside other texts, as in an f-string."""
         return token(self)
 
     def chain(self) -> tuple[PipelineChannel, ...]:
-        """This channel, then what it is an item or member of, and so on out to the source."""
+        """This channel, then the channel it is an item or a member of, and so on to the source."""
         return (self,)
 
     def __str__(self) -> str:
@@ -93,7 +123,7 @@ class PipelineChannel:
         return token(self)
 
     def described(self) -> str:
-        """How messages name this channel."""
+        """How error messages name this channel."""
         owner = f"output {self.name!r} of {self.producer.name!r}" if self.producer else f"pipeline input {self.name!r}"
         return f"the {owner}"
 
@@ -121,7 +151,27 @@ class PipelineChannel:
         return conditions.comparison(">=", self, other)
 
     def in_(self, values: list[Any] | tuple[Any, ...]) -> conditions.Membership:
-        """True where the value is one of these."""
+        """A condition that is true if the value is one of these.
+
+        Args:
+            values: Constants: str, int, float or bool.
+
+        Returns:
+            A condition for `dsl.If`.
+
+        Raises:
+            DslError: A value cannot be compared.
+
+        Example:
+            >>> from headrace import dsl
+            >>> @dsl.component
+            ... def deploy(stage: str):
+            ...     print(stage)
+            >>> @dsl.pipeline
+            ... def release(stage: str = "test"):
+            ...     with dsl.If(dsl.in_(stage, ["test", "live"])):
+            ...         deploy(stage=stage)
+        """
         return conditions.membership(self, values)
 
     def __and__(self, other: object) -> conditions.ConditionExpression:
@@ -199,21 +249,56 @@ for _operator in ("neg", "pos", "abs", "round"):
 
 
 class PipelineParameterChannel(PipelineChannel):
-    """A small value."""
+    """A parameter: a str, int, float, bool, list or dict that exists once the pipeline runs.
+
+    Args:
+        name: The name of the input or output.
+        type: The type of the value.
+        producer: The task or the group that the value comes from. Default: it is an input of the pipeline.
+    """
 
     __slots__ = ()
     type: ParameterType
 
 
 class PipelineArtifactChannel(PipelineChannel):
-    """An artifact, or a list of artifacts."""
+    """An artifact, or a list of artifacts, that exists once the pipeline runs.
+
+    Args:
+        name: The name of the input or output.
+        type: The artifact's type.
+        producer: The task or the group that the value comes from. Default: it is an input of the pipeline.
+    """
 
     __slots__ = ()
     type: ArtifactType
 
 
 def in_(value: Any, values: list[Any] | tuple[Any, ...]) -> conditions.Membership:
-    """A condition: the value is one of these. The same as `value.in_(values)`, for type checkers too."""
+    """A condition that is true if a value of the pipeline is one of these.
+
+    The same as `value.in_(values)`; type checkers accept this form, because to them a channel is its value.
+
+    Args:
+        value: A pipeline input, an output of a task, or an item of a loop.
+        values: Constants: str, int, float or bool.
+
+    Returns:
+        A condition for `dsl.If`.
+
+    Raises:
+        DslTypeError: `value` is not a value of the pipeline (`IN_NEEDS_A_CHANNEL`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def deploy(stage: str):
+        ...     print(stage)
+        >>> @dsl.pipeline
+        ... def release(stage: str = "test"):
+        ...     with dsl.If(dsl.in_(stage, ["test", "live"])):
+        ...         deploy(stage=stage)
+    """
     if not isinstance(value, PipelineChannel):
         raise DslTypeError(
             f"dsl.in_ takes a pipeline value first; got {value!r}.", code="IN_NEEDS_A_CHANNEL", hint="dsl.in_(x, [1])."
@@ -261,7 +346,34 @@ class OneOfArtifact(OneOfMixin, PipelineArtifactChannel):
 
 
 def OneOf(*channels: PipelineChannel) -> OneOfParameter | OneOfArtifact:  # noqa: N802 (the name users write)
-    """The output of whichever branch of an If/Else chain ran, as one channel."""
+    """The output of the one branch of an If/Elif/Else chain that ran, as one channel.
+
+    Give it one output of every branch. The chain needs a `dsl.Else`, so that one of the branches always runs.
+
+    Args:
+        *channels: Outputs of tasks that are directly inside the branches; all of the same type.
+
+    Returns:
+        A channel: pass it to a component, or return it from the pipeline.
+
+    Raises:
+        DslValueError: There is no output, the outputs are not of one chain's branches, or the chain has no `dsl.Else`
+            (`ONEOF_WITHOUT_ELSE`).
+        DslTypeError: The outputs have different types (`ONEOF_MIXED`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def say(text: str) -> str:
+        ...     return text
+        >>> @dsl.pipeline
+        ... def choose(loud: bool = False) -> str:
+        ...     with dsl.If(loud == True):
+        ...         first = say(text="HELLO")
+        ...     with dsl.Else():
+        ...         second = say(text="hello")
+        ...     return dsl.OneOf(first.output, second.output)
+    """
     from headrace.dsl.tasks_group import branches_of
 
     if not channels:

@@ -11,17 +11,46 @@ _INT32_MAX = 2**31 - 1
 
 
 class KubernetesWorkspaceConfig:
-    """How the workspace's volume claim differs from the cluster's default."""
+    """How the volume claim of a workspace differs from the cluster's default.
+
+    Args:
+        pvcSpecPatch: Fields of Kubernetes' `PersistentVolumeClaimSpec`, such as `accessModes` or `storageClassName`.
+            Default: none.
+    """
 
     def __init__(self, pvcSpecPatch: dict[str, Any] | None = None) -> None:  # noqa: N803 (the wire's name)
         self.pvcSpecPatch = pvcSpecPatch or {}
 
     def set_pvcSpecPatch(self, patch: dict[str, Any]) -> None:  # noqa: N802
+        """Replace the fields that differ from the cluster's default.
+
+        Args:
+            patch: Fields of Kubernetes' `PersistentVolumeClaimSpec`.
+        """
         self.pvcSpecPatch = patch
 
 
 class WorkspaceConfig:
-    """A volume that all tasks of a run share."""
+    """A folder that all tasks of a run share. Pass `dsl.WORKSPACE_PATH_PLACEHOLDER` to a component to use it.
+
+    Args:
+        size: How much it may hold, as a Kubernetes quantity of bytes: `10Gi`, `500Mi`, `1e9`. A task after which it
+            holds more fails (`WORKSPACE_FULL`).
+        kubernetes: Settings of the volume claim on Kubernetes. Default: those of the cluster.
+
+    Raises:
+        DslValueError: The size is empty (`WORKSPACE_SIZE_MISSING`) or not a quantity (`WORKSPACE_SIZE_INVALID`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def download(folder: str):
+        ...     with open(f"{folder}/data.csv", "w") as file:
+        ...         file.write("1,2")
+        >>> @dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi")))
+        ... def sharing():
+        ...     download(folder=dsl.WORKSPACE_PATH_PLACEHOLDER)
+    """
 
     def __init__(self, size: str, kubernetes: KubernetesWorkspaceConfig | None = None) -> None:
         self.size = size
@@ -29,6 +58,7 @@ class WorkspaceConfig:
 
     @property
     def size(self) -> str:
+        """How much the workspace may hold, as a Kubernetes quantity of bytes such as `10Gi`."""
         return self._size
 
     @size.setter
@@ -47,15 +77,29 @@ class WorkspaceConfig:
         self._size = text
 
     def get_workspace(self) -> dict[str, Any]:
+        """The settings as the document writes them."""
         workspace: dict[str, Any] = {"size": self.size}
         if self.kubernetes:
             workspace["kubernetes"] = {"pvcSpecPatch": self.kubernetes.pvcSpecPatch}
         return workspace
 
     def set_size(self, size: str) -> None:
+        """Change how much the workspace may hold.
+
+        Args:
+            size: A Kubernetes quantity of bytes, such as `10Gi`.
+
+        Raises:
+            DslValueError: The size is empty (`WORKSPACE_SIZE_MISSING`) or not a quantity (`WORKSPACE_SIZE_INVALID`).
+        """
         self.size = size
 
     def set_kubernetes_config(self, kubernetes_config: KubernetesWorkspaceConfig) -> None:
+        """Change the settings of the volume claim on Kubernetes.
+
+        Args:
+            kubernetes_config: The settings.
+        """
         self.kubernetes = kubernetes_config
 
 
@@ -72,7 +116,21 @@ def _checked_seconds(name: str, value: int | None) -> int | None:
 
 
 class PipelineConfig:
-    """Workspace, clean-up times and deadline of a pipeline's runs."""
+    """Settings of a pipeline's runs. Pass it to `dsl.pipeline(pipeline_config=...)`.
+
+    Args:
+        workspace: A folder that all tasks of a run share. Default: none.
+        ttl_seconds_after_finished: How long a run that has ended keeps its working files and logs, in seconds.
+            Default: as the server is configured.
+        ttl_seconds_after_success: The same for runs that succeeded. Default: `ttl_seconds_after_finished`.
+        ttl_seconds_after_failure: The same for runs that failed. Default: `ttl_seconds_after_finished`.
+        active_deadline_seconds: How long a run may take, in seconds; then it fails and its tasks are stopped. Default:
+            no limit.
+
+    Raises:
+        DslTypeError: A number of seconds is not an int (`SECONDS_NOT_INT`).
+        DslValueError: It is negative (`SECONDS_NEGATIVE`) or above 2147483647 (`SECONDS_TOO_LARGE`).
+    """
 
     def __init__(
         self,

@@ -154,9 +154,34 @@ def pipeline(
     display_name: str | None = None,
     pipeline_config: PipelineConfig | None = None,
 ) -> Any:
-    """Make a pipeline of a function that calls components.
+    """Make a pipeline of a function that calls components; decorate the function with it.
 
-    The function runs once, now, with channels in place of values.
+    The function runs once, now, with channels instead of values. Its annotated parameters are the inputs of the
+    pipeline, and what it returns is the output: an output of a task, or a NamedTuple of several.
+
+    Args:
+        func: The function. Left out when the decorator has arguments.
+        name: The pipeline's name. Default: the function's name, with `-` for `_`.
+        description: What the pipeline does. Default: the function's docstring.
+        pipeline_root: Where runs store their artifacts, such as `s3://bucket/folder`. Default: as the server is
+            configured.
+        display_name: The name that the UI shows. Default: `name`.
+        pipeline_config: Workspace, deadline and clean-up times of the runs. Default: none.
+
+    Returns:
+        The pipeline. Compile it, call it to run it, or call it in another pipeline.
+
+    Raises:
+        DslError: The pipeline cannot be compiled; the message has the file and the line.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def add(a: int, b: int) -> int:
+        ...     return a + b
+        >>> @dsl.pipeline(name="adding", description="Adds three numbers.")
+        ... def add_three(a: int = 1, b: int = 2, c: int = 3) -> int:
+        ...     return add(a=add(a=a, b=b).output, b=c).output
     """
     if func is None:
         return functools.partial(

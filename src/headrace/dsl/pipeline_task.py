@@ -107,13 +107,30 @@ class _OutputAttribute:
 
 
 class PipelineTask(Generic[Answer]):
-    """One use of a component in a pipeline. Calling a component makes it; every setter answers the task itself.
+    """One use of a component in a pipeline. Calling a component makes it; every setter returns the task itself.
 
     `platform_config` holds settings of one platform by its name, as the document's second part writes them, one
     dict a platform (`task.platform_config['kubernetes'] = {...}`). Wherever that format has a task-input spec
-    (`secretNameParameter` and its like), a channel object may stand in the dict itself: the compiler writes
-    the right reference for the place of the task, passes the value into every group around it and adds the
-    dependency. `register_pipeline_channels` is not needed for those. A text with a channel inside it is refused there.
+    (`secretNameParameter` and its like), a channel object may be a value of the dict: the compiler writes the right
+    reference for the position of the task, passes the value into every group around it and adds the dependency.
+    `register_pipeline_channels` is not needed for those. A text with a channel inside it is refused there.
+
+    Args:
+        component_spec: The component.
+        args: The arguments by name: constants, or values of the pipeline.
+
+    Raises:
+        DslError: An argument does not fit its input.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def train(rate: float) -> float:
+        ...     return rate
+        >>> @dsl.pipeline
+        ... def training(rate: float = 0.1):
+        ...     first = train(rate=rate).set_memory_limit("1Gi").set_retry(2, backoff_duration="10s")
+        ...     train(rate=first.output).set_caching_options(False)
     """
 
     def __init__(self, component_spec: ComponentSpec, args: dict[str, Any]) -> None:
@@ -150,6 +167,11 @@ class PipelineTask(Generic[Answer]):
     output = _OutputAttribute()
 
     def only_output(self) -> PipelineChannel:
+        """The only output of the task, which `.output` is.
+
+        Raises:
+            DslAttributeError: The task has no output (`NO_SUCH_OUTPUT`), or several (`OUTPUT_AMBIGUOUS`).
+        """
         if len(self._outputs) != 1:
             count = "no outputs" if not self._outputs else f"{len(self._outputs)} outputs: {', '.join(self._outputs)}"
             raise DslAttributeError(
@@ -161,14 +183,16 @@ class PipelineTask(Generic[Answer]):
 
     @property
     def outputs(self) -> TaskOutputs:
+        """The outputs by name: `task.outputs["model"]` or `task.outputs.model`."""
         return TaskOutputs(self.name, self._outputs)
 
     @property
     def channel_inputs(self) -> list[PipelineChannel]:
-        """Every channel the task reads: inputs, image, resources, platform settings."""
+        """Every channel the task reads: in inputs, image, resources and platform settings."""
         return [*channels_in(list(self.inputs.values())), *self.setting_channels()]
 
     def setting_channels(self) -> Iterator[PipelineChannel]:
+        """The channels that the task's settings read: image, resources and platform settings."""
         if self.container_spec is not None:
             yield from channels_in(self.container_spec.image)
             if self.container_spec.resources is not None:
@@ -179,12 +203,16 @@ class PipelineTask(Generic[Answer]):
 
     @property
     def dependent_tasks(self) -> list[str]:
-        """Names given to `after`."""
+        """The names of the tasks and groups that were passed to `after`."""
         return [task.name for task in self.after_dependencies]
 
     @property
     def platform_spec(self) -> Any:
-        """A nested pipeline's platform settings."""
+        """The platform settings of a nested pipeline, as KFP's protobuf message.
+
+        Raises:
+            DslValueError: The task is not a nested pipeline (`NOT_A_PIPELINE_TASK`).
+        """
         from headrace.dsl import hooks
 
         if self.graph is None:
@@ -196,17 +224,35 @@ class PipelineTask(Generic[Answer]):
         return hooks.message("PlatformSpec", self.graph.platform_spec)
 
     def depends_on_tasks(self) -> bool:
+        """Whether the task starts only after another task or group."""
         return bool(self.after_dependencies) or any(channel.producer for channel in self.channel_inputs)
 
     def register_pipeline_channels(self, pipeline_channels: list[PipelineChannel]) -> None:
-        """More channels this task reads."""
+        """Add channels that the task reads, so that it depends on their producers. For authors of SDK extensions.
+
+        Args:
+            pipeline_channels: The channels.
+        """
         known = {id(channel) for channel in self._registered}
         self._registered.extend(channel for channel in pipeline_channels if id(channel) not in known)
 
     # Settings
 
     def set_caching_options(self, enable_caching: bool, cache_key: str | None = None) -> Self:
-        """Whether an earlier result for the same inputs may be used, and under which key."""
+        """Decide whether the result of an earlier task with the same inputs may be reused.
+
+        Without this call, results are reused, unless the environment variable
+        `KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT` is true where the pipeline is compiled. Who starts a run can
+        overrule both.
+
+        Args:
+            enable_caching: Whether an earlier result may be reused.
+            cache_key: A text that replaces the fingerprint of component and inputs: tasks with the same key share
+                results. Default: None: the fingerprint.
+
+        Returns:
+            The task itself, so that calls can be chained.
+        """
         self.enable_caching = enable_caching
         self.cache_key = cache_key
         return self
@@ -218,7 +264,24 @@ class PipelineTask(Generic[Answer]):
         backoff_factor: float | None = None,
         backoff_max_duration: str | None = None,
     ) -> Self:
-        """How often to try again, and how long to wait: first, growth, longest."""
+        """Start the task again when it fails.
+
+        The wait before the second attempt is `backoff_duration`; each further wait is
+        `backoff_factor` times as long as the one before.
+
+        Args:
+            num_retries: How many attempts there may be after the first one.
+            backoff_duration: The first wait: a whole number and a unit, such as `30s`, `5 minutes` or `1h`.
+                Default: `0s`.
+            backoff_factor: How many times as long each wait is as the one before. Default: 2.0.
+            backoff_max_duration: The longest wait. Default: `3600s`.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: A duration cannot be read (`DURATION_INVALID`, `DURATION_UNIT_UNKNOWN`).
+        """
         self.retry_policy = RetryPolicy(
             max_retry_count=num_retries,
             backoff_duration=backoff_duration,
@@ -229,10 +292,33 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_display_name(self, name: str) -> Self:
+        """Change the name that the UI shows for the task.
+
+        Args:
+            name: The name. Without this call the UI shows the task's name, which follows from the component's.
+
+        Returns:
+            The task itself, so that calls can be chained.
+        """
         self.display_name = name
         return self
 
     def set_env_variable(self, name: str, value: str) -> Self:
+        """Set an environment variable of the task.
+
+        Do not put a password here: it would be in the document. See `headrace.kubernetes.use_secret_as_env`.
+
+        Args:
+            name: The variable's name.
+            value: Its value, a constant text. A value of the pipeline is refused.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslTypeError: The value is not a text (`ENV_NOT_TEXT`) or not a constant (`ENV_NOT_CONSTANT`).
+            DslValueError: The task has no container of its own (`NOT_A_CONTAINER_TASK`).
+        """
         container = self._container("set_env_variable")
         if next(channels_in(value), None) is not None:
             raise DslTypeError(
@@ -250,7 +336,20 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_debug_pause(self, before: bool = False, after: bool = True, on_error: bool = False) -> Self:
-        """Keep the pod for a look inside (Argo Workflows 3.5 or later)."""
+        """Pause the task's pod, so that you can look inside. Kubernetes with Argo Workflows 3.5 or later only.
+
+        Args:
+            before: Pause before the task's command starts. Default: False.
+            after: Pause after it ended. Default: True.
+            on_error: Pause after it ended only if it failed; needs `after`. Default: False.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: Neither `before` nor `after` is true (`DEBUG_PAUSE_EMPTY`), or `on_error` is true without
+                `after` (`DEBUG_PAUSE_CONTRADICTION`).
+        """
         if on_error and not after:
             raise DslValueError(
                 "'on_error' pauses after the task ended and requires after=True. Got after=False, on_error=True.",
@@ -265,6 +364,18 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_container_image(self, name: str | PipelineChannel) -> Self:
+        """Run this task in another image than its component says.
+
+        Args:
+            name: The image, such as `python:3.11`, or a text parameter of the pipeline.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslTypeError: `name` is neither a text nor a value of the pipeline (`IMAGE_INVALID`).
+            DslValueError: The task has no container of its own (`NOT_A_CONTAINER_TASK`).
+        """
         container = self._container("set_container_image")
         if not isinstance(name, str | PipelineChannel):
             raise DslTypeError(
@@ -276,22 +387,85 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_cpu_request(self, cpu: str | PipelineChannel) -> Self:
+        """Set how many cores must be free before the task starts.
+
+        Args:
+            cpu: Cores, as a Kubernetes quantity: `2`, `0.5` or `500m`; or a text parameter of the pipeline. Without
+                this call: the limit, or else none.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: The text is not a quantity (`CPU_INVALID`), or the task has no container of its own
+                (`NOT_A_CONTAINER_TASK`).
+        """
         self._resources("set_cpu_request").cpu_request = _quantity(cpu, "cpu", "'2', '0.5' or '500m'")
         return self
 
     def set_cpu_limit(self, cpu: str | PipelineChannel) -> Self:
+        """Set how many cores the task may use; it is slowed down at the limit, not ended.
+
+        Args:
+            cpu: Cores, as a Kubernetes quantity: `2`, `0.5` or `500m`; or a text parameter of the pipeline. Without
+                this call: no limit.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: The text is not a quantity (`CPU_INVALID`), or the task has no container of its own
+                (`NOT_A_CONTAINER_TASK`).
+        """
         self._resources("set_cpu_limit").cpu_limit = _quantity(cpu, "cpu", "'2', '0.5' or '500m'")
         return self
 
     def set_memory_request(self, memory: str | PipelineChannel) -> Self:
+        """Set how much memory must be free before the task starts.
+
+        Args:
+            memory: Bytes, as a Kubernetes quantity: `500Mi`, `4G` or `1.5Gi`; or a text parameter of the pipeline.
+                Without this call: the limit, or else none.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: The text is not a quantity (`MEMORY_INVALID`), or the task has no container of its own
+                (`NOT_A_CONTAINER_TASK`).
+        """
         self._resources("set_memory_request").memory_request = _quantity(memory, "memory", "'500Mi' or '4G'")
         return self
 
     def set_memory_limit(self, memory: str | PipelineChannel) -> Self:
+        """Set how much memory the task may use; a task that uses more is ended (`OUT_OF_MEMORY`).
+
+        Args:
+            memory: Bytes, as a Kubernetes quantity: `500Mi`, `4G` or `1.5Gi`; or a text parameter of the pipeline.
+                Without this call: no limit.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: The text is not a quantity (`MEMORY_INVALID`), or the task has no container of its own
+                (`NOT_A_CONTAINER_TASK`).
+        """
         self._resources("set_memory_limit").memory_limit = _quantity(memory, "memory", "'500Mi' or '4G'")
         return self
 
     def set_accelerator_type(self, accelerator: str | PipelineChannel) -> Self:
+        """Set which kind of accelerator the task needs; one of them, unless `set_accelerator_limit` says how many.
+
+        Args:
+            accelerator: The kind, such as `nvidia.com/gpu`, or a text parameter of the pipeline.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: The task has no container of its own (`NOT_A_CONTAINER_TASK`).
+        """
         resources = self._resources("set_accelerator_type")
         resources.accelerator_type = accelerator
         if resources.accelerator_count is None:
@@ -299,6 +473,18 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_accelerator_limit(self, limit: int | str | PipelineChannel) -> Self:
+        """Set how many accelerators the task gets. Without `set_accelerator_type` they are `nvidia.com/gpu`.
+
+        Args:
+            limit: A whole number, 0 or more, also as a text; or a parameter of the pipeline.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: It is not such a number (`ACCELERATOR_LIMIT_INVALID`), or the task has no container of
+                its own (`NOT_A_CONTAINER_TASK`).
+        """
         resources = self._resources("set_accelerator_limit")
         if not isinstance(limit, PipelineChannel):
             limit = str(limit)
@@ -308,12 +494,28 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def set_gpu_limit(self, gpu: str) -> Self:
+        """The old name of `set_accelerator_limit`; it warns when it is used.
+
+        Args:
+            gpu: A whole number, 0 or more, as a text.
+
+        Returns:
+            The task itself, so that calls can be chained.
+        """
         warnings.warn(
             "'set_gpu_limit' is deprecated. Use 'set_accelerator_limit' instead.", DeprecationWarning, stacklevel=2
         )
         return self.set_accelerator_limit(gpu)
 
     def add_node_selector_constraint(self, accelerator: str) -> Self:
+        """The old name of `set_accelerator_type`; it warns when it is used.
+
+        Args:
+            accelerator: The kind, such as `nvidia.com/gpu`.
+
+        Returns:
+            The task itself, so that calls can be chained.
+        """
         warnings.warn(
             "'add_node_selector_constraint' is deprecated. Use 'set_accelerator_type' instead.",
             DeprecationWarning,
@@ -322,7 +524,28 @@ class PipelineTask(Generic[Answer]):
         return self.set_accelerator_type(accelerator)
 
     def after(self, *tasks: PipelineTask | ExitHandler) -> Self:
-        """Start only once these have ended."""
+        """Start the task only after these have ended, although it uses none of their outputs.
+
+        Args:
+            *tasks: Tasks, or `dsl.ExitHandler` groups.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: Something else was passed (`AFTER_GROUP`, `AFTER_INVALID`), or the task itself
+                (`AFTER_SELF`).
+
+        Example:
+            >>> from headrace import dsl
+            >>> @dsl.component
+            ... def step(name: str):
+            ...     print(name)
+            >>> @dsl.pipeline
+            ... def ordered():
+            ...     prepare = step(name="prepare")
+            ...     step(name="use").after(prepare)
+        """
         from headrace.dsl.tasks_group import ExitHandler, TasksGroup
 
         for task in tasks:
@@ -347,7 +570,28 @@ class PipelineTask(Generic[Answer]):
         return self
 
     def ignore_upstream_failure(self) -> Self:
-        """Run once the tasks before have ended, however they ended."""
+        """Run the task after the tasks it depends on have ended, also when they failed.
+
+        Inputs that take outputs of those tasks need default values, which are used if a task made no output.
+
+        Returns:
+            The task itself, so that calls can be chained.
+
+        Raises:
+            DslValueError: Such an input has no default value (`IGNORE_FAILURE_NEEDS_DEFAULT`).
+
+        Example:
+            >>> from headrace import dsl
+            >>> @dsl.component
+            ... def risky() -> str:
+            ...     return "result"
+            >>> @dsl.component
+            ... def report(result: str = "no result"):
+            ...     print(result)
+            >>> @dsl.pipeline
+            ... def careful():
+            ...     report(result=risky().output).ignore_upstream_failure()
+        """
         for name, spec in self.component_spec.inputs.items():
             value = self.inputs.get(name)
             if isinstance(value, PipelineChannel) and value.producer is not None and not spec.optional:

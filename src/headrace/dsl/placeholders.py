@@ -201,7 +201,22 @@ class _Structured(Placeholder):
 
 
 class ConcatPlaceholder(_Structured):
-    """Several pieces joined to one argument."""
+    """Several texts and placeholders, joined to one argument of a container component's command.
+
+    Stock Kubeflow Pipelines 2.17 does not resolve it; an f-string works everywhere.
+
+    Args:
+        items: Texts, parameters of the function, and `dsl.IfPresentPlaceholder`s.
+
+    Raises:
+        DslValueError: An `IfPresentPlaceholder` among the items has lists (`IF_PRESENT_LIST_IN_CONCAT`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.container_component
+        ... def say(name: str):
+        ...     return dsl.ContainerSpec("alpine", ["echo"], [dsl.ConcatPlaceholder(["Hello ", name])])
+    """
 
     def __init__(self, items: list[CommandLineElement]) -> None:
         for item in items:
@@ -214,7 +229,21 @@ class ConcatPlaceholder(_Structured):
 
 
 class IfPresentPlaceholder(_Structured):
-    """One thing where an optional input was given, another (or nothing) where it was not."""
+    """Arguments that a container component's command has only if an optional input was given.
+
+    Args:
+        input_name: The name of an optional input of the component.
+        then: One element of the command, or a list of them, if the input was given.
+        else_: One element, or a list of them, if it was not given. Default: nothing.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.container_component
+        ... def train(seed: int | None = None):
+        ...     return dsl.ContainerSpec(
+        ...         "alpine", ["train"], [dsl.IfPresentPlaceholder("seed", then=["--seed", seed], else_="--random")]
+        ...     )
+    """
 
     def __init__(
         self,
@@ -227,7 +256,11 @@ class IfPresentPlaceholder(_Structured):
         self.else_ = else_
 
     def check_single(self) -> None:
-        """Inside a Concat there is room for one element only, at every depth."""
+        """Refuse lists, which cannot be inside a `dsl.ConcatPlaceholder`.
+
+        Raises:
+            DslValueError: `then` or `else_` is a list (`IF_PRESENT_LIST_IN_CONCAT`).
+        """
         for branch in (self.then, self.else_):
             if isinstance(branch, list):
                 raise DslValueError(
@@ -241,7 +274,7 @@ class IfPresentPlaceholder(_Structured):
                     inner.check_single()
 
     def branches(self) -> list[Any]:
-        """Every element of both branches."""
+        """The elements of `then`, followed by those of `else_`."""
         found: list[Any] = []
         for branch in (self.then, self.else_):
             found.extend(branch if isinstance(branch, list) else [] if branch is None else [branch])

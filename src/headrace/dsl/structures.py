@@ -79,7 +79,21 @@ class ResourceSpec:
 
 @dataclasses.dataclass
 class ContainerSpec:
-    """What a function decorated with `@dsl.container_component` returns."""
+    """Image, command and arguments of a container component.
+
+    Texts of `command` and `args` may be f-strings that use the function's parameters.
+
+    Args:
+        image: The image, such as `python:3.11`.
+        command: The command. Default: the image's own entry point.
+        args: The arguments after the command. Default: none.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.container_component
+        ... def copy(data: dsl.Input[dsl.Dataset], result: dsl.Output[dsl.Dataset]):
+        ...     return dsl.ContainerSpec(image="alpine", command=["cp"], args=[data.path, result.path])
+    """
 
     image: str
     command: list[CommandLineElement] | None = None

@@ -8,7 +8,20 @@ from typing import Any
 
 @dataclasses.dataclass
 class TaskConfig:
-    """Annotate a parameter with this to receive the settings named in `task_config_passthroughs`."""
+    """Kubernetes settings of the task, passed to the component instead of applied to the task's own pod.
+
+    Annotate one parameter with it, and name the settings in `task_config_passthroughs`; no argument is passed. It
+    is for components that start something else on the cluster. All fields are as Kubernetes writes them.
+
+    Args:
+        affinity: `PodSpec.affinity`. Default: None.
+        tolerations: `PodSpec.tolerations`. Default: None.
+        node_selector: `PodSpec.nodeSelector`. Default: None.
+        env: `Container.env`. Default: None.
+        volumes: `PodSpec.volumes`. Default: None.
+        volume_mounts: `Container.volumeMounts`. Default: None.
+        resources: `Container.resources`. Default: None.
+    """
 
     affinity: dict[str, Any] | None = None
     tolerations: list[dict[str, Any]] | None = None

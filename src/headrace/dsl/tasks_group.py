@@ -59,11 +59,12 @@ class TasksGroup:
 
     @property
     def is_root(self) -> bool:
+        """Whether it is the pipeline itself, which is in no other group."""
         return self.group_type is TasksGroupType.PIPELINE
 
     @property
     def path(self) -> tuple[TasksGroup, ...]:
-        """The groups around this one from the outermost, with this one at the end."""
+        """The groups around this one, from the outermost, with this one at the end."""
         above = self.parent_task_group.path if self.parent_task_group is not None else ()
         return (*above, self)
 
@@ -79,7 +80,33 @@ class TasksGroup:
 
 
 class ExitHandler(TasksGroup):
-    """Tasks after which, however they end, one more task runs."""
+    """Tasks after which, however they end, one more task runs: the exit task.
+
+    An exit task learns how the tasks ended from a parameter annotated with `dsl.PipelineTaskFinalStatus`. A pipeline
+    may have several exit handlers, one after another, but only at its top level.
+
+    Args:
+        exit_task: The task that runs at the end. It cannot use outputs of other tasks.
+        name: The name that the UI shows for the group. Default: `exit-handler-N`.
+
+    Raises:
+        DslValueError: The exit task depends on another task (`EXIT_TASK_DEPENDS`); or, at the `with` line, the exit
+            handler is inside another group (`EXIT_HANDLER_NESTED`).
+        DslRuntimeError: It is not inside a pipeline function (`OUTSIDE_PIPELINE`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def train():
+        ...     print("training")
+        >>> @dsl.component
+        ... def notify(status: dsl.PipelineTaskFinalStatus):
+        ...     print(status.state, status.error_message)
+        >>> @dsl.pipeline
+        ... def training():
+        ...     with dsl.ExitHandler(notify()):
+        ...         train()
+    """
 
     group_type = TasksGroupType.EXIT_HANDLER
 
@@ -139,7 +166,38 @@ class _Branch(TasksGroup):
 
 
 class If(_Branch):
-    """Tasks that run only if a condition holds."""
+    """Tasks that run only if a condition is true.
+
+    Args:
+        condition: A comparison of a pipeline value with a constant or another pipeline value (`==`, `!=`, `<`, `<=`,
+            `>`, `>=`), a bool of the pipeline, or several of them joined with `&`, `|` and `~`. Only str, int, float
+            and bool can be compared.
+        name: The name that the UI shows for the group. Default: `condition-N`.
+
+    Raises:
+        DslError: It is not a condition, or is true or false already while the pipeline is defined.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def measure() -> float:
+        ...     return 0.5
+        >>> @dsl.component
+        ... def publish():
+        ...     print("published")
+        >>> @dsl.component
+        ... def retrain():
+        ...     print("training again")
+        >>> @dsl.pipeline
+        ... def decide(force: bool = False):
+        ...     accuracy = measure().output
+        ...     with dsl.If((accuracy > 0.9) | (force == True)):
+        ...         publish()
+        ...     with dsl.Elif(accuracy > 0.5):
+        ...         retrain()
+        ...     with dsl.Else():
+        ...         retrain()
+    """
 
     def __init__(self, condition: Any, name: str | None = None) -> None:
         held = as_condition(condition)
@@ -147,7 +205,12 @@ class If(_Branch):
 
 
 class Condition(If):
-    """The old name of dsl.If."""
+    """The old name of `dsl.If`; it warns when it is used.
+
+    Args:
+        condition: As in `dsl.If`.
+        name: The name that the UI shows for the group. Default: `condition-N`.
+    """
 
     def __enter__(self) -> Any:
         warnings.warn("dsl.Condition is deprecated. Use dsl.If instead.", DeprecationWarning, stacklevel=2)
@@ -161,7 +224,16 @@ class _Follower(_Branch):
 
 
 class Elif(_Follower):
-    """Tasks that run only if no earlier branch did and a condition holds."""
+    """Tasks that run only if a condition is true and no branch before it ran. It follows a `dsl.If` or `dsl.Elif`.
+
+    Args:
+        condition: As in `dsl.If`.
+        name: The name that the UI shows for the group. Default: `condition-N`.
+
+    Raises:
+        InvalidControlFlowException: No `dsl.If` or `dsl.Elif` is directly before it.
+        DslError: It is not a condition.
+    """
 
     def __init__(self, condition: Any, name: str | None = None) -> None:
         before = _branch_before("dsl.Elif")
@@ -170,7 +242,14 @@ class Elif(_Follower):
 
 
 class Else(_Follower):
-    """Tasks that run only if no earlier branch did."""
+    """Tasks that run only if no branch before it ran. It follows a `dsl.If` or `dsl.Elif`.
+
+    Args:
+        name: The name that the UI shows for the group. Default: `condition-N`.
+
+    Raises:
+        InvalidControlFlowException: No `dsl.If` or `dsl.Elif` is directly before it.
+    """
 
     def __init__(self, name: str | None = None) -> None:
         before = _branch_before("dsl.Else")
@@ -233,7 +312,33 @@ def branches_of(channels: tuple[PipelineChannel, ...]) -> ConditionBranches:
 
 
 class ParallelFor(TasksGroup, Generic[Item]):
-    """Tasks that run once for each item of a list."""
+    """Tasks that run once for each item of a list; iterations run at the same time.
+
+    `with dsl.ParallelFor(items) as item:` gives the item as a channel. A member of a dict is `item.key` or
+    `item["key"]`. Use `dsl.Collected` for the outputs of all iterations after the loop.
+
+    Args:
+        items: A list of constants (str, int, float, bool, list or dict), a list parameter of the pipeline, an output of
+            a task that is a list, or a list of artifacts. A list of constants must not be empty.
+        name: The name that the UI shows for the loop. Default: `for-loop-N`.
+        parallelism: How many iterations may run at the same time. Default: None (or 0): all of them.
+
+    Raises:
+        DslValueError: `parallelism` is negative (`PARALLELISM_NEGATIVE`), or the list is empty (`LOOP_ITEMS_EMPTY`).
+        DslTypeError: `items` is not something to loop over (`LOOP_ITEMS_INVALID`).
+        DslRuntimeError: It is not inside a pipeline function (`OUTSIDE_PIPELINE`).
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def train(rate: float, depth: int):
+        ...     print(rate, depth)
+        >>> @dsl.pipeline
+        ... def search(depths: list[int] = [3, 5]):
+        ...     with dsl.ParallelFor([{"rate": 0.1}, {"rate": 0.01}], parallelism=2) as settings:
+        ...         with dsl.ParallelFor(depths) as depth:
+        ...             train(rate=settings.rate, depth=depth)
+    """
 
     group_type = TasksGroupType.FOR_LOOP
 

@@ -16,12 +16,36 @@ _RESERVED_NAME = "kfp-launcher"
 
 
 def add_pod_label(task: PipelineTask, label_key: str, label_value: str) -> PipelineTask:
-    """A label on the task's pod."""
+    """Add a label to the task's pod.
+
+    Args:
+        task: A task of a component with a container.
+        label_key: The label. A label that was set before is replaced.
+        label_value: Its value.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     return _add_metadata(task, "labels", label_key, label_value)
 
 
 def add_pod_annotation(task: PipelineTask, annotation_key: str, annotation_value: str) -> PipelineTask:
-    """An annotation on the task's pod."""
+    """Add an annotation to the task's pod.
+
+    Args:
+        task: A task of a component with a container.
+        annotation_key: The annotation. An annotation that was set before is replaced.
+        annotation_value: Its value.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     return _add_metadata(task, "annotations", annotation_key, annotation_value)
 
 
@@ -32,7 +56,18 @@ def _add_metadata(task: PipelineTask, kind: str, key: str, value: str) -> Pipeli
 
 
 def set_image_pull_secrets(task: PipelineTask, secret_names: Sequence[Text]) -> PipelineTask:
-    """Secrets that let the cluster pull the task's image."""
+    """Name Secrets with which the cluster may pull the task's image.
+
+    Args:
+        task: A task of a component with a container.
+        secret_names: Names of Secrets, or text parameters of the pipeline. They are added to earlier ones.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     entries = [settings.named("secretName", name, what="name of the image pull secret") for name in secret_names]
     if not entries:
         settings.of(task)
@@ -41,7 +76,19 @@ def set_image_pull_secrets(task: PipelineTask, secret_names: Sequence[Text]) -> 
 
 
 def set_image_pull_policy(task: PipelineTask, policy: str) -> PipelineTask:
-    """When the cluster pulls the image: `Always`, `Never` or `IfNotPresent`."""
+    """Say when the cluster pulls the task's image.
+
+    Args:
+        task: A task of a component with a container.
+        policy: `Always`, `Never` or `IfNotPresent`.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: It is another text (`IMAGE_PULL_POLICY_INVALID`).
+    """
     if policy not in _PULL_POLICIES:
         raise DslValueError(
             f"{policy!r} is not an image pull policy. Must be one of {', '.join(map(repr, _PULL_POLICIES))}.",
@@ -52,7 +99,28 @@ def set_image_pull_policy(task: PipelineTask, policy: str) -> PipelineTask:
 
 
 def set_timeout(task: PipelineTask, seconds: int) -> PipelineTask:
-    """How long the task's pod may run, in seconds; 0 takes the limit away."""
+    """Limit how long an attempt of the task may take; then it is ended and counts as failed.
+
+    Args:
+        task: A task of a component with a container.
+        seconds: Seconds, a whole number; 0 removes the limit.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: It is not such a number (`TIMEOUT_INVALID`).
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def work():
+        ...     print("working")
+        >>> @dsl.pipeline
+        ... def example():
+        ...     kubernetes.set_timeout(work(), seconds=3600)
+    """
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds < 2**63:
         raise DslValueError(
             f'Argument for "seconds" must be an integer greater than or equal to 0. Got: {seconds!r}.',
@@ -72,7 +140,22 @@ def set_security_context(
     run_as_group: int | None = None,
     run_as_non_root: bool | None = None,
 ) -> PipelineTask:
-    """As which user and group the container runs, and whether it must not be root."""
+    """Say as which user and group the container runs. What is left out stays as it was set before.
+
+    Args:
+        task: A task of a component with a container.
+        run_as_user: The user's number, 0 or more. Default: as the image says.
+        run_as_group: The group's number, 0 or more. Default: as the image says.
+        run_as_non_root: Whether the cluster refuses to run the container as root. Default: as the cluster says.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: Nothing was given (`SECURITY_CONTEXT_EMPTY`), or a number is negative or too large
+            (`SECURITY_CONTEXT_INVALID`).
+    """
     if run_as_user is None and run_as_group is None and run_as_non_root is None:
         raise DslValueError("At least one security context field must be provided.", code="SECURITY_CONTEXT_EMPTY")
     context: IR = {}
@@ -118,9 +201,29 @@ def add_init_container(
     resource_requests: Mapping[str, str] | None = None,
     resource_limits: Mapping[str, str] | None = None,
 ) -> PipelineTask:
-    """A container that ends before the task begins, or, with `restart_policy='Always'`, runs beside it.
+    """Add a container to the pod that ends before the task starts, or that runs beside the task.
 
-    `volume_mounts` maps names of the pod's volumes to absolute paths.
+    Args:
+        task: A task of a component with a container.
+        name: The container's name, unique in the task.
+        image: Its image.
+        command: Its command. Default: the image's entry point.
+        args: Its arguments. Default: none.
+        env: Its environment variables. Default: none.
+        volume_mounts: Names of the pod's volumes to absolute paths in the container. Default: none.
+        restart_policy: `Always` makes it run beside the task (a sidecar). Default: None: it ends before the task.
+        resource_requests: Resources that it needs, such as `{"memory": "100Mi"}`. Default: none.
+        resource_limits: Resources that it may use at most. Default: none.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: A text is empty (`INIT_CONTAINER_INVALID`), the name is reserved
+            (`INIT_CONTAINER_NAME_RESERVED`) or used already (`INIT_CONTAINER_TWICE`), a path is not absolute
+            (`INIT_CONTAINER_MOUNT_INVALID`), or the restart policy is another one
+            (`INIT_CONTAINER_RESTART_POLICY`).
     """
     settings.constants(name=name, image=image, command=command, args=args, env=dict(env or {}))
     _check_init_container(task, name, image, restart_policy)

@@ -24,14 +24,48 @@ _POD_AFFINITY_NEEDED = frozenset(("topologyKey",))
 
 
 def add_node_selector(task: PipelineTask, label_key: str, label_value: str) -> PipelineTask:
-    """The node must have this label."""
+    """Run the task only on nodes that have this label.
+
+    Args:
+        task: A task of a component with a container.
+        label_key: The label, such as `kubernetes.io/arch`.
+        label_value: Its value.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def work():
+        ...     print("working")
+        >>> @dsl.pipeline
+        ... def example():
+        ...     kubernetes.add_node_selector(work(), "kubernetes.io/arch", "arm64")
+    """
     settings.constants(label_key=label_key, label_value=label_value)
     settings.of(task).setdefault("nodeSelector", {}).setdefault("labels", {})[label_key] = label_value
     return task
 
 
 def add_node_selector_json(task: PipelineTask, node_selector_json: Object) -> PipelineTask:
-    """The node must have these labels; goes before `add_node_selector`."""
+    """Run the task only on nodes that have all of these labels.
+
+    It replaces what `add_node_selector` says, and an earlier call.
+
+    Args:
+        task: A task of a component with a container.
+        node_selector_json: Labels with their values, or a dict parameter of the pipeline.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     value = settings.parameter(_object(node_selector_json, "node selector"), what="node selector")
     settings.of(task).setdefault("nodeSelector", {})["nodeSelectorJson"] = value
     return task
@@ -43,7 +77,33 @@ def add_node_affinity(
     match_fields: Sequence[Mapping[str, Any]] | None = None,
     weight: int | None = None,
 ) -> PipelineTask:
-    """Nodes the pod must run on, or with a weight (1 to 100) would rather run on."""
+    """Say on which nodes the task must run, or should run.
+
+    Args:
+        task: A task of a component with a container.
+        match_expressions: Conditions on labels of the node: dicts with `key`, `operator` (`In`, `NotIn`, `Exists`,
+            `DoesNotExist`, `Gt`, `Lt`) and `values`. Default: none.
+        match_fields: The same for fields of the node, such as `metadata.name`. Default: none.
+        weight: 1 to 100: how much such a node is preferred. Default: None: the task must run on such a node.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: A condition has no key or an unknown operator (`AFFINITY_INVALID`), or the weight is not
+            between 1 and 100 (`AFFINITY_WEIGHT_INVALID`).
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def work():
+        ...     print("working")
+        >>> @dsl.pipeline
+        ... def example():
+        ...     fast = [{"key": "disk", "operator": "In", "values": ["ssd", "nvme"]}]
+        ...     kubernetes.add_node_affinity(work(), match_expressions=fast, weight=50)
+    """
     settings.constants(match_expressions=match_expressions, match_fields=match_fields)
     entry = settings.without(
         matchExpressions=_requirements(match_expressions, "match_expression", _NODE_OPERATORS),
@@ -54,7 +114,19 @@ def add_node_affinity(
 
 
 def add_node_affinity_json(task: PipelineTask, node_affinity_json: Object) -> PipelineTask:
-    """The pod's node affinity as Kubernetes writes it; the last one given counts."""
+    """Set the node affinity as Kubernetes writes it. A later call replaces an earlier one.
+
+    Args:
+        task: A task of a component with a container.
+        node_affinity_json: `Affinity.nodeAffinity`, or a dict parameter of the pipeline.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: It has a field that Kubernetes does not know (`AFFINITY_INVALID`).
+    """
     value = _object(node_affinity_json, "node affinity")
     _check_fields(value, _NODE_AFFINITY_FIELDS, frozenset(), "V1NodeAffinity")
     config = settings.of(task)
@@ -74,7 +146,29 @@ def add_pod_affinity(
     weight: int | None = None,
     anti: bool | None = None,
 ) -> PipelineTask:
-    """Pods the task's pod must run near (`anti`: away from), or with a weight (1 to 100) would rather."""
+    """Say near which pods (or away from which pods) the task must run, or should run.
+
+    Args:
+        task: A task of a component with a container.
+        match_pod_expressions: Conditions on labels of the other pods: dicts with `key`, `operator` (`In`, `NotIn`,
+            `Exists`, `DoesNotExist`) and `values`. Default: none.
+        match_pod_labels: Labels that the other pods have. Default: none.
+        topology_key: What "near" means: nodes with the same value of this label, such as `kubernetes.io/hostname`.
+            Kubernetes requires it. Default: none is written.
+        namespaces: Namespaces of the other pods. Default: the task's own.
+        match_namespace_expressions: Conditions on labels of the namespaces, as for pods. Default: none.
+        match_namespace_labels: Labels that the namespaces have. Default: none.
+        weight: 1 to 100: how much such a node is preferred. Default: None: the task must run on such a node.
+        anti: Whether to stay away from these pods. Default: None: stay near them.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: A condition has no key or an unknown operator (`AFFINITY_INVALID`), or the weight is not
+            between 1 and 100 (`AFFINITY_WEIGHT_INVALID`).
+    """
     settings.constants(
         match_pod_expressions=match_pod_expressions, match_namespace_expressions=match_namespace_expressions
     )
@@ -94,7 +188,20 @@ def add_pod_affinity(
 
 
 def add_pod_affinity_json(task: PipelineTask, pod_affinity_json: Object, anti: bool | None = None) -> PipelineTask:
-    """A pod affinity term as Kubernetes writes it; the last one given counts, and the last `anti` one."""
+    """Set a pod affinity term as Kubernetes writes it. A later call with the same `anti` replaces it.
+
+    Args:
+        task: A task of a component with a container.
+        pod_affinity_json: A `PodAffinityTerm`, or a dict parameter of the pipeline.
+        anti: Whether to stay away from these pods. Default: None: stay near them.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+        DslValueError: It has a field that Kubernetes does not know, or no `topologyKey` (`AFFINITY_INVALID`).
+    """
     value = _object(pod_affinity_json, "pod affinity")
     _check_fields(value, _POD_AFFINITY_FIELDS, _POD_AFFINITY_NEEDED, "V1PodAffinityTerm")
     config = settings.of(task)
@@ -116,7 +223,32 @@ def add_toleration(
     effect: str | None = None,
     toleration_seconds: int | None = None,
 ) -> PipelineTask:
-    """A taint of nodes that the pod puts up with."""
+    """Let the task run on nodes with a taint.
+
+    Args:
+        task: A task of a component with a container.
+        key: The taint's key. Default: None: every taint.
+        operator: `Equal` or `Exists`. Default: `Equal`.
+        value: The taint's value, for `Equal`. Default: none.
+        effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Default: every effect.
+        toleration_seconds: How long the pod stays on a node that gets the taint, in seconds; for `NoExecute`.
+            Default: without limit.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def work():
+        ...     print("working")
+        >>> @dsl.pipeline
+        ... def example():
+        ...     kubernetes.add_toleration(work(), key="gpu", operator="Exists", effect="NoSchedule")
+    """
     settings.constants(key=key, operator=operator, value=value, effect=effect)
     seconds = None if toleration_seconds is None else str(int(toleration_seconds))
     entry = settings.without(key=key, operator=operator, value=value, effect=effect, tolerationSeconds=seconds)
@@ -126,7 +258,18 @@ def add_toleration(
 def add_toleration_json(
     task: PipelineTask, toleration_json: PipelineChannel | list[dict[str, Any]] | dict[str, Any]
 ) -> PipelineTask:
-    """Tolerations as an object, a list of them, or a parameter that holds either."""
+    """Let the task run on nodes with taints, as Kubernetes writes tolerations.
+
+    Args:
+        task: A task of a component with a container.
+        toleration_json: A toleration, a list of them, or a parameter of the pipeline that is one of the two.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     if isinstance(toleration_json, PipelineChannel):
         value = settings.parameter(toleration_json, what="toleration")
         return settings.append(task, "tolerations", {"tolerationJson": value})

@@ -74,7 +74,32 @@ def DeletePVC(pvc_name: str) -> ContainerSpec:  # noqa: N802
 
 
 def mount_pvc(task: PipelineTask, pvc_name: Text, mount_path: str, sub_path: str = "") -> PipelineTask:
-    """Mount a PersistentVolumeClaim, or a folder in it, into the task's container."""
+    """Mount a PersistentVolumeClaim, or a folder in it, into the container of the task.
+
+    Args:
+        task: A task of a component with a container.
+        pvc_name: The claim's name, a text parameter of the pipeline, or `CreatePVC(...).outputs["name"]`.
+        mount_path: The folder where it is mounted, an absolute path in the container.
+        sub_path: A folder inside the claim. Default: the whole claim.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def write():
+        ...     with open("/data/result.txt", "w") as file:
+        ...         file.write("done")
+        >>> @dsl.pipeline
+        ... def sharing():
+        ...     claim = kubernetes.CreatePVC(access_modes=["ReadWriteOnce"], size="5Gi", pvc_name_suffix="-data")
+        ...     written = kubernetes.mount_pvc(write(), claim.outputs["name"], mount_path="/data")
+        ...     kubernetes.DeletePVC(pvc_name=claim.outputs["name"]).after(written)
+    """
     settings.constants(mount_path=mount_path, sub_path=sub_path)
     if not isinstance(pvc_name, str | PipelineChannel):
         raise DslTypeError(
@@ -107,7 +132,24 @@ def add_ephemeral_volume(
     labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
 ) -> PipelineTask:
-    """A volume made for the task's pod and deleted with it."""
+    """Mount a volume that is made for the task's pod and deleted with it.
+
+    Args:
+        task: A task of a component with a container.
+        volume_name: A name for the volume, unique in the pod.
+        mount_path: The folder where it is mounted, an absolute path in the container.
+        access_modes: Access modes, such as `["ReadWriteOnce"]`.
+        size: How much it holds, as a Kubernetes quantity of bytes: `10Gi`.
+        storage_class_name: The storage class. Default: the cluster's default class.
+        labels: Labels of the claim. Default: none.
+        annotations: Annotations of the claim. Default: none.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     settings.constants(
         volume_name=volume_name, mount_path=mount_path, access_modes=access_modes, size=size,
         storage_class_name=storage_class_name, labels=labels, annotations=annotations,
@@ -127,7 +169,21 @@ def add_ephemeral_volume(
 def empty_dir_mount(
     task: PipelineTask, volume_name: str, mount_path: str, medium: str | None = None, size_limit: str | None = None
 ) -> PipelineTask:
-    """An empty folder that the containers of the pod share; `medium='Memory'` keeps it in memory."""
+    """Mount an empty folder that the containers of the pod share and that is deleted with the pod.
+
+    Args:
+        task: A task of a component with a container.
+        volume_name: A name for the volume, unique in the pod.
+        mount_path: The folder where it is mounted, an absolute path in the container.
+        medium: `Memory` to keep it in memory, which counts as memory of the task. Default: the node's disk.
+        size_limit: How much it may hold, as a Kubernetes quantity of bytes: `1Gi`. Default: no limit.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+    """
     settings.constants(volume_name=volume_name, mount_path=mount_path, medium=medium, size_limit=size_limit)
     entry = settings.without(volumeName=volume_name, mountPath=mount_path)
     # These two are written even when they are empty.
@@ -136,7 +192,30 @@ def empty_dir_mount(
 
 
 def enable_shared_memory(task: PipelineTask, volume_name: str = "shm", size: str = "") -> PipelineTask:
-    """More shared memory (`/dev/shm`) than the 64 MB containers have; without a size, as much as the node gives."""
+    """Give the task more shared memory (`/dev/shm`) than the 64 MiB that containers have.
+
+    PyTorch data loaders with several workers need it.
+
+    Args:
+        task: A task of a component with a container.
+        volume_name: A name for the volume, unique in the pod. Default: `shm`.
+        size: How much it may hold, as a Kubernetes quantity of bytes: `2Gi`. Default: as much as the node gives.
+
+    Returns:
+        The task.
+
+    Raises:
+        DslTypeError: The task has no container of its own (`NOT_A_CONTAINER_TASK`), or a value has the wrong type.
+
+    Example:
+        >>> from headrace import dsl, kubernetes
+        >>> @dsl.component
+        ... def work():
+        ...     print("working")
+        >>> @dsl.pipeline
+        ... def example():
+        ...     kubernetes.enable_shared_memory(work(), size="2Gi")
+    """
     settings.constants(volume_name=volume_name, size=size)
     settings.of(task)["enabledSharedMemory"] = settings.without(volumeName=volume_name, size=size)
     return task

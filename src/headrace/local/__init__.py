@@ -13,3 +13,14 @@ from headrace.local.running import run_component as run_component
 from headrace.local.task import LocalTask as LocalTask
 from headrace.local.testing import ComponentResult as ComponentResult
 from headrace.local.testing import try_component as try_component
+
+__all__ = [
+    "ComponentResult",
+    "DockerRunner",
+    "LocalRunError",
+    "LocalTask",
+    "SubprocessRunner",
+    "init",
+    "run_component",
+    "try_component",
+]

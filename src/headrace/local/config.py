@@ -11,10 +11,15 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SubprocessRunner:
-    """Python components as processes of this machine.
+    """Run Python components as processes of this machine; the default.
 
-    KFP's settings are accepted. Whatever they say, environments are isolated, made once for each set of packages, and
-    shared.
+    KFP's settings are accepted and change nothing: environments are always isolated, made once for each set of
+    packages, and shared.
+
+    Args:
+        use_venv: Accepted because KFP has it. Default: True.
+        serialize_pip_installs: Accepted because KFP has it. Default: True.
+        max_concurrent_pip_installs: Accepted because KFP has it. Default: 1.
     """
 
     use_venv: bool = True
@@ -23,7 +28,15 @@ class SubprocessRunner:
 
 
 class DockerRunner:
-    """Every component in a container of its image, by podman or docker."""
+    """Run every component in a container of its image, with podman or docker.
+
+    Args:
+        max_concurrent_pip_installs: Accepted because KFP has it. Default: 1.
+        **container_run_args: Settings of the container. None is supported: set them on the task.
+
+    Raises:
+        ValueError: A setting of the container was given.
+    """
 
     def __init__(self, max_concurrent_pip_installs: int = 1, **container_run_args: Any) -> None:
         refused = sorted({"image", "command", "volumes"} & container_run_args.keys())
@@ -37,7 +50,19 @@ class DockerRunner:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LocalConfig:
-    """See `init`."""
+    """How components and pipelines run when they are called. See `init`, which makes it.
+
+    Args:
+        runner: What runs the components. Default: `SubprocessRunner()`.
+        pipeline_root: The folder for what runs make. Default: `local_outputs`.
+        workspace_root: The folder for the workspaces of runs that ask for one; it is never deleted. Default: None:
+            inside the run's own folder.
+        raise_on_error: Whether a failed run raises LocalRunError. Default: True.
+        enable_caching: Whether results of earlier runs are reused. Default: False.
+        cache_root: The folder for runs with caching. Default: `pipeline_root`.
+        inline: Whether Python components run in this process. Default: False.
+        max_parallel: How many tasks may run at the same time. Default: None: as many as there are cores.
+    """
 
     runner: SubprocessRunner | DockerRunner = SubprocessRunner()
     pipeline_root: Path = Path("local_outputs")
@@ -51,7 +76,7 @@ class LocalConfig:
 
     @property
     def home(self) -> Path:
-        """Where a run keeps what it makes."""
+        """The folder in which runs keep what they make, as an absolute path."""
         root = self.cache_root if self.enable_caching and self.cache_root else self.pipeline_root
         return root.expanduser().absolute()
 
@@ -83,11 +108,31 @@ def init(
     inline: bool = False,
     max_parallel: int | None = None,
 ) -> None:
-    """Set how components and pipelines run when they are called. Takes `kfp.local.init`'s arguments, and:
+    """Set how components and pipelines run when they are called outside a pipeline.
 
-    inline: run Python components in this very process, one after the other, so that a debugger stops in them;
-        packages come from this process's environment.
-    max_parallel: tasks running at once; None: as many as there are cores.
+    It may be called again; without any call the defaults hold. Takes the arguments of `kfp.local.init`, and two
+    more.
+
+    Args:
+        runner: What runs the components: `SubprocessRunner()`, or `DockerRunner()` for containers. Default:
+            `SubprocessRunner()`.
+        pipeline_root: The folder for what runs make; each run has a folder in it. Default: `./local_outputs`.
+        workspace_root: The folder for the workspaces of runs that ask for one; it is never deleted. Default: None:
+            inside the run's own folder.
+        raise_on_error: Whether a failed run raises LocalRunError. Otherwise its `.state` says so. Default: True.
+        enable_caching: Whether results of earlier runs are reused. Default: False.
+        cache_root: The folder for runs with caching, which share it. Default: `pipeline_root`.
+        inline: Whether Python components run in this process, one after the other, so that a debugger stops in
+            them. Packages come from this process's environment. Default: False.
+        max_parallel: How many tasks may run at the same time, 1 or more. Default: None: as many as there are cores.
+
+    Raises:
+        ValueError: `max_parallel` is less than 1.
+
+    Example:
+        >>> from headrace import local
+        >>> local.init(inline=True)
+        >>> local.init()
     """
     global _current
     if max_parallel is not None and max_parallel < 1:

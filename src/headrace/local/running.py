@@ -34,7 +34,18 @@ from headrace.service.settings import Settings, default_home
 
 
 def run_component(component: BaseComponent, arguments: dict[str, Any]) -> LocalTask:
-    """Run it now, as `local.init` says; raises LocalRunError unless it succeeds (with `raise_on_error`)."""
+    """Run a component or pipeline now, as `init` says. Calling it does the same.
+
+    Args:
+        component: The component or pipeline.
+        arguments: Its inputs by name.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        LocalRunError: The run did not succeed, unless `init(raise_on_error=False)` was called.
+    """
     return LocalRun(current(), component, arguments).finish()
 
 

@@ -24,7 +24,13 @@ from headrace.local.errors import LocalRunError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ComponentResult:
-    """What a component made."""
+    """What a component's function made when `try_component` called it.
+
+    Args:
+        outputs: Outputs by name: parameters as Python values, artifacts as `dsl.Artifact` objects with their
+            content at `.path`.
+        folder: The folder in which the artifacts are.
+    """
 
     #: Parameters as Python values, artifacts as `dsl.Artifact` objects with their content at `.path`.
     outputs: dict[str, Any]
@@ -33,7 +39,11 @@ class ComponentResult:
 
     @property
     def output(self) -> Any:
-        """The only output."""
+        """The only output.
+
+        Raises:
+            AttributeError: There is no output, or there are several.
+        """
         if len(self.outputs) != 1:
             found = ", ".join(sorted(self.outputs)) or "none"
             raise AttributeError(f"there are {len(self.outputs)} outputs ({found}): use .outputs['name'].")
@@ -41,10 +51,38 @@ class ComponentResult:
 
 
 def try_component(component: BaseComponent, *, folder: Path | None = None, **arguments: Any) -> ComponentResult:
-    """Call the component's function with real inputs and outputs, without an engine, an environment or a process.
+    """Call a component's function in this process with real inputs and outputs, for a unit test.
 
-    For an artifact input hand over a `dsl.Artifact`, the path of a file or folder, or a dict of metadata.
-    What the function raises is raised.
+    No environment is made and no process is started: packages come from this process. What the function raises is
+    raised.
+
+    Args:
+        component: A Python component.
+        folder: Where outputs are written; it is made if it does not exist. Default: a new temporary folder.
+        **arguments: The component's inputs by name. For an artifact, give a `dsl.Artifact`, the path of a file or
+            folder, or a dict of metadata.
+
+    Returns:
+        The outputs.
+
+    Raises:
+        LocalRunError: It is not a Python component (`NOT_PYTHON`).
+        TypeError: An argument is not an input of the component, or is of the wrong kind.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from headrace import dsl, local
+        >>> @dsl.component
+        ... def count(data: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]) -> int:
+        ...     with open(data.path) as file:
+        ...         rows = len(file.readlines())
+        ...     metrics.log_metric("rows", rows)
+        ...     return rows
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "data.csv").write_text("1,2")
+        >>> result = local.try_component(count, data=folder / "data.csv", folder=folder)
+        >>> result.outputs["Output"], result.outputs["metrics"].metadata
+        (1, {'rows': 1})
     """
     if not isinstance(component, PythonComponent):
         raise LocalRunError(

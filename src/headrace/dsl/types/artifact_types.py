@@ -62,7 +62,26 @@ def _refused(message: str, *, code: str, hint: str = "") -> DslValueError:
 
 
 class Artifact:
-    """A file or folder a task reads or writes, with a name, a URI and metadata."""
+    """A file or a folder that a task reads or writes, with a name, a URI and metadata.
+
+    In a component, annotate a parameter with `dsl.Input[dsl.Artifact]` or `dsl.Output[dsl.Artifact]` (or with one of
+    the more exact classes: `Dataset`, `Model`, ...) and read or write the file or folder at `.path`.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored: a path, or a URI such as `s3://bucket/key`. Default: an empty text.
+        metadata: Values that are stored with the artifact and shown in the UI; they must be JSON. Default: none.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def count_rows(data: dsl.Input[dsl.Dataset], report: dsl.Output[dsl.Markdown]):
+        ...     with open(data.path) as file:
+        ...         rows = len(file.readlines())
+        ...     with open(report.path, "w") as file:
+        ...         file.write(f"{rows} rows")
+        ...     report.metadata["rows"] = rows
+    """
 
     schema_title: ClassVar[str] = "system.Artifact"
     schema_version: ClassVar[str] = "0.0.1"
@@ -75,7 +94,10 @@ class Artifact:
 
     @property
     def path(self) -> str:
-        """Where the content is on this machine."""
+        """The path of the content on the machine of the task.
+
+        For an output nothing is there yet: write a file, or make a folder, at this path. Setting it changes `uri`.
+        """
         return self._get_path()
 
     @path.setter
@@ -93,7 +115,7 @@ class Artifact:
 
     @property
     def custom_path(self) -> str:
-        """A path that overrides the one the URI stands for."""
+        """A path that is used instead of the path that follows from the URI; an empty text when there is none."""
         return self._custom_path
 
     @custom_path.setter
@@ -101,16 +123,29 @@ class Artifact:
         self._custom_path = value
 
     def set_path(self, path: str) -> None:
+        """Use this path instead of the one that follows from the URI. The URI stays as it is.
+
+        Args:
+            path: A path on the machine of the task.
+        """
         self._custom_path = path
 
 
 class Model(Artifact):
-    """A machine-learning model."""
+    """A machine-learning model. See `Artifact` for what it has.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. For `oci://` images, `.path` is the folder `models` of the image. Default: an
+            empty text.
+        metadata: Values that are stored with the artifact; they must be JSON. Default: none.
+    """
 
     schema_title = "system.Model"
 
     @property
     def framework(self) -> str:
+        """The framework the model was made with, such as `scikit-learn`; it is kept in `metadata["framework"]`."""
         return str(self.metadata.get("framework", ""))
 
     @framework.setter
@@ -123,30 +158,87 @@ class Model(Artifact):
 
 
 class Dataset(Artifact):
-    """Data to train or evaluate on."""
+    """Data to train or evaluate on. See `Artifact` for what it has.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: Values that are stored with the artifact; they must be JSON. Default: none.
+    """
 
     schema_title = "system.Dataset"
 
 
 class Metrics(Artifact):
-    """Named numbers."""
+    """Named numbers, such as an accuracy. They are kept in `metadata`; the artifact needs no file.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: The numbers by name. Default: none.
+    """
 
     schema_title = "system.Metrics"
 
     def log_metric(self, metric: str, value: float) -> None:
+        """Record one number. A number that was recorded under this name before is replaced.
+
+        Args:
+            metric: The number's name, as the UI shows it.
+            value: The number.
+
+        Example:
+            >>> from headrace import dsl
+            >>> metrics = dsl.Metrics()
+            >>> metrics.log_metric("accuracy", 0.93)
+            >>> metrics.metadata
+            {'accuracy': 0.93}
+        """
         self.metadata[metric] = value
 
 
 class ClassificationMetrics(Artifact):
-    """A ROC curve and a confusion matrix."""
+    """A ROC curve and a confusion matrix of one classifier, which the UI draws. They are kept in `metadata`.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: Metrics that were recorded before. Default: none.
+    """
 
     schema_title = "system.ClassificationMetrics"
 
     def log_roc_data_point(self, fpr: float, tpr: float, threshold: float) -> None:
+        """Add one point to the ROC curve.
+
+        Args:
+            fpr: False positive rate, from 0 to 1.
+            tpr: True positive rate (recall), from 0 to 1.
+            threshold: The classifier's threshold for which the two rates hold.
+        """
         reading = {"confidenceThreshold": threshold, "recall": tpr, "falsePositiveRate": fpr}
         self.metadata.setdefault("confidenceMetrics", []).append(reading)
 
     def log_roc_curve(self, fpr: list[float], tpr: list[float], threshold: list[float]) -> None:
+        """Add many points to the ROC curve, for instance the three lists that scikit-learn's `roc_curve` returns.
+
+        scikit-learn's first threshold is infinite, which JSON cannot hold: replace it by a number before.
+
+        Args:
+            fpr: False positive rates, from 0 to 1.
+            tpr: True positive rates, from 0 to 1, as many as `fpr`.
+            threshold: Thresholds, as many as `fpr`.
+
+        Raises:
+            DslValueError: The lists have different lengths (`ROC_LENGTHS_DIFFER`).
+
+        Example:
+            >>> from headrace import dsl
+            >>> metrics = dsl.ClassificationMetrics()
+            >>> metrics.log_roc_curve(fpr=[0.0, 0.5, 1.0], tpr=[0.0, 0.9, 1.0], threshold=[1.0, 0.5, 0.0])
+            >>> len(metrics.metadata["confidenceMetrics"])
+            3
+        """
         if not len(fpr) == len(tpr) == len(threshold):
             raise _refused(
                 "Length of fpr, tpr and threshold must be the same. "
@@ -176,12 +268,27 @@ class ClassificationMetrics(Artifact):
         return categories.index(category)
 
     def set_confusion_matrix_categories(self, categories: list[str]) -> None:
+        """Name the classes of the confusion matrix and set all its cells to 0.
+
+        Args:
+            categories: The names of the classes, in the order of rows and columns.
+        """
         self.metadata["confusionMatrix"] = {
             "annotationSpecs": [{"displayName": category} for category in categories],
             "rows": [{"row": [0] * len(categories)} for _ in categories],
         }
 
     def log_confusion_matrix_row(self, row_category: str, row: list[float]) -> None:
+        """Replace one row of the confusion matrix. Call `set_confusion_matrix_categories` before.
+
+        Args:
+            row_category: The true class, whose row it is.
+            row: How often each class was predicted for it, in the order of the categories.
+
+        Raises:
+                DslValueError: The row has another length than the categories (`MATRIX_ROW_LENGTH`), or the
+                category is unknown (`UNKNOWN_CATEGORY`).
+        """
         position = self._position(row_category)
         if len(row) != len(self._categories):
             raise _refused(
@@ -190,10 +297,36 @@ class ClassificationMetrics(Artifact):
         self._matrix["rows"][position] = {"row": row}
 
     def log_confusion_matrix_cell(self, row_category: str, col_category: str, value: int) -> None:
+        """Replace one cell of the confusion matrix. Call `set_confusion_matrix_categories` before.
+
+        Args:
+            row_category: The true class.
+            col_category: The predicted class.
+            value: How often the true class was predicted as the other.
+
+        Raises:
+            DslValueError: A category is unknown (`UNKNOWN_CATEGORY`).
+        """
         row, column = self._position(row_category), self._position(col_category)
         self._matrix["rows"][row]["row"][column] = value
 
     def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
+        """Record a whole confusion matrix.
+
+        Args:
+            categories: The names of the classes, in the order of rows and columns.
+            matrix: One row for each true class; in it, how often each class was predicted.
+
+        Raises:
+            DslValueError: The matrix is not square, or has another size than the categories (`MATRIX_NOT_SQUARE`).
+
+        Example:
+            >>> from headrace import dsl
+            >>> metrics = dsl.ClassificationMetrics()
+            >>> metrics.log_confusion_matrix(["cat", "dog"], [[9, 1], [2, 8]])
+            >>> metrics.metadata["confusionMatrix"]["rows"]
+            [{'row': [9, 1]}, {'row': [2, 8]}]
+        """
         if len(matrix) != len(categories) or any(len(row) != len(categories) for row in matrix):
             raise _refused(f"Invalid matrix: {matrix} passed for categories: {categories}", code="MATRIX_NOT_SQUARE")
         self.set_confusion_matrix_categories(categories)
@@ -202,7 +335,13 @@ class ClassificationMetrics(Artifact):
 
 
 class SlicedClassificationMetrics(Artifact):
-    """Classification metrics, one set for each slice of the data."""
+    """Classification metrics, one set for each slice of the data. They are kept in `metadata`.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: Metrics that were recorded before. Default: none.
+    """
 
     schema_title = "system.SlicedClassificationMetrics"
 
@@ -221,44 +360,107 @@ class SlicedClassificationMetrics(Artifact):
                 entry["sliceClassificationMetrics"] = metrics.metadata
 
     def log_roc_reading(self, slice: str, threshold: float, tpr: float, fpr: float) -> None:
+        """Add one point to the ROC curve of a slice.
+
+        Args:
+            slice: The slice's name. A name that was not used before begins a new slice.
+            threshold: The classifier's threshold for which the two rates hold.
+            tpr: True positive rate, from 0 to 1.
+            fpr: False positive rate, from 0 to 1.
+        """
         metrics = self._slice(slice)
         metrics.log_roc_data_point(fpr=fpr, tpr=tpr, threshold=threshold)
         self._update(slice, metrics)
 
     def load_roc_readings(self, slice: str, readings: list[list[float]]) -> None:
-        """Each reading is (threshold, true positive rate, false positive rate)."""
+        """Add many points to the ROC curve of a slice.
+
+        Args:
+            slice: The slice's name. A name that was not used before begins a new slice.
+            readings: Points, each of them `[threshold, true positive rate, false positive rate]`.
+        """
         for threshold, tpr, fpr in readings:
             self.log_roc_reading(slice, threshold, tpr, fpr)
 
     def set_confusion_matrix_categories(self, slice: str, categories: list[str]) -> None:
+        """Name the classes of a slice's confusion matrix and set all its cells to 0.
+
+        Args:
+            slice: The slice's name. A name that was not used before begins a new slice.
+            categories: The names of the classes, in the order of rows and columns.
+        """
         metrics = self._slice(slice)
         metrics.set_confusion_matrix_categories(categories)
         self._update(slice, metrics)
 
     def log_confusion_matrix_row(self, slice: str, row_category: str, row: list[float]) -> None:
+        """Replace one row of a slice's confusion matrix. Call `set_confusion_matrix_categories` before.
+
+        Args:
+            slice: The slice's name.
+            row_category: The true class, whose row it is.
+            row: How often each class was predicted for it, in the order of the categories.
+
+        Raises:
+                DslValueError: The row has another length than the categories (`MATRIX_ROW_LENGTH`), or the
+                category is unknown (`UNKNOWN_CATEGORY`).
+        """
         metrics = self._slice(slice)
         metrics.log_confusion_matrix_row(row_category, row)
         self._update(slice, metrics)
 
     def log_confusion_matrix_cell(self, slice: str, row_category: str, col_category: str, value: int) -> None:
+        """Replace one cell of a slice's confusion matrix. Call `set_confusion_matrix_categories` before.
+
+        Args:
+            slice: The slice's name.
+            row_category: The true class.
+            col_category: The predicted class.
+            value: How often the true class was predicted as the other.
+
+        Raises:
+            DslValueError: A category is unknown (`UNKNOWN_CATEGORY`).
+        """
         metrics = self._slice(slice)
         metrics.log_confusion_matrix_cell(row_category, col_category, value)
         self._update(slice, metrics)
 
     def load_confusion_matrix(self, slice: str, categories: list[str], matrix: list[list[int]]) -> None:
+        """Record the whole confusion matrix of a slice.
+
+        Args:
+            slice: The slice's name. A name that was not used before begins a new slice.
+            categories: The names of the classes, in the order of rows and columns.
+            matrix: One row for each true class; in it, how often each class was predicted.
+
+        Raises:
+            DslValueError: The matrix is not square, or has another size than the categories (`MATRIX_NOT_SQUARE`).
+        """
         metrics = self._slice(slice)
         metrics.log_confusion_matrix(categories, matrix)
         self._update(slice, metrics)
 
 
 class HTML(Artifact):
-    """A page to look at."""
+    """A page that the UI shows in a frame of its own. Write it to `.path`.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: Values that are stored with the artifact; they must be JSON. Default: none.
+    """
 
     schema_title = "system.HTML"
 
 
 class Markdown(Artifact):
-    """A text to look at."""
+    """A Markdown text that the UI shows. Write it to `.path`.
+
+    Args:
+        name: The artifact's name. Default: an empty text.
+        uri: Where the content is stored. Default: an empty text.
+        metadata: Values that are stored with the artifact; they must be JSON. Default: none.
+    """
 
     schema_title = "system.Markdown"
 
@@ -280,7 +482,19 @@ _ROOT_WITHOUT_URI = "/tmp/kfp_outputs"  # noqa: S108 (the text Kubeflow's launch
 
 
 def get_uri(suffix: str = "Output") -> str:
-    """The storage URI of the running task, with a suffix; empty where the backend does not tell."""
+    """The storage URI of the running task, with a suffix: a place for a file that is not a declared output.
+
+    Call it in a component's function only.
+
+    Args:
+        suffix: The last part of the URI. Default: `Output`.
+
+    Returns:
+        The URI; an empty text, with a warning, where the backend does not say what the task's URI is.
+
+    Raises:
+        DslRuntimeError: No task is running (`NOT_IN_A_TASK`).
+    """
     if CONTAINER_TASK_ROOT is None:
         from headrace.dsl.errors import DslRuntimeError
 

@@ -59,11 +59,34 @@ class _PathMarker:
 
 
 class InputPath(_PathMarker):
-    """The parameter receives the path of a file with the input's content."""
+    """Annotates a parameter that receives the path of a file instead of the input itself.
+
+    Args:
+        type: What is in the file: a type such as `str` or `list`, or an artifact class. Default: any artifact.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def count(lines: dsl.InputPath(dsl.Dataset)) -> int:
+        ...     with open(lines) as file:
+        ...         return len(file.readlines())
+    """
 
 
 class OutputPath(_PathMarker):
-    """The parameter receives a path; what is written there becomes the output."""
+    """Annotates a parameter that receives a path; what the function writes there becomes the output.
+
+    Args:
+        type: What is written: a type such as `str` or `int`, for a parameter, or an artifact class. Default: any
+            artifact.
+
+    Example:
+        >>> from headrace import dsl
+        >>> @dsl.component
+        ... def write(text: str, copy: dsl.OutputPath(str)):
+        ...     with open(copy, "w") as file:
+        ...         file.write(text)
+    """
 
 
 def marker(annotation: Any) -> type | None:
