@@ -27,6 +27,9 @@ SAME_THING = {
 
 #: Pairs that will be renamed -> the room that renames its class.
 TO_RENAME = {
+    "Entry": "service",
+    "Refusal": "service",
+    "Request": "service",
     "Dropped": "store",
     "Group": "executors, service",
 }
