@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 from service import Instantly, Never
 
 from headrace.executors.port import Started, Succeeded
-from headrace.server.serve import running, spare_the_collector
+from headrace.server.collector import shorten_collections
+from headrace.server.serve import running
 from headrace.service.service import Service
 from headrace.service.settings import Settings
 
@@ -101,7 +102,6 @@ def burn(seconds: float) -> None:
 
 async def serve(home: Path, executor: str) -> None:
     """A server that answers on its standard output what is asked on its standard input."""
-    spare_the_collector()
     ticker = Ticker()
     ticking = asyncio.create_task(ticker.run())
 
@@ -109,6 +109,8 @@ async def serve(home: Path, executor: str) -> None:
         return await Service.open(settings, executor=EXECUTORS[executor]())
 
     async with running(Settings(home=home), port=0, open_service=opened) as (server, _):
+        # As `serve` does.
+        shorten_collections()
         print(json.dumps(server.info.url), flush=True)
         while word := (await asyncio.to_thread(sys.stdin.readline)).strip():
             if word == "burn":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace import slices
-from headrace.slices import decode_json, encode_json
+from headrace.slices import decode_json, encode_json, in_slices
 
 _TEXTS = st.text(max_size=8) | st.sampled_from(["", '"', "\\", "a,b", "[{", "\u2028", "é"])
 _VALUES = st.recursive(
@@ -53,3 +54,20 @@ def test_a_text_that_is_no_json_is_refused_in_the_same_words(value: Any, data: s
         assert str(caught.value) == str(error)
     else:
         assert decode_json(broken) == expected
+
+
+@pytest.mark.anyio
+async def test_items_in_slices_let_other_work_of_the_event_loop_go_on():
+    seen: list[Any] = []
+
+    async def count() -> None:
+        async for item in in_slices(range(6), 2):
+            seen.append(item)
+
+    async def other() -> None:
+        for _ in range(4):
+            seen.append("other")
+            await asyncio.sleep(0)
+
+    await asyncio.gather(count(), other())
+    assert seen == [0, 1, "other", 2, 3, "other", 4, 5, "other", "other"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import json
 import logging
 import os
@@ -243,17 +242,8 @@ async def serve(
 
 def run_server(settings: Settings, **options: Any) -> None:
     """`serve`, with its own event loop."""
-    spare_the_collector()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, **options))
-
-
-def spare_the_collector() -> None:
-    """What has been imported so far stays to the process's end: garbage collections need not look at it each time.
-
-    They would be twice as long: nothing else goes on in the process meanwhile.
-    """
-    gc.freeze()
 
 
 @contextlib.contextmanager

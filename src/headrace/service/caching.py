@@ -7,7 +7,6 @@ each has its own first.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -35,6 +34,7 @@ from headrace.engine.model import (
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
 from headrace.service.single_flight import Member, SingleFlight
+from headrace.slices import in_slices
 from headrace.store import cache
 from headrace.store.cache import CacheEntry, CacheFilter, CacheKey
 from headrace.store.database import Connection
@@ -49,8 +49,8 @@ Wanted: TypeAlias = tuple[ActiveRun, RunState, str]
 _KEPT_DIFFERENCES = 6
 #: A longer value is not shown in a sentence.
 _SHOWN = 60
-#: Executions whose keys are worked out before others have a turn.
-_AT_A_STRETCH = 32
+#: Executions that are worked on without a break for other work of the event loop.
+_SLICE = 32
 #: Of more followers than this only the first is told when their leader changes.
 _TOLD = 16
 
@@ -100,11 +100,7 @@ class Cache:
             off = Reason(code="CACHE_OFF_SERVER", message="This server uses no cache (setting caching).")
             return [(run.run_id, self._missed(path, off)) for run, _, path in wanted]
         try:
-            asked = []
-            for one in wanted:
-                asked.append(await self._asked(*one))
-                if len(asked) % _AT_A_STRETCH == 0:
-                    await asyncio.sleep(0)
+            asked = [await self._asked(*one) async for one in in_slices(wanted, _SLICE)]
         except Exception:
             log.exception("what the cache is asked for could not be worked out")
             return [(run.run_id, self._missed(path, _unavailable())) for run, _, path in wanted]
@@ -122,7 +118,7 @@ class Cache:
     async def _answered(self, asked: Sequence[_Asked]) -> list[Posted]:
         leading: list[_Asked] = []
         posted: list[Posted] = []
-        for one in asked:
+        async for one in in_slices(asked, _SLICE):
             if self._single_flight.key_of(one.member) not in (None, one.key):
                 posted += self._succession(one.member)
             # What a pause holds back must not hold back others; it only looks.
@@ -137,8 +133,8 @@ class Cache:
         except Exception:
             log.exception("the cache could not be asked")
             answers = [_unavailable() for _ in leading]
-        self._asking.difference_update(one.key for one in leading)
-        for one, answer in zip(leading, answers, strict=True):
+        async for one, answer in in_slices(zip(leading, answers, strict=True), _SLICE):
+            self._asking.discard(one.key)
             posted += self._hits(one, answer) if isinstance(answer, CacheEntry) else self._misses(one, answer)
         return posted
 
@@ -184,7 +180,7 @@ class Cache:
         nearest = await self._context.database.read(_nearest, {_task_of(one) for one in missing}) if missing else {}
         return [
             why_missed(told_parts(one.parts), nearest[_task_of(one)], self._context.now()) if answer is None else answer
-            for one, answer in zip(asked, answers, strict=True)
+            async for one, answer in in_slices(zip(asked, answers, strict=True), _SLICE)
         ]
 
     async def _usable(self, entry: CacheEntry, lost_ids: set[str]) -> CacheEntry | Reason:

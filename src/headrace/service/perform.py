@@ -5,7 +5,6 @@ Each command is idempotent, because it names its attempt or execution: it may be
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -32,6 +31,7 @@ from headrace.service.context import Context
 from headrace.service.importing import import_artifact
 from headrace.service.inbox import Inbox, QueuedEvent
 from headrace.service.side_tasks import SideTasks
+from headrace.slices import in_slices
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Performer:
     async def perform(self, wishes: Sequence[Wish]) -> None:
         """Perform these commands, in order; look-ups of the cache go on in the background."""
         lookups: list[Wanted] = []
-        for number, (run, state, command) in enumerate(wishes, start=1):
+        async for run, state, command in in_slices(wishes, _SLICE):
             match command:
                 case LookUpCache():
                     lookups.append((run, state, command.path))
@@ -64,8 +64,6 @@ class Performer:
                     await self._launch(run, state, command.attempt)
                 case Stop():
                     await self.stop(run, command.attempt)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
         self.look_up(lookups)
 
     async def _launch(self, run: ActiveRun, state: RunState, attempt: AttemptId) -> None:
