@@ -24,6 +24,7 @@ from typing import Any
 
 from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId
+from headrace.executors.log_store import FileLogs
 from headrace.executors.port import AnyReport, Started, Succeeded
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings
@@ -34,6 +35,8 @@ class Instantly:
 
     def __init__(self) -> None:
         self._reports: asyncio.Queue[AnyReport] = asyncio.Queue()
+        self.domain = "nowhere"
+        self.logs = FileLogs(lambda _: Path("/nonexistent"), lambda _: None)
 
     async def launch(self, order: LaunchOrder) -> None:
         now = time.time()
@@ -49,13 +52,6 @@ class Instantly:
     async def reports(self) -> AsyncIterator[AnyReport]:
         while True:
             yield await self._reports.get()
-
-    async def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        return
-        yield b""
-
-    async def log_size(self, attempt: AttemptId) -> int:
-        return 0
 
     async def close(self) -> None: ...
 

@@ -17,6 +17,7 @@ import msgspec
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import ArtifactType, AttemptId, Reason
+from headrace.executors.log_store import LiveLog
 from headrace.executors.port import AnyReport, Failed, Started, Stopped, Succeeded
 
 #: What an attempt comes to; None: it goes on until it is stopped, or the test says more.
@@ -78,11 +79,29 @@ class World:
     forgotten: set[str] = field(default_factory=set)
 
 
+class FakeLogs:
+    """See `LogStore`: in pieces of four bytes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def size(self, attempt: AttemptId) -> int:
+        return len(self._world.logs.get(attempt, b""))
+
+    async def read(self, attempt: AttemptId, *, offset: int, limit: int) -> bytes:
+        return self._world.logs.get(attempt, b"")[offset : offset + min(limit, 4)]
+
+    def live_log(self, attempt: AttemptId) -> LiveLog | None:
+        return None
+
+
 class FakeExecutor:
     """See `Executor`."""
 
     def __init__(self, world: World | None = None, *, fuse: Callable[[], None] = lambda: None) -> None:
         self.world = world or World()
+        self.domain = "fake"
+        self.logs = FakeLogs(self.world)
         #: Called before each thing done: a test lets it raise to end the server there.
         self._fuse = fuse
         self._reports: asyncio.Queue[AnyReport | None] = asyncio.Queue()
@@ -146,16 +165,8 @@ class FakeExecutor:
         while (report := await self._reports.get()) is not None:
             yield report
 
-    async def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        text = self.world.logs.get(attempt, b"")[offset:]
-        for start in range(0, len(text), 4):
-            yield text[start : start + 4]
-
     async def delete_run(self, run_id: str) -> None:
         self.world.forgotten.add(run_id)
-
-    async def log_size(self, attempt: AttemptId) -> int:
-        return len(self.world.logs.get(attempt, b""))
 
     async def close(self) -> None:
         self._reports.put_nowait(None)

@@ -31,7 +31,6 @@ TO_RENAME = {
     "Refusal": "service",
     "Request": "service",
     "Dropped": "store",
-    "Group": "executors, service",
 }
 
 

@@ -155,6 +155,10 @@ class Code(StrEnum):
         "ATTEMPT_LOST",
         "The attempt's processes are gone and left no word of how they ended, as after a restart of the machine.",
     )
+    EXECUTOR_MISSING = (
+        "EXECUTOR_MISSING",
+        "The task names an executor that this server does not have.",
+    )
     RESULT_INVALID = (
         "RESULT_INVALID",
         "What an attempt left as its result cannot be read, or was written in another format by another release.",

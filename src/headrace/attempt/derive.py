@@ -45,6 +45,9 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
         facts=known,
         run_name=state.display_name,
         pipeline_name=plan.document.name,
+        namespace=state.namespace,
+        service_account=state.service_account,
+        created_by=state.created_by,
         labels=_labels(plan, attempt, task.task.name),
     )
 

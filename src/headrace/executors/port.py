@@ -1,7 +1,7 @@
-"""The port every executor implements: make attempts happen and report what they did.
+"""The port that every executor implements: make attempts happen and report what they did.
 
-Three implementations: process, container, kubernetes. One conformance suite
-(`tests/conformance/executor`) shows the same behaviour of all of them.
+`executors.local` is the executor of one machine, `executors.router` passes each attempt to one of several executors.
+One conformance suite (`tests/conformance/executor`) shows the same behaviour of every executor.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import AttemptId, Json, Reason
+from headrace.executors.log_store import LogStore
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -24,13 +25,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Waiting(Report, frozen=True, kw_only=True):
-    """Accepted, not started yet; says for what it waits (slot, environment, image)."""
+    """Accepted, not started yet; the reason says for what it waits (slot, environment, image)."""
 
     reason: Reason
 
 
 class Started(Report, frozen=True, kw_only=True):
-    """The user's process exists."""
+    """The user's process exists, or has existed: said of every attempt that was started, also of one that is over."""
 
 
 class Succeeded(Report, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class Succeeded(Report, frozen=True, kw_only=True):
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[ProducedArtifact, ...]] = {}
-    #: What it ran in, as `Executor.surroundings` tells it.
+    #: What it ran in, in the words of `Executor.surroundings`.
     surroundings: dict[str, str] = {}
 
 
@@ -56,64 +57,73 @@ class Lost(Report, frozen=True, kw_only=True):
 
 
 class Stopped(Report, frozen=True, kw_only=True):
-    """Stopped on request; no process of it is left."""
+    """Stopped on request; none of its processes is left."""
 
 
 AnyReport: TypeAlias = Waiting | Started | Succeeded | Failed | Lost | Stopped
+#: The reports that end an attempt.
+FINAL = (Succeeded, Failed, Lost, Stopped)
 
 
 class Executor(Protocol):
-    """Makes attempts happen. Every method is idempotent; none raises for what the user's code does."""
+    """Makes attempts happen. Every method is idempotent; none raises for what the user's code does.
+
+    Five words let go of attempts, and each means one thing: `stop` ends its processes; `settle` removes what a
+    recorded attempt holds, but not its log; `delete_run` removes everything of a run, logs too; `hand_over` leaves a
+    run's attempts to another server, untouched; `close` ends this object, and attempts go on.
+    """
+
+    @property
+    def domain(self) -> str:
+        """Where its attempts are: a data directory, a cluster and namespace.
+
+        Executors of one domain reach the same attempts, whichever servers they belong to.
+        """
+
+    @property
+    def logs(self) -> LogStore:
+        """The logs of its attempts."""
 
     async def launch(self, order: LaunchOrder) -> None:
-        """Make the attempt run and return at once.
+        """Accept the attempt and return at once: it never waits, neither for the attempt nor for anything else.
 
-        If it already exists (also from before a restart of the server) that is success: its truth
-        (Started, Succeeded, Failed, Lost) is reported again. What cannot be started is reported as Failed.
+        If the attempt already exists (also from before a restart of the server) that is success: its reports
+        (Started, Succeeded, Failed, Lost) are made again. What cannot be started is reported as Failed.
         """
 
     async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
         """What the attempt would run in, as far as that decides what it makes and is known without starting it.
 
         By name (`image digest`, `packages`, `python`): a digest, or the name of what is not known here yet. Quick,
-        and asks no network; whoever asks compares it with that of attempts that succeeded.
+        without a network; the caller compares it with that of attempts that succeeded.
         """
 
     async def stop(self, attempt: AttemptId) -> None:
-        """Make it not run and return at once; report Stopped (or how it ended, if it was quicker).
+        """Begin to end its processes and return at once; report Stopped, or how it ended if it was quicker.
 
-        If nothing is known of it, report Stopped.
+        Report Stopped also for an attempt that is not known.
         """
 
     async def settle(self, attempt: AttemptId) -> None:
-        """Its outcome is recorded: free what it holds but keep its log. Unknown attempts are ignored."""
+        """Its outcome is recorded: remove everything of it except its log. Unknown attempts are ignored."""
 
     async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
-        """Stop and free every attempt that is not in the set: orphans of an earlier life.
+        """Stop and settle every attempt that is not in the set: orphans of an earlier server.
 
-        `within`: of these runs only; the others' attempts are another server's.
+        `within`: of these runs only, by id; the attempts of other runs are another server's.
         """
 
     async def live(self) -> Set[AttemptId]:
-        """Every attempt that was launched here and is not settled, by whichever server of this place."""
+        """Every attempt in this domain that was launched and is not settled, by any server."""
 
     async def hand_over(self, run_id: str) -> None:
-        """Another server drives the run: care for its attempts no more, and touch nothing of them."""
+        """Another server drives the run: follow its attempts no longer, and touch nothing of them."""
 
     def reports(self) -> AsyncIterator[AnyReport]:
-        """What attempts did, as it happens; one reader. Begins with the truth about every live attempt."""
-
-    def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        """The attempt's combined stdout and stderr from byte `offset`, in chunks.
-
-        With `follow`, goes on until the attempt has ended. An attempt without a log yields nothing.
-        """
-
-    async def log_size(self, attempt: AttemptId) -> int:
-        """Bytes of log so far; 0 for an attempt without one."""
+        """What attempts did, as it happens; for one reader. Begins with what is true of every live attempt."""
 
     async def delete_run(self, run_id: str) -> None:
-        """Remove what is kept of the run's attempts, logs included. All of them are settled."""
+        """Remove everything of the run's attempts, logs too. All of them are settled."""
 
     async def close(self) -> None:
-        """Let go without stopping anything: attempts go on, and a later executor over the same place adopts them."""
+        """Release what this object holds. Attempts go on, and a later executor of the same domain adopts them."""

@@ -22,6 +22,7 @@ from headrace.attempt.ship import MAX_PARAMETER_BYTES, ship
 from headrace.dsl.base_component import FUNCTIONS
 from headrace.engine.model import AttemptId, Reason
 from headrace.executors.local.attempt_dir import AttemptDir, AttemptDirs
+from headrace.executors.log_store import LogStore
 from headrace.executors.port import AnyReport, Executor, Failed, Started, Stopped, Succeeded
 from headrace.local.calling import call_function
 from headrace.runtime.problems import Problem, safe_text
@@ -47,6 +48,16 @@ class InlineExecutor:
         self.work = work
         #: The last exception of a user's function, to be the cause of the error that the caller sees.
         self.raised: BaseException | None = None
+
+    @property
+    def domain(self) -> str:
+        """See Executor."""
+        return self._others.domain
+
+    @property
+    def logs(self) -> LogStore:
+        """See Executor. What a function prints in this process goes to this process's own output."""
+        return self._others.logs
 
     async def launch(self, order: LaunchOrder) -> None:
         """See Executor."""
@@ -98,16 +109,6 @@ class InlineExecutor:
     async def _pump(self) -> None:
         async for report in self._others.reports():
             self._reports.put_nowait(report)
-
-    async def logs(self, attempt: AttemptId, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        """See Executor. What a function prints in this process goes to this process's own output."""
-        if attempt not in self._own:
-            async for chunk in self._others.logs(attempt, offset=offset, follow=follow):
-                yield chunk
-
-    async def log_size(self, attempt: AttemptId) -> int:
-        """See Executor."""
-        return 0 if attempt in self._own else await self._others.log_size(attempt)
 
     async def delete_run(self, run_id: str) -> None:
         """See Executor."""

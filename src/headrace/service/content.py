@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
 from headrace.attempt.derive import object_root, readable
 from headrace.engine.model import AttemptId, Execution, Kind, RunState
+from headrace.executors.log_store import follow_log
 from headrace.service.context import Context
 from headrace.service.errors import Conflict, NotFound, ServiceError, Unavailable
 from headrace.store import artifacts as rows
@@ -121,7 +122,7 @@ async def log_size(context: Context, execution_id: str, number: int) -> int:
     attempt, execution = await _attempt(context, execution_id, number)
     if execution.kind is Kind.IMPORTER:
         return 0
-    return await context.executor.log_size(attempt)
+    return await context.executor.logs.size(attempt)
 
 
 async def read_log(
@@ -146,7 +147,7 @@ async def _log(context: Context, attempt: AttemptId, offset: int, follow: bool) 
     """As the executor has it. Of an attempt that another server cares for, only the record says when it has ended."""
     while True:
         over = not follow or context.lease is None or await _has_ended(context, attempt)
-        async for chunk in context.executor.logs(attempt, offset=offset, follow=follow):
+        async for chunk in follow_log(context.executor.logs, attempt, offset=offset, follow=follow):
             offset += len(chunk)
             yield chunk
         if over:

@@ -16,6 +16,7 @@ import pytest
 from harness import processes_of
 from headrace.engine.model import AttemptId
 from headrace.executors.local import supervisor
+from headrace.executors.log_store import follow_log
 from headrace.executors.port import Failed, Lost, Started, Stopped, Succeeded, Waiting
 from orders import RUN_ID
 
@@ -46,12 +47,12 @@ def let_go(home: Path, attempt: AttemptId) -> None:
 
 
 async def log_of(executor, attempt, **options) -> bytes:
-    return b"".join([chunk async for chunk in executor.logs(attempt, **options)])
+    return b"".join([chunk async for chunk in follow_log(executor.logs, attempt, **options)])
 
 
 async def log_says(executor, attempt, word: bytes) -> None:
     said = b""
-    async for chunk in executor.logs(attempt, follow=True):
+    async for chunk in follow_log(executor.logs, attempt, follow=True):
         said += chunk
         if word in said:
             return
@@ -297,7 +298,7 @@ async def test_log_from_an_offset_and_live(home, open_watch, order):
     let_go(home, asked.attempt)
     await watch.end_of(asked.attempt)
     assert await following == b"gun\n"
-    assert await watch.executor.log_size(asked.attempt) == 6
+    assert await watch.executor.logs.size(asked.attempt) == 6
 
 
 async def test_log_keeps_bytes_as_they_are(home, open_watch, order):
@@ -314,9 +315,9 @@ async def test_200_megabytes_of_log(home, open_watch, order):
     asked = order("def f():\n    import os\n    for _ in range(200): os.write(1, b'x' * 999_999 + b'\\n')")
     await watch.executor.launch(asked)
     assert isinstance(await watch.end_of(asked.attempt), Succeeded)
-    assert await watch.executor.log_size(asked.attempt) == 200_000_000
+    assert await watch.executor.logs.size(asked.attempt) == 200_000_000
     total = 0
-    async for chunk in watch.executor.logs(asked.attempt):
+    async for chunk in follow_log(watch.executor.logs, asked.attempt):
         assert len(chunk) <= 1 << 20
         total += len(chunk)
     assert total == 200_000_000

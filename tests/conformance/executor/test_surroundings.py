@@ -12,6 +12,7 @@ from conformance.executor.conftest import PYTHON_IMAGE
 from harness import processes_of
 from headrace.artifacts.local import LocalStore
 from headrace.executors.local.assemble import make_executor
+from headrace.executors.log_store import follow_log
 from headrace.executors.port import Failed, Stopped, Succeeded, Waiting
 from orders import shell_order
 
@@ -150,7 +151,7 @@ async def test_a_command_in_an_image(kind, home, open_watch):
     assert end.parameters == {"said": 'it\'s "$HOME"\n'}
     (data,) = end.artifacts["data"]
     assert data.size_bytes == 5
-    log = b"".join([chunk async for chunk in watch.executor.logs(asked.attempt)])
+    log = b"".join([chunk async for chunk in follow_log(watch.executor.logs, asked.attempt)])
     assert sorted(log.splitlines()) == [b"to stderr", b"two words"]
 
 
@@ -197,7 +198,7 @@ async def test_a_stopped_container_is_gone(kind, home, open_watch):
     watch = open_watch(home)
     asked = shell_order("trap '' TERM; echo begun; sleep 600 & wait; wait", image=PYTHON_IMAGE)
     await watch.executor.launch(asked)
-    async for chunk in watch.executor.logs(asked.attempt, follow=True):
+    async for chunk in follow_log(watch.executor.logs, asked.attempt, follow=True):
         if b"begun" in chunk:
             break
     await watch.executor.stop(asked.attempt)

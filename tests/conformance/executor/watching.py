@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from headrace.engine.model import AttemptId
 from headrace.executors.local.executor import LocalExecutor
-from headrace.executors.port import AnyReport, Failed, Lost, Started, Stopped, Succeeded
+from headrace.executors.port import FINAL, AnyReport, Started
 
-FINAL = (Succeeded, Failed, Lost, Stopped)
 #: No fact takes so long to come true, not even here.
 PATIENCE_S = 60
 R = TypeVar("R")

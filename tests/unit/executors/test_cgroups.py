@@ -10,7 +10,7 @@ import pytest
 
 from harness import until
 from headrace.executors.local import processes
-from headrace.executors.local.cgroups import CgroupsUnusable, Group, Limits, Tree, find
+from headrace.executors.local.cgroups import CgroupsUnusable, ControlGroup, Limits, Tree, find
 
 MOUNT = "30 20 0:25 {root} {point} rw,relatime - {kind} none rw,{options}\n"
 
@@ -135,7 +135,7 @@ def tree(tmp_path):
     assert not any(Path(base).exists() for base in found.bases.values())
 
 
-def entered(group: Group, joins: tuple[str, ...], script: str) -> subprocess.Popen[bytes]:
+def entered(group: ControlGroup, joins: tuple[str, ...], script: str) -> subprocess.Popen[bytes]:
     enter = "".join(f"echo 0 > {path}; " for path in joins)
     return subprocess.Popen(["sh", "-c", enter + script], stdout=subprocess.PIPE)
 

@@ -8,14 +8,19 @@ from pathlib import Path
 from headrace.attempt.artifact_access import ArtifactAccess
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
+from headrace.executors.local.admission import Admission
+from headrace.executors.local.attempt_dir import AttemptDirs
 from headrace.executors.local.code_folders import CodeFolders
 from headrace.executors.local.command import CommandBuilder
 from headrace.executors.local.container import ContainerCommandBuilder
 from headrace.executors.local.environments import Environments
 from headrace.executors.local.executor import LocalExecutor
-from headrace.executors.local.limits import Allowance
+from headrace.executors.local.facilities import Facilities
+from headrace.executors.local.limit_monitor import LimitMonitor
+from headrace.executors.local.limits import Allowance, Confinement
 from headrace.executors.local.machine import Machine
 from headrace.executors.local.python import PythonCommandBuilder
+from headrace.executors.local.warm import SWITCHED_OFF, WarmStarts
 
 
 def make_executor(
@@ -36,36 +41,39 @@ def make_executor(
     warm_patience_s: float = 0.0,
     machine: Machine | None = None,
     allowance: Allowance | None = None,
+    domain: str = "",
 ) -> LocalExecutor:
     """The executor of one machine, over the data directory `home`; `artifacts` takes in output artifacts.
 
+    `shared`: other servers may be at work in `home` too, and only what is asked of this executor is its own. No process
+    is started while `may_start` says no. `machine` is what attempts may use together; None: nothing but `max_parallel`
+    decides what begins. `domain`: see `Executor`; by default the path of `home`.
     With `containers_only`, Python components too run in their image. `environments` is the home whose environments
     and unpacked code are shared, when not `home` itself.
     """
     allowance = allowance or Allowance()
+    home = home.absolute()
     shared_home = (environments or home).absolute()
     code = CodeFolders(shared_home)
     builders: Mapping[str, CommandBuilder] = {
         "python": PythonCommandBuilder(Environments(shared_home), code, artifacts),
         "container": ContainerCommandBuilder(container_engine, code, allowance, artifacts),
     }
-    return LocalExecutor(
-        home,
+    facilities = Facilities(
+        dirs=AttemptDirs(home, workspaces, shared=shared),
         builders=builders,
         choose=_choose if not containers_only else lambda order: "container",
         artifacts=artifacts,
-        max_parallel=max_parallel,
-        stop_grace_s=stop_grace_s,
-        max_log_bytes=max_log_bytes,
-        max_parameter_bytes=max_parameter_bytes,
-        workspaces=workspaces,
-        shared=shared,
-        may_start=may_start,
-        warm_starts=warm_starts,
-        warm_patience_s=warm_patience_s,
-        machine=machine,
+        admission=Admission(max_parallel, machine),
+        warm=WarmStarts(home, "" if warm_starts else SWITCHED_OFF, warm_patience_s),
+        confinement=Confinement.here(home, machine.memory_bytes if machine else None),
         allowance=allowance,
+        may_start=may_start,
+        shared=shared,
+        stop_grace_s=stop_grace_s,
+        max_parameter_bytes=max_parameter_bytes,
     )
+    return LocalExecutor(facilities, LimitMonitor(home, allowance, max_log_bytes), domain or str(home))
 
 
 def _choose(order: LaunchOrder) -> str:

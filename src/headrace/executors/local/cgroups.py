@@ -45,7 +45,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     processes: int | None = None
 
 
-class Group:
+class ControlGroup:
     """One group, made or yet to be made, in one directory (version 2) or several (version 1)."""
 
     def __init__(self, directories: tuple[str, ...]) -> None:
@@ -110,15 +110,15 @@ class Tree:
         #: What all groups may use together.
         self.total_memory_bytes: int | None = None
 
-    def of(self, tag: str, limits: Limits) -> Group:
+    def of(self, tag: str, limits: Limits) -> ControlGroup:
         """The group of whatever has this tag; not made yet. On version 1 with as few directories as will do."""
         name = hashlib.sha256(tag.encode()).hexdigest()[:20]
         asked = {"pids", "memory"}  # memory also without a limit: it tells who was killed for want of it
         asked |= {"cpu"} if limits.cpus is not None else set()
         found = [self.bases[one] for one in CONTROLLERS if one in asked and one in self.bases]
-        return Group(tuple(f"{base}/{name}" for base in dict.fromkeys(found)))
+        return ControlGroup(tuple(f"{base}/{name}" for base in dict.fromkeys(found)))
 
-    def make(self, group: Group, limits: Limits) -> None:
+    def make(self, group: ControlGroup, limits: Limits) -> None:
         """Make its directories and set its limits. Raises OSError."""
         for directory in group.directories:
             try:
@@ -133,7 +133,7 @@ class Tree:
             _write(f"{directory}/memory.oom.group", "1")
             _limit(directory, limits)
 
-    def joins(self, group: Group) -> tuple[str, ...]:
+    def joins(self, group: ControlGroup) -> tuple[str, ...]:
         """Files into which a process writes 0 to enter the group, before it runs anything of the user's."""
         return tuple(f"{directory}/cgroup.procs" for directory in group.directories)
 
@@ -146,7 +146,7 @@ class Tree:
                 _enable(base)
             _limit(base, Limits(memory_bytes=self.total_memory_bytes))
 
-    def others(self, keep: set[str]) -> list[Group]:
+    def others(self, keep: set[str]) -> list[ControlGroup]:
         """Groups of ours that are none of those with these tags: what earlier servers have left."""
         kept = {hashlib.sha256(tag.encode()).hexdigest()[:20] for tag in keep}
         found: dict[str, list[str]] = {}
@@ -155,7 +155,7 @@ class Tree:
                 for entry in entries:
                     if entry.is_dir() and entry.name not in kept:
                         found.setdefault(entry.name, []).append(entry.path)
-        return [Group(tuple(paths)) for paths in found.values()]
+        return [ControlGroup(tuple(paths)) for paths in found.values()]
 
     def clear_away(self) -> None:
         """Remove empty directories beside ours, of servers that were killed. One that lives makes its own again."""

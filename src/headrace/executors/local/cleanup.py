@@ -23,7 +23,7 @@ class Cleaner:
         self._turn = asyncio.Lock()
 
     async def settle(self, attempt_dir: AttemptDir) -> None:
-        """Returns when the attempt_dir holds nothing but what is meta of a settled attempt."""
+        """Returns when the directory holds nothing but what stays of a settled attempt."""
         self._dirs.append(attempt_dir)
         async with self._turn:
             # Whoever had the turn before may have taken ours along.

@@ -288,7 +288,7 @@ def _pip_arguments(entry: PythonEntry) -> list[str]:
 
 
 def _open_to_all(directory: Path) -> None:
-    """The image's user is not ours; outsiders are meta out by the data directory's own permissions."""
+    """The image's user is not ours; outsiders are kept out by the data directory's own permissions."""
     directory.chmod(0o777)
     for child in directory.iterdir():
         child.chmod(0o777)
@@ -317,7 +317,7 @@ def _limits(limits: Limits) -> list[str]:
         words.append(f"--cpus={limits.cpus:g}")
     if limits.memory_bytes is None:
         return ["--rm", *words]
-    # Without swap, and meta for a moment after its end: only then does the engine say whether memory was the cause.
+    # Without swap, and kept for a moment after its end: only then does the engine say whether memory was the cause.
     return [f"--memory={limits.memory_bytes}", f"--memory-swap={limits.memory_bytes}", *words]
 
 

@@ -1,23 +1,27 @@
-"""One look a second at everything that runs: logs, groups, disks. Says who is to be ended, and why."""
+"""One look a second at everything that runs: logs, groups, disks. What exceeds a limit is ended."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from headrace.attempt.codes import Code
 from headrace.engine.model import AttemptId, Reason
 from headrace.executors.local.attempt_dir import AttemptDir
-from headrace.executors.local.cgroups import Group
+from headrace.executors.local.cgroups import ControlGroup
 from headrace.executors.local.command import AttemptMeta
 from headrace.executors.local.limits import Allowance, exceeded
 from headrace.executors.local.processes import ProcessSet
 from headrace.executors.local.resources import size
+from headrace.executors.local.warm import ForkedProcess
 
 #: Directories are measured again when the disk has so many more files, or bytes, than at the last time.
 _MORE_FILES = 10_000
@@ -25,14 +29,24 @@ _MORE_BYTES = 16 << 20
 #: Measuring takes at most this share of the time.
 _SHARE = 0.1
 _BLOCK = 512
+_BETWEEN_LOOKS_S = 1.0
+_log = logging.getLogger(__name__)
 
 
-class Watched(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt that runs."""
+class Watched(Protocol):
+    """One attempt that runs, or is about to."""
 
-    attempt_dir: AttemptDir
-    meta: AttemptMeta
-    process_set: ProcessSet
+    @property
+    def attempt_dir(self) -> AttemptDir: ...
+    @property
+    def meta(self) -> AttemptMeta | None: ...
+    @property
+    def process_set(self) -> ProcessSet | None: ...
+    @property
+    def forked(self) -> ForkedProcess | None: ...
+    @property
+    def ended(self) -> asyncio.Event: ...
+    def end(self, reason: Reason, *, grace_s: float | None = None) -> None: ...
 
 
 class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +69,7 @@ class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitMonitor:
-    """Looks, and remembers what the disk was like."""
+    """Looks, and remembers how full the disk was at the last look."""
 
     def __init__(self, home: Path, allowance: Allowance, max_log_bytes: int) -> None:
         self._home = home
@@ -63,6 +77,22 @@ class LimitMonitor:
         self._max_log_bytes = max_log_bytes
         self._measured: DiskUsage | None = None
         self._not_before = 0.0
+
+    async def watch(self, attempts: Mapping[AttemptId, Watched]) -> None:
+        """Look once a second as long as any of these runs. One that exceeds a limit gets no grace period."""
+        while running := {
+            attempt: one for attempt, one in attempts.items() if one.process_set and not one.ended.is_set()
+        }:
+            try:
+                for attempt, reason in await asyncio.to_thread(self.look, running):
+                    if attempt in attempts:
+                        running[attempt].end(reason, grace_s=0.0)
+            except OSError:
+                _log.exception("limits could not be looked at")
+            for one in running.values():
+                if one.forked is not None:
+                    one.forked.look()
+            await asyncio.sleep(_BETWEEN_LOOKS_S)
 
     def look(self, running: Mapping[AttemptId, Watched]) -> list[tuple[AttemptId, Reason]]:
         """Which of them are to be ended. Blocks; meant for a thread."""
@@ -75,9 +105,9 @@ class LimitMonitor:
             if one.attempt_dir.log.stat().st_size > limit:
                 message = f"The attempt wrote more than {limit} bytes of log (setting max_log_bytes) and was ended."
                 return Reason(code=Code.LOG_LIMIT, message=message, details={"limit": limit})
-        if one.meta.container:
+        if one.meta is None or one.process_set is None or one.meta.container:
             return None
-        group = Group(one.meta.group) if one.meta.group else None
+        group = ControlGroup(one.meta.group) if one.meta.group else None
         return exceeded(one.meta.applied, group, one.process_set.members() if group is None else ())
 
     # files ------------------------------------------------------------------------------------
@@ -98,9 +128,9 @@ class LimitMonitor:
         if disk.free_bytes < least <= count:
             message = (
                 f"The disk of {self._home} has less than {size(least)} free (setting min_free_bytes), and of what runs "
-                f"this attempt, with {size(count)}, applied the most of it, so it was ended."
+                f"this attempt, with {size(count)}, held the most of it, so it was ended."
             )
-            yield largest, Reason(code=Code.DISK_FULL, message=message, details={"applied": count})
+            yield largest, Reason(code=Code.DISK_FULL, message=message, details={"held": count})
 
     def _worth_measuring(self, disk: DiskUsage) -> bool:
         if time.monotonic() < self._not_before:

@@ -19,7 +19,7 @@ import msgspec
 from headrace.attempt.codes import Code
 from headrace.engine.model import Reason
 from headrace.executors.local import processes
-from headrace.executors.local.cgroups import PREFIX, CgroupsUnusable, Group, Limits, Tree, find
+from headrace.executors.local.cgroups import PREFIX, CgroupsUnusable, ControlGroup, Limits, Tree, find
 from headrace.executors.local.resources import Resources, size
 
 _SHELL = "/bin/sh"
@@ -84,11 +84,11 @@ class Confinement:
         without = f", without {' and '.join(missing)}" if missing else ""
         return f"control groups, version {self._tree.version}{without}"
 
-    def of(self, tag: str, limits: Limits) -> Group | None:
+    def of(self, tag: str, limits: Limits) -> ControlGroup | None:
         """The group an attempt is to have, not made yet; None where there are none."""
         return self._tree.of(tag, limits) if self._tree else None
 
-    def make(self, group: Group | None, limits: Limits) -> tuple[str, ...]:
+    def make(self, group: ControlGroup | None, limits: Limits) -> tuple[str, ...]:
         """Make it; the files by which a process enters it. Raises OSError."""
         if group is None or self._tree is None:
             return ()
@@ -122,7 +122,7 @@ def bounded(argv: tuple[str, ...], memory_bytes: int) -> tuple[str, ...]:
 # --- what is found by looking ---------------------------------------------------------------------
 
 
-def exceeded(held: AppliedLimits, group: Group | None, members: Iterable[int]) -> Reason | None:
+def exceeded(held: AppliedLimits, group: ControlGroup | None, members: Iterable[int]) -> Reason | None:
     """Why a running attempt is to be ended. Cheap with a group; without one it looks at each of `members`."""
     if group is not None:
         if group.refused_processes():
@@ -162,7 +162,7 @@ def _figure(path: str, word: bytes) -> int:
 # --- what is said of it ------------------------------------------------------------------------------
 
 
-def outgrown(held: AppliedLimits, group: Group | None, told: Reason | None) -> Reason | None:
+def outgrown(held: AppliedLimits, group: ControlGroup | None, told: Reason | None) -> Reason | None:
     """What an attempt that has failed has failed of, if it is a limit; `told` is what it says itself."""
     if group is not None and group.out_of_memory_kills():
         return out_of_memory(held, group)
@@ -178,7 +178,7 @@ def outgrown(held: AppliedLimits, group: Group | None, told: Reason | None) -> R
     return None
 
 
-def out_of_memory(held: AppliedLimits, group: Group | None) -> Reason:
+def out_of_memory(held: AppliedLimits, group: ControlGroup | None) -> Reason:
     """It was killed for want of memory: its own limit's, or that of all."""
     limit = held.limits.memory_bytes
     if limit is not None and (group is None or group.reached_memory_limit()):

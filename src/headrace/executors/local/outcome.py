@@ -16,9 +16,9 @@ from headrace.attempt.ship import ship
 from headrace.engine.model import AttemptId, Reason
 from headrace.executors.local import limits, processes
 from headrace.executors.local.attempt_dir import AttemptDir
-from headrace.executors.local.cgroups import Group
+from headrace.executors.local.cgroups import ControlGroup
 from headrace.executors.local.command import AttemptMeta, CommandBuilder
-from headrace.executors.local.processes import ProcessIdentity, ProcessSet
+from headrace.executors.local.processes import ProcessIdentity
 from headrace.executors.local.supervisor import exit_status, signal_name
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
 
@@ -28,11 +28,6 @@ STOPPED = "STOPPED"
 _LOG_END_BYTES = 4096
 #: With less room than this an exit status could not be written down.
 _NO_ROOM = 64 * 1024
-
-
-def kill_all(process_set: ProcessSet) -> None:
-    """Kill whatever the attempt left running, and wait until it is gone."""
-    processes.end(process_set.members, process_set.group)
 
 
 def determine_outcome(
@@ -59,7 +54,7 @@ def determine_outcome(
         message = f"The attempt could not enter its control group, so it was not begun. {log_end(attempt_dir.log)}"
         return _failed(order.attempt, at, Reason(code=Code.LAUNCH_FAILED, message=message))
     told = attempt_dir.read("outputs/outcome.json", Reason)
-    group = Group(meta.group) if meta.group else None
+    group = ControlGroup(meta.group) if meta.group else None
     if status != 0 and (reason := seen or limits.outgrown(meta.applied, group, told)) is not None:
         return _failed(order.attempt, at, reason)
     if status != 0 and told is not None:
@@ -119,7 +114,7 @@ def explain_status(status: int, meta: AttemptMeta) -> Reason:
         return Reason(
             code=Code.EXIT_CODE, message=f"The process ended with exit status {status}.", details={"exit_code": status}
         )
-    exact = bool(meta.group) and Group(meta.group).tells_memory()
+    exact = bool(meta.group) and ControlGroup(meta.group).tells_memory()
     if name == "SIGKILL" and not exact and out_of_memory_kills() > meta.out_of_memory_kills:
         if meta.container and meta.applied.limits.memory_bytes is not None:
             # Not every engine says so itself: with control groups of version 1, podman does not.

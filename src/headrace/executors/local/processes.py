@@ -148,12 +148,23 @@ def alive(claim: ProcessIdentity) -> bool:
     return stat is not None and not stat.gone and stat.started == claim.started and claim.boot == boot_id()
 
 
-def started_at(claim: ProcessIdentity) -> float:
-    """Seconds since the epoch at which the process began."""
+def started_at(claim: ProcessIdentity) -> float | None:
+    """Seconds since the epoch at which the process began, also of one that is gone; None when it is not known.
+
+    It follows from the ticks in the claim, which count from the start of the machine: of this one, not of an earlier.
+    """
+    if claim.pid <= 1 or claim.started <= 0 or claim.boot != boot_id():
+        return None
     return time.time() - _age_s(claim)
 
 
-class Group(Protocol):
+def identity_of(pid: int) -> ProcessIdentity:
+    """The identity of a child of ours, which cannot have been given to another process."""
+    stat = stat_of(pid)
+    return ProcessIdentity(pid=pid, started=stat.started if stat else 0, boot=boot_id())
+
+
+class KillableGroup(Protocol):
     """A control group, which knows its processes (see `cgroups`)."""
 
     def members(self) -> list[int]:
@@ -163,7 +174,7 @@ class Group(Protocol):
         """Kill them, or at least let them become no more."""
 
 
-def grouped(group: Group) -> dict[int, int]:
+def grouped(group: KillableGroup) -> dict[int, int]:
     """A group's processes, with the ticks at which they began; never ourselves, whatever it says."""
     stats = [stat_of(pid) for pid in group.members() if pid != os.getpid()]
     return {stat.pid: stat.started for stat in stats if stat is not None and not stat.gone}
@@ -179,9 +190,9 @@ class ProcessSet:
     """
 
     def __init__(
-        self, claim: ProcessIdentity, tag: str, *, group: Group | None = None, seen_alive: bool = False
+        self, first: ProcessIdentity, tag: str, *, group: KillableGroup | None = None, seen_alive: bool = False
     ) -> None:
-        self.claim = claim
+        self.first = first
         #: None where there are no control groups, and for a container.
         self.group = group
         #: Empty for a container, whose own processes are its engine's to end.
@@ -196,7 +207,7 @@ class ProcessSet:
         False also when it cannot be quick. It is with a group, and while the attempt is young: then only processes
         numbered after its first one count.
         """
-        claim = self.claim
+        claim = self.first
         if self.group is not None:
             return not self.group.members()
         if claim.boot != boot_id() or _age_s(claim) >= _SURELY_NO_WRAP_S or _newest_pid() < claim.pid:
@@ -212,14 +223,14 @@ class ProcessSet:
             return False
         except PermissionError:
             return True
-        if session == self.claim.pid:
+        if session == self.first.pid:
             stat = stat_of(pid)
             return stat is not None and not stat.gone
         return session != own_session and bool(self.tag) and (_carries(pid, self.tag) or _works_in(pid, self.tag))
 
     def members(self) -> dict[int, int]:
         """Process ids with the ticks at which they began."""
-        claim = self.claim
+        claim = self.first
         if claim.pid <= 1 or claim.started <= 0 or claim.boot != boot_id():
             return {}
         grouped = set(self.group.members()) if self.group else set()
@@ -236,8 +247,8 @@ class ProcessSet:
 
     def _session_is_its(self) -> bool:
         """A number is not given away while its process, even ended, is there, nor as fast as we look."""
-        leader = stat_of(self.claim.pid)
-        return self.seen_alive if leader is None else leader.started == self.claim.started
+        leader = stat_of(self.first.pid)
+        return self.seen_alive if leader is None else leader.started == self.first.started
 
     def _knows(self, stat: Stat) -> bool:
         if self._found.get(stat.pid) == stat.started:
@@ -334,7 +345,7 @@ def send(targets: Mapping[int, int], number: signal.Signals) -> None:
                 _send_one(pid, started, number)
 
 
-def end(look: Callable[[], Mapping[int, int]], group: Group | None) -> None:
+def end(look: Callable[[], Mapping[int, int]], group: KillableGroup | None) -> None:
     """Kill whatever is found, and what it makes meanwhile, and see it gone. Blocks."""
     for _ in range(_LOOKS):
         left = look()

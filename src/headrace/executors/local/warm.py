@@ -66,7 +66,7 @@ class Learned(msgspec.Struct, kw_only=True):
 
 
 class Notes:
-    """What is known of an interpreter, meta in its environment."""
+    """What is known of an interpreter, as a file in its environment."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
