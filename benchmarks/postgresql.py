@@ -20,10 +20,11 @@ from service import Instantly, Never, add_ended, fan
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store.records import ListQuery, Predicate
 from headrace.store.urls import DatabaseUrl
+from owned_service import Service
 from postgres import Postgres, binaries
 
 _COPIES = """

@@ -26,6 +26,7 @@ from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId
 from headrace.executors.log_store import FileLogs
 from headrace.executors.port import AnyReport, Started, Succeeded
+from headrace.service.access import owner
 from headrace.service.service import NewRun, Service
 from headrace.service.settings import Settings
 
@@ -101,11 +102,12 @@ def loop(count: int) -> dict[str, Any]:
 
 async def to_the_end(service: Service, documents: list[dict[str, Any]]) -> None:
     """Run them all."""
-    runs = [await service.create_run(NewRun(pipeline_spec=one)) for one in documents]
+    session = service.for_caller(owner())
+    runs = [await session.create_run(NewRun(pipeline_spec=one)) for one in documents]
     for run in runs:
-        async for _ in service.watch_run(run.run_id, after_version=1 << 60):
+        async for _ in session.watch_run(run.run_id, after_version=1 << 60):
             pass
-        if (ended := await service.get_run(run.run_id)).state != "SUCCEEDED":
+        if (ended := await session.get_run(run.run_id)).state != "SUCCEEDED":
             raise RuntimeError(f"{ended.pipeline_name} ended {ended.state}: {ended.error}")
 
 
@@ -175,7 +177,7 @@ async def restart(home: Path) -> None:
     """Time to open a home with 100 active runs of 50 tasks, and 10,000 finished ones."""
     service = await Service.open(Settings(home=home), executor=Never())
     for _ in range(100):
-        await service.create_run(NewRun(pipeline_spec=fan(50)))
+        await service.for_caller(owner()).create_run(NewRun(pipeline_spec=fan(50)))
     await service.close()
     add_ended(home / "headrace.db")
     cpu, began = time.process_time(), time.perf_counter()

@@ -15,10 +15,12 @@ from headrace.server.app import create_app
 from headrace.server.app_state import AppState
 from headrace.server.auth import Gate
 from headrace.server.signing import Signer
+from headrace.service.access import Access, Caller
 from headrace.service.errors import NotFound
 from headrace.service.plans import Plans
 from headrace.service.requests import GivenDocument, NewRun, NewVersion, Rerun
 from headrace.service.service import Service
+from headrace.service.session import Session, access_of, needs
 from headrace.service.settings import Settings
 from headrace.store.records import ArtifactRecord, Page, PipelineRecord, RunRecord, VersionRecord
 from headrace.wire.api import ListChange, RunChange
@@ -32,37 +34,29 @@ FILES = {
 }
 
 
-class EmptyService(Service):
-    """Obeys the signatures, reads documents as the real one does, and keeps nothing."""
+class EmptySession(Session):
+    """Obeys the signatures and the accesses, reads documents as the real one does, and keeps nothing."""
 
-    def __init__(self) -> None:
-        """Over no directory."""
+    def __init__(self, caller: Caller, *, only: Access | None = None) -> None:
+        """Over nothing."""
+        self.caller = caller
+        self._only = only
+        self._access = None
 
     log = b"line 1\nline \xff2\n" + "gr\u00fc\u00dfe\n".encode()
 
-    @classmethod
-    async def open(cls, settings: Settings) -> EmptyService:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        return cls()
-
-    async def close(self) -> None:
-        pass
-
-    async def broken(self) -> None:
-        await asyncio.Event().wait()
-
     async def get_artifact(self, artifact_id: str) -> ArtifactRecord:
-        if artifact_id not in FILES:
-            raise NotFound("There is no such artifact.", code="ARTIFACT_NOT_FOUND")
-        name = "report.html" if artifact_id == ARTIFACT else "folder"
-        artifact = Artifact(
-            artifact_id=artifact_id, name=name, type=ArtifactType(schema_title="system.HTML"), uri=f"file:///x/{name}"
-        )
-        return ArtifactRecord(artifact=artifact, run_id=None, execution_id=None, created_at=1.5)
+        return _artifact(artifact_id)
 
     async def list_artifact_members(self, artifact_id: str) -> tuple[tuple[str, int], ...]:
-        await self.get_artifact(artifact_id)
+        _artifact(artifact_id)
         return tuple((name, len(content)) for name, content in FILES[artifact_id].items())
+
+    async def find_content(self, artifact_id: str, member: str = "") -> tuple[ArtifactRecord, int]:
+        record = _artifact(artifact_id)
+        if member not in FILES[artifact_id]:
+            raise NotFound("There is no such file.", code="MEMBER_NOT_FOUND")
+        return record, len(FILES[artifact_id][member])
 
     async def read_artifact(
         self, artifact_id: str, *, offset: int = 0, limit: int | None = None, member: str = ""
@@ -116,6 +110,16 @@ async def _nothing(*args: object) -> None:
     return None
 
 
+def _artifact(artifact_id: str) -> ArtifactRecord:
+    if artifact_id not in FILES:
+        raise NotFound("There is no such artifact.", code="ARTIFACT_NOT_FOUND")
+    name = "report.html" if artifact_id == ARTIFACT else "folder"
+    artifact = Artifact(
+        artifact_id=artifact_id, name=name, type=ArtifactType(schema_title="system.HTML"), uri=f"file:///x/{name}"
+    )
+    return ArtifactRecord(artifact=artifact, run_id=None, execution_id=None, created_at=1.5)
+
+
 def _absent(name: str):
     async def method(self, *args: object, **options: object) -> object:
         if name.startswith("list_"):
@@ -125,9 +129,34 @@ def _absent(name: str):
     return method
 
 
-for _name, _value in vars(Service).items():
-    if not _name.startswith("_") and callable(_value) and _name not in vars(EmptyService):
-        setattr(EmptyService, _name, _absent(_name))
+for _name, _value in vars(Session).items():
+    if not _name.startswith("_") and callable(_value):
+        _access = access_of(_value)
+        _ours = vars(EmptySession).get(_name) or _absent(_name)
+        setattr(EmptySession, _name, needs(_access.kind, _access.verb, _access.scope)(_ours))
+
+
+class EmptyService(Service):
+    """A service in which there is nothing."""
+
+    session = EmptySession
+
+    def __init__(self) -> None:
+        """Over no directory."""
+
+    @classmethod
+    async def open(cls, settings: Settings) -> EmptyService:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return cls()
+
+    def for_caller(self, caller: Caller, *, only: Access | None = None) -> Session:
+        return self.session(caller, only=only)
+
+    async def close(self) -> None:
+        pass
+
+    async def broken(self) -> None:
+        await asyncio.Event().wait()
 
 
 TOKEN = "t" * 43

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from headrace.service.service import Service
 from headrace.store.records import RunRecord
+from owned_service import Service
 
 
 async def until_final(service: Service, run_id: str, *, limit_s: float = 20.0) -> RunRecord:

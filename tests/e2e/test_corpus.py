@@ -14,10 +14,11 @@ from e2e.corpus import EXPECTED, Expected
 from harness import ROOT, end_attempts
 from headrace.engine.model import Execution, Kind, State
 from headrace.service.errors import Invalid
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.spec.reading import read_pipeline
 from images import import_image, python_files, settle_podman
+from owned_service import Service
 
 CORPUS = ROOT.parent / "shared" / "conformance" / "ir"
 DOCUMENTS = {str(path.relative_to(CORPUS))[:-5]: path for path in sorted(CORPUS.rglob("*.yaml"))}

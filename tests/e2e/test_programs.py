@@ -13,10 +13,11 @@ from differential.programs import PROGRAMS
 from harness import end_attempts
 from headrace.engine.model import State
 from headrace.service.errors import ServiceError
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.spec.bootstrap import recognise
 from headrace.spec.reading import DocumentError, read_pipeline
+from owned_service import Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.kfp, pytest.mark.anyio]
 _VALUES = {

@@ -15,10 +15,11 @@ from headrace.artifacts.local import LocalStore
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.result import ProducedArtifact
 from headrace.executors.port import Succeeded
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store import runs as rows
 from headrace.store.database import Database
+from owned_service import Service
 from powerloss.recorder import Recorder
 from properties.documents import leaf, made, spec_of
 

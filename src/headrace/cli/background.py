@@ -11,6 +11,7 @@ from pathlib import Path
 from headrace.engine.model import State
 from headrace.server.collector import shorten_collections
 from headrace.server.serve import Running, running
+from headrace.service.access import owner
 from headrace.service.settings import Settings, database_url
 from headrace.store.records import ListQuery, Predicate
 
@@ -33,7 +34,7 @@ async def serve_until_idle(settings: Settings) -> None:
 
 
 async def _active(server: Running) -> bool:
-    page = await server.service.list_runs(ListQuery(page_size=1, predicates=(_ACTIVE,)))
+    page = await server.service.for_caller(owner()).list_runs(ListQuery(page_size=1, predicates=(_ACTIVE,)))
     return page.total_size > 0
 
 

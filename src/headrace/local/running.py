@@ -28,8 +28,10 @@ from headrace.local.inline import InlineExecutor
 from headrace.local.screen import Screen
 from headrace.local.task import LocalTask
 from headrace.local.wrapping import split, with_importers
+from headrace.service.access import owner
 from headrace.service.errors import ServiceError
 from headrace.service.service import NewRun, Service
+from headrace.service.session import Session
 from headrace.service.settings import Settings, default_home
 
 
@@ -124,9 +126,10 @@ class LocalRun:
         try:
             # What a call answers is read where it was made: on this machine, whatever the document's root.
             new = msgspec.structs.replace(self.new, pipeline_root=str(home / "artifacts"))
-            run = await service.create_run(new)
-            await self._watch(service, run.run_id)
-            return await self._result(service, run.run_id)
+            session = service.for_caller(owner())
+            run = await session.create_run(new)
+            await self._watch(session, run.run_id)
+            return await self._result(session, run.run_id)
         finally:
             await service.close()
 
@@ -156,25 +159,25 @@ class LocalRun:
         )
         return self.inline
 
-    async def _watch(self, service: Service, run_id: str) -> None:
-        screen = Screen(service, run_id)
-        canceller = asyncio.create_task(self._cancel_when_asked(service, run_id))
+    async def _watch(self, session: Session, run_id: str) -> None:
+        screen = Screen(session, run_id)
+        canceller = asyncio.create_task(self._cancel_when_asked(session, run_id))
         try:
-            async for change in service.watch_run(run_id):
+            async for change in session.watch_run(run_id):
                 screen.show(change)
             await screen.finish()
         finally:
             canceller.cancel()
 
-    async def _cancel_when_asked(self, service: Service, run_id: str) -> None:
+    async def _cancel_when_asked(self, session: Session, run_id: str) -> None:
         while not self._cancel.is_set():  # noqa: ASYNC110 - set by the other thread's signal handler
             await asyncio.sleep(0.1)
         with contextlib.suppress(ServiceError):
-            await service.terminate_run(run_id)
+            await session.terminate_run(run_id)
 
-    async def _result(self, service: Service, run_id: str) -> LocalTask:
-        run = await service.get_run(run_id)
-        executions = await service.get_executions(run_id)
+    async def _result(self, session: Session, run_id: str) -> LocalTask:
+        run = await session.get_run(run_id)
+        executions = await session.get_executions(run_id)
         root = next(execution for execution in executions if execution.kind is Kind.ROOT)
         succeeded = run.state is State.SUCCEEDED
         return LocalTask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from headrace.service.service import Service
+from headrace.service.session import Session
 from headrace.wire.api import ExecutionView, RunChange
 
 _WORTH_TELLING = frozenset({"RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
@@ -14,8 +14,8 @@ _WORTH_TELLING = frozenset({"RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCEL
 class Screen:
     """Prints to this process's output."""
 
-    def __init__(self, service: Service, run_id: str) -> None:
-        self._service = service
+    def __init__(self, session: Session, run_id: str) -> None:
+        self._session = session
         self._run_id = run_id
         self._told: set[tuple[str, str, int]] = set()
         self._logs: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -43,7 +43,7 @@ class Screen:
 
     async def _follow(self, execution_id: str, number: int, path: str) -> None:
         rest = b""
-        async for chunk in self._service.read_log(execution_id, number, follow=True):
+        async for chunk in self._session.read_log(execution_id, number, follow=True):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 _print(path, line.decode("utf-8", "replace"), mark="|")

@@ -17,7 +17,7 @@ from headrace.server.auth import Identity
 from headrace.server.bodies import limited
 from headrace.server.content import CONTENT_HEADERS, serve_content
 from headrace.server.errors import HttpError, as_http_error, error_response
-from headrace.server.routes import MEBIBYTE, ApiCall, ErrorStyle, Match, Policy, Route, RouteTable
+from headrace.server.routes import ApiCall, ErrorStyle, Match, NeededProof, Route, RouteTable
 from headrace.service.service import Service
 
 access_log = logging.getLogger("headrace.access")
@@ -66,10 +66,11 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
         guard.check_site(request, host, identity)
         if not isinstance(found, Match):
             return _without_route(request, raw_path, found, state, identity)
-        guard.check_policy(found.route, identity)
+        guard.check_proof(found.route.proof, identity)
+        guard.check_server_access(found.route, identity.caller)
         limited_receive = limited(receive, request.headers, found.route.max_body)
         call = ApiCall(
-            service=service,
+            session=service.for_caller(identity.caller, only=found.route.access),
             state=state,
             request=Request(scope, limited_receive),
             route=found.route,
@@ -88,7 +89,7 @@ def _without_route(
     is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
     if is_ui and request.method in guard.SAFE_METHODS and request.headers["host"].startswith("localhost:"):
         return RedirectResponse(f"{state.origin}{request.url.path}", 307)
-    guard.check_policy(_ANY, identity)
+    guard.check_proof(NeededProof.SIGNED_IN, identity)
     if allowed:
         error = HttpError(405, "METHOD_NOT_ALLOWED", f"{request.method} is not possible here; {_listed(allowed)} is.")
         error.headers["allow"] = ", ".join(sorted(allowed))
@@ -146,19 +147,3 @@ async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008})
-
-
-async def _nothing(call: ApiCall) -> Response:
-    raise HttpError(404, "NOT_FOUND", "There is nothing here.")
-
-
-#: The policy of whatever is not in the table.
-_ANY = Route(
-    method="GET",
-    path="/",
-    handler=_nothing,
-    policy=Policy.MEMBER,
-    summary="Whatever is not in the table.",
-    answer="text/html",
-    max_body=MEBIBYTE,
-)

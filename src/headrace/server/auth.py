@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.server.signing import Signer
+from headrace.service.access import LOCAL_USER, NOBODY, Caller, Source, owner
 
 #: A browser stays signed in this long.
 SESSION_S = 7 * 24 * 3600.0
@@ -34,11 +35,13 @@ class Proof(Enum):
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asking, and how we know."""
 
-    user: str
+    caller: Caller
     proof: Proof
 
 
-NOBODY = Identity(user="", proof=Proof.NONE)
+UNKNOWN = Identity(caller=NOBODY, proof=Proof.NONE)
+
+_SOURCES = {Proof.TOKEN: Source.TOKEN, Proof.SESSION: Source.SESSION, Proof.TRUSTED: Source.UNASKED}
 
 
 class _Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,12 +103,12 @@ class Gate:
         self.cookie = f"headrace_session_{port}"
 
     def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
-        """Who brings these credentials; NOBODY for none or wrong ones. A wrong token is not made good by a session."""
+        """Who brings these credentials; UNKNOWN for none or wrong ones. No session makes up for a wrong token."""
         if authorization is not None:
             return self._bearer(authorization)
-        if cookie is not None and (session := self._signer.open("session", cookie, _Session)) is not None:
-            return Identity(user=session.user, proof=Proof.SESSION)
-        return Identity(user="local", proof=Proof.TRUSTED) if self.insecure else NOBODY
+        if cookie is not None and self._signer.open("session", cookie, _Session) is not None:
+            return self._known(Proof.SESSION)
+        return self._known(Proof.TRUSTED) if self.insecure else UNKNOWN
 
     def mint_code(self, *, ttl_s: float = CODE_S) -> tuple[str, float]:
         """`(a new one-time code, when it ends)`. Only its hash is kept."""
@@ -122,15 +125,19 @@ class Gate:
         until = self._codes.pop(_hashed(code), None)
         if until is None or until <= self._clock():
             return None
-        session = _Session(user="local", nonce=secrets.token_hex(16))
+        session = _Session(user=LOCAL_USER, nonce=secrets.token_hex(16))
         return self._signer.sign("session", session, ttl_s=SESSION_S)[0]
+
+    def _known(self, proof: Proof) -> Identity:
+        """The one user there is."""
+        return Identity(caller=owner(_SOURCES[proof]), proof=proof)
 
     def _bearer(self, authorization: str) -> Identity:
         scheme, _, given = authorization.partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token)
         if right and scheme.lower() == "bearer":
-            return Identity(user="local", proof=Proof.TOKEN)
-        return Identity(user="local", proof=Proof.TRUSTED) if self.insecure else NOBODY
+            return self._known(Proof.TOKEN)
+        return self._known(Proof.TRUSTED) if self.insecure else UNKNOWN
 
 
 def derive_key(token: str, purpose: str) -> bytes:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from headrace.engine.model import Artifact
 from headrace.server.app_state import AppState
 from headrace.server.errors import HttpError
+from headrace.service.access import Access, Caller, Kind, Role, Source, Verb
 from headrace.service.service import Service
 
 #: How long a link is good for.
@@ -50,6 +51,7 @@ _SCRIPTED = (
     "form-action 'none'; base-uri 'none'"
 )
 _STILL = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
+_READ_CONTENT = Access(Kind.CONTENT, Verb.READ)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -62,6 +64,9 @@ class ContentGrant(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     type: str
     download: bool = False
+    #: The user whom the link was given to, and the artifact's namespace.
+    user: str = ""
+    namespace: str = ""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,8 +92,14 @@ async def serve_content(request: Request, service: Service, state: AppState) -> 
     status = 206 if span.partial else 200
     if request.method == "HEAD" or span.length == 0:
         return Response(None, status, headers)
-    body = service.read_artifact(grant.artifact_id, offset=span.start, limit=span.length, member=grant.member)
+    session = service.for_caller(_caller(grant), only=_READ_CONTENT)
+    body = session.read_artifact(grant.artifact_id, offset=span.start, limit=span.length, member=grant.member)
     return StreamingResponse(body, status, headers)
+
+
+def _caller(grant: ContentGrant) -> Caller:
+    """The user whom the link was given to, who may with it read this namespace and nothing else."""
+    return Caller(user=grant.user, namespaces={grant.namespace: Role.VIEWER}, source=Source.LINK)
 
 
 def _grant(request: Request, state: AppState) -> ContentGrant:

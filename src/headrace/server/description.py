@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.errors import HttpError
-from headrace.server.routes import ApiCall, Policy, Route
+from headrace.server.routes import ApiCall, NeededProof, Route
+from headrace.service.access import Access, Kind, Verb
 from headrace.wire import codes
 from headrace.wire.api import CodePage
 
@@ -39,7 +40,7 @@ ROUTES = (
         method="GET",
         path="/api/openapi.json",
         handler=get_openapi,
-        policy=Policy.MEMBER,
+        access=Access(Kind.SERVER, Verb.READ, "server"),
         summary="This description.",
         answer="application/json",
         tag="server",
@@ -48,7 +49,7 @@ ROUTES = (
         method="GET",
         path="/api/codes/{code}",
         handler=get_code,
-        policy=Policy.MEMBER,
+        access=Access(Kind.SERVER, Verb.READ, "server"),
         summary="What an error code means, and what to do.",
         answer=CodePage,
         tag="server",
@@ -57,7 +58,8 @@ ROUTES = (
         method="GET",
         path="/healthz",
         handler=get_healthz,
-        policy=Policy.OPEN,
+        access=Access(Kind.SERVER, Verb.READ, "server"),
+        proof=NeededProof.NONE,
         summary="That the server is there.",
         answer="application/json",
         tag="server",

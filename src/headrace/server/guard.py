@@ -7,7 +7,8 @@ from starlette.requests import Request
 from headrace.server.app_state import AppState
 from headrace.server.auth import Identity, Proof
 from headrace.server.errors import HttpError
-from headrace.server.routes import Policy, Route
+from headrace.server.routes import NeededProof, Route
+from headrace.service.access import Caller, Decision, decide
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -48,17 +49,26 @@ def identify(request: Request, state: AppState, host: str) -> Identity:
     return state.gate.identify(authorization=values[0] if values else None, cookie=cookie)
 
 
-def check_policy(route: Route, identity: Identity) -> None:
-    """Refuse who may not use the route."""
-    match route.policy:
-        case Policy.OPEN | Policy.CODE:
+def check_proof(needed: NeededProof, identity: Identity) -> None:
+    """Refuse who has not shown who they are, in the way that is needed."""
+    match needed:
+        case NeededProof.NONE | NeededProof.CODE:
             return
-        case Policy.MEMBER:
+        case NeededProof.SIGNED_IN:
             allowed = identity.proof is not Proof.NONE
-        case Policy.TOKEN:
+        case NeededProof.TOKEN:
             allowed = identity.proof in (Proof.TOKEN, Proof.TRUSTED)
     if not allowed:
         raise unauthenticated()
+
+
+def check_server_access(route: Route, caller: Caller) -> None:
+    """Decide, before the handler is called, what no row decides: access to what is the server's own."""
+    access = route.access
+    is_open = route.proof in (NeededProof.NONE, NeededProof.CODE)
+    if is_open or access.scope != "server" or decide(caller, access.kind, access.verb, "") is Decision.ALLOW:
+        return
+    raise HttpError(403, "ACCESS_DENIED", f"You may not {access.verb} what is of the kind {access.kind} here.")
 
 
 def unauthenticated() -> HttpError:

@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from headrace.server.routes import Policy, Route
+from headrace.server.routes import NeededProof, Route
 from headrace.server.table import ROUTES
 from headrace.wire.api import ErrorBody
 from headrace.wire.v2beta1 import Message, Status, UploadError
 
 _ERRORS: dict[str, type[Any] | None] = {"own": ErrorBody, "gateway": Status, "upload": UploadError, "page": None}
-_SECURITY: dict[Policy, list[dict[str, list[str]]]] = {
-    Policy.OPEN: [],
-    Policy.CODE: [],
-    Policy.MEMBER: [{"token": []}, {"session": []}],
-    Policy.TOKEN: [{"token": []}],
+_SECURITY: dict[NeededProof, list[dict[str, list[str]]]] = {
+    NeededProof.NONE: [],
+    NeededProof.CODE: [],
+    NeededProof.SIGNED_IN: [{"token": []}, {"session": []}],
+    NeededProof.TOKEN: [{"token": []}],
 }
 
 
@@ -86,7 +86,7 @@ def _operation(route: Route, shapes: _Shapes) -> dict[str, Any]:
         "operationId": route.operation_id,
         "summary": route.summary,
         "tags": [route.tag],
-        "security": _SECURITY[route.policy],
+        "security": _SECURITY[route.proof],
         "parameters": _parameters(route),
         "responses": {_good_status(route): _answer(route, shapes), "default": _error(route, shapes)},
     }

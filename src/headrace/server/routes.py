@@ -1,4 +1,8 @@
-"""The route table: what can be asked over HTTP, by whom, in which shapes. Deny is the default: no policy, no start."""
+"""The route table: what can be asked over HTTP, which access that needs, in which shapes.
+
+Deny is the default. The table refuses to be made with a route that declares no access, or whose handler asks its
+session for another access than the route declares.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +16,31 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headrace.server.handlers import asked_of_session
+from headrace.service.access import Access
+from headrace.service.session import Session, access_of
+
 if TYPE_CHECKING:
     from headrace.server.app_state import AppState
     from headrace.server.auth import Identity
-    from headrace.service.service import Service
 
 MEBIBYTE = 1 << 20
 
 
-class Policy(Enum):
-    """Who may use a route."""
+class NeededProof(Enum):
+    """How a request must show who it is from before a route is used. What the caller may then do, `access` decides."""
 
-    OPEN = "open"  #: everybody: says nothing worth knowing
-    MEMBER = "member"  #: who brings the token or a session
-    TOKEN = "token"  # noqa: S105  #: who brings the token itself; a session is not enough
-    CODE = "code"  #: the route checks a one-time code itself
+    NONE = "none"  #: not at all: the answer says nothing worth knowing
+    SIGNED_IN = "signed in"  #: by the token or a session
+    TOKEN = "token"  # noqa: S105  #: by the token itself; a session is not enough
+    CODE = "code"  #: by a one-time code, which the handler checks
 
 
 class ApiCall(msgspec.Struct, frozen=True, kw_only=True):
     """One request on its way to its handler."""
 
-    service: Service
+    #: What the caller may ask, of the access that the route declares.
+    session: Session
     state: AppState
     request: Request
     route: Route
@@ -65,7 +73,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     #: `/runs/{run_id}:archive`; a parameter never spans a slash.
     path: str
     handler: Handler
-    policy: Policy
+    access: Access
+    proof: NeededProof = NeededProof.SIGNED_IN
     #: One line for the API's description.
     summary: str
     #: Shape of the JSON body, if one is read.
@@ -90,7 +99,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteTableError(Exception):
-    """The table cannot be served: a route without a policy, or two of one kind."""
+    """The table cannot be served: a route without an access or with a wrong one, or two of one path."""
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,10 +175,15 @@ def _match(pattern: tuple[_Segment, ...], segments: list[str]) -> dict[str, str]
 
 
 def _check(route: Route) -> None:
-    if not isinstance(route.policy, Policy):
-        raise RouteTableError(f"{route.method} {route.path} says nothing about who may use it; give it a policy.")
+    name = f"{route.method} {route.path}"
+    if not isinstance(route.access, Access) or not isinstance(route.proof, NeededProof):
+        raise RouteTableError(f"{name} says nothing about who may use it; give it an access.")
     if not route.summary:
-        raise RouteTableError(f"{route.method} {route.path} has no summary.")
+        raise RouteTableError(f"{name} has no summary.")
+    for method in asked_of_session(route.handler):
+        needed = access_of(getattr(Session, method))
+        if needed != route.access:
+            raise RouteTableError(f"{name} declares {route.access}, but its handler calls {method}: {needed}.")
 
 
 def _check_unique(routes: tuple[Route, ...]) -> None:

@@ -6,24 +6,34 @@ from headrace.service.context import Context
 from headrace.service.errors import Invalid
 from headrace.store import cache
 from headrace.store.cache import CacheEntry, CacheFilter
-from headrace.store.records import ListQuery, Page
+from headrace.store.records import ListQuery
 from headrace.wire import api
 from headrace.wire.times import millis
 
 
-async def list_page(context: Context, query: ListQuery) -> Page[CacheEntry]:
-    """See `Service.list_cache`."""
-    return await context.read(cache.list_entries, query, context.data_dir.secret)
+async def list_view(context: Context, query: ListQuery) -> api.CacheList:
+    """See `Session.list_cache`."""
+    page = await context.read(cache.list_entries, query, context.data_dir.secret)
+    limit = context.settings.cache_max_age_s
+    return api.CacheList(
+        entries=[entry_view(entry, limit) for entry in page.items],
+        total_size=page.total_size,
+        next_page_token=page.next_page_token,
+    )
 
 
-async def drop(context: Context, which: CacheFilter, *, everything: bool = False) -> int:
-    """See `Service.drop_cache`."""
+def check_filter(which: CacheFilter, *, everything: bool) -> None:
+    """Raises Invalid CACHE_FILTER_MISSING when nothing is said about which entries, and not `everything` either."""
     if which == CacheFilter() and not everything:
         raise Invalid(
             "Say which entries are to be dropped: pipeline_name, task, run_id, execution_ids or fingerprint; or "
             "everything, to drop them all.",
             code="CACHE_FILTER_MISSING",
         )
+
+
+async def drop(context: Context, which: CacheFilter) -> int:
+    """Forget these entries; how many there were."""
     return await context.write(cache.drop_entries, which)
 
 

@@ -59,6 +59,17 @@ async def list_members(context: Context, artifact_id: str) -> tuple[tuple[str, i
     return tuple((member.name, member.size_bytes) for member in members)
 
 
+async def find_content(context: Context, artifact_id: str, member: str) -> tuple[ArtifactRecord, int]:
+    """`(artifact, size_bytes)`. Raises NotFound MEMBER_NOT_FOUND when the artifact has no such file."""
+    record = await get_artifact(context, artifact_id)
+    members = dict(await list_members(context, artifact_id))
+    if member not in members:
+        what = "This artifact has no such file" if member else "Say which file of this directory you want (member)"
+        message = f"{what}; GET /api/artifacts/{{artifact_id}}/members lists them."
+        raise NotFound(message, code="MEMBER_NOT_FOUND")
+    return record, members[member]
+
+
 def _no_content(record: ArtifactRecord, error: ArtifactError) -> ServiceError:
     message = f"The content of artifact {record.artifact.name!r} cannot be shown: {error}"
     artifact_id = record.artifact.artifact_id
@@ -115,6 +126,14 @@ async def _attempt(context: Context, execution_id: str, number: int) -> tuple[At
     if not any(attempt.number == number for attempt in execution.attempts):
         raise NotFound(f"Execution {execution_id} has no attempt {number}.", execution_id=execution_id, attempt=number)
     return AttemptId(run_id=run_id, path=execution.path, number=number), execution
+
+
+async def latest_attempt(context: Context, execution_id: str) -> int:
+    """Its number. Raises NotFound NO_ATTEMPT when there is none yet."""
+    _, execution = await find_execution(context, execution_id)
+    if not execution.attempts:
+        raise NotFound("This execution has not been started, so it has no log.", code="NO_ATTEMPT")
+    return execution.attempts[-1].number
 
 
 async def log_size(context: Context, execution_id: str, number: int) -> int:

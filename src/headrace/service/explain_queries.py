@@ -26,7 +26,7 @@ _NOTHING = "Nothing to do"
 
 
 async def of_run(context: Context, loop: RunLoop, run_id: str, *, limit: int) -> api.RunExplanation:
-    """See `Service.explain_run`."""
+    """See `Session.explain_run`."""
     subject, _ = await _subject(context, loop, run_id)
     found = await asyncio.to_thread(explain_run, subject, limit=limit)
     named = await _named(context, [*found.tasks, *([found.cause] if found.cause else [])])
@@ -39,7 +39,7 @@ async def of_run(context: Context, loop: RunLoop, run_id: str, *, limit: int) ->
 
 
 async def of_execution(context: Context, loop: RunLoop, execution_id: str) -> api.Explanation:
-    """See `Service.explain_execution`."""
+    """See `Session.explain_execution`."""
     run_id, execution = await find_execution(context, execution_id)
     subject, pipeline = await _subject(context, loop, run_id)
     found = explain(subject, execution.path)

@@ -21,7 +21,7 @@ _LONGEST_NOTE = 2_000
 
 
 async def mark(context: Context, loop: RunLoop, run_id: str, execution_id: str, wanted: NewMark) -> None:
-    """See `Service.mark_execution`."""
+    """See `Session.mark_execution`."""
     its_run, execution = await find_execution(context, execution_id)
     if its_run != run_id:
         raise NotFound(f"Run {run_id} has no execution {execution_id}.", run_id=run_id, execution_id=execution_id)

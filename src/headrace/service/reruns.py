@@ -21,7 +21,7 @@ _AGAIN = " (again)"
 
 
 async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> RunRecord:
-    """See `Service.rerun_run`."""
+    """See `Session.rerun_run`."""
     earlier = await runs.load(context, run_id)
     if earlier is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
@@ -64,6 +64,7 @@ def _new(earlier: ActiveRun, compiled: Plan, wanted: Rerun, experiment_id: str |
         display_name=wanted.display_name or f"{record.display_name.removesuffix(_AGAIN)[:1000]}{_AGAIN}",
         description=record.description,
         experiment_id=experiment_id,
+        namespace=record.namespace,
         parameters={**kept, **wanted.parameters},
         pipeline_root=record.pipeline_root,
         service_account=record.service_account,

@@ -46,7 +46,7 @@ _DEFAULT_ACCOUNT = "pipeline-runner"
 
 
 async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
-    """See `Service.create_run`."""
+    """See `Session.create_run`."""
     return await begin(context, loop, new, await _planned(context, new))
 
 
@@ -315,7 +315,7 @@ async def experiment_of(context: Context, record: RunRecord) -> ExperimentRecord
 
 
 async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
-    """See `Service.delete_run`."""
+    """See `Session.delete_run`."""
     record = await get(context, run_id)
     run = loop.drop(run_id)
     elsewhere = context.lease is not None and run is None and not record.state.final

@@ -242,7 +242,7 @@ def _container(compiled: Plan, execution: Execution) -> Container | None:
 
 
 async def watch_run(context: Context, run_id: str, *, after_version: int) -> AsyncIterator[api.RunChange]:
-    """See `Service.watch_run`."""
+    """See `Session.watch_run`."""
     seen = after_version
     with context.changes.watch(run_id) as watch:
         compiled = await _plan(context, run_id)
@@ -271,10 +271,11 @@ def _since(conn: Connection, run_id: str, seen: int) -> tuple[RunRecord | None, 
     return rows.get_run(conn, run_id), rows.get_executions(conn, run_id, after_version=seen)
 
 
-async def watch_runs(context: Context) -> AsyncIterator[api.ListChange]:
-    """See `Service.watch_runs`."""
+async def watch_runs(context: Context, namespaces: frozenset[str] | None = None) -> AsyncIterator[api.ListChange]:
+    """See `Session.watch_runs`; only runs of these namespaces, None: of all."""
     with context.changes.watch() as watch:
         async for changed in watch:
             records = await context.read(rows.get_runs, sorted(changed))
-            if records:
-                yield api.ListChange(runs=[run_summary(record) for record in records])
+            shown = [one for one in records if namespaces is None or one.namespace in namespaces]
+            if shown:
+                yield api.ListChange(runs=[run_summary(record) for record in shown])

@@ -62,6 +62,8 @@ class CacheFilter(Record, frozen=True, kw_only=True):
     """Which entries; those that fit all that is given."""
 
     namespace: str | None = None
+    #: Entries of these namespaces only; None: of all.
+    namespaces: frozenset[str] | None = None
     pipeline_name: str | None = None
     task: str | None = None
     run_id: str | None = None
@@ -142,6 +144,8 @@ def _where(which: CacheFilter) -> Iterator[ColumnElement[bool]]:
     ):  # fmt: skip
         if value is not None:
             yield column == value
+    if which.namespaces is not None:
+        yield _c.namespace.in_(sorted(which.namespaces))
     if which.execution_ids is not None:
         yield or_(False, *(_c.execution_id.in_(some) for some in _chunks(which.execution_ids)))
     if which.before is not None:

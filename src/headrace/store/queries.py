@@ -130,7 +130,10 @@ def _order(key: Key) -> ColumnElement[Any]:
 
 def _scope(noun: Noun, query: ListQuery) -> list[ColumnElement[bool]]:
     wanted = ((noun.namespace, query.namespace), (noun.experiment, query.experiment_id))
-    return [column == value for column, value in wanted if column is not None and value is not None]
+    narrowed = [column == value for column, value in wanted if column is not None and value is not None]
+    if noun.namespace is not None and query.namespaces is not None:
+        narrowed.append(noun.namespace.in_(sorted(query.namespaces)))
+    return narrowed
 
 
 def _after(order: ColumnElement[Any], ident: Any, token: _Token) -> ColumnElement[bool]:

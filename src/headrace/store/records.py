@@ -135,6 +135,8 @@ class ListQuery(Record, frozen=True, kw_only=True):
     descending: bool = False
     predicates: tuple[Predicate, ...] = ()
     namespace: str | None = None
+    #: Things of these namespaces only, which no page token widens; None: of all.
+    namespaces: frozenset[str] | None = None
     experiment_id: str | None = None
 
 

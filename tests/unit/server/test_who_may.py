@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from headrace.server.app import create_app
-from headrace.server.routes import Policy, Route, RouteTableError
+from headrace.server.routes import NeededProof, Route, RouteTableError
 from headrace.server.table import ROUTES
 from serving import HOST, PORT, TOKEN, App, Clock, EmptyService, make_state
 
 pytestmark = pytest.mark.anyio
 
-GUARDED = [route for route in ROUTES if route.policy in (Policy.MEMBER, Policy.TOKEN)]
+GUARDED = [route for route in ROUTES if route.proof in (NeededProof.SIGNED_IN, NeededProof.TOKEN)]
 UNSAFE = [route for route in ROUTES if route.method != "GET"]
 
 
@@ -163,7 +163,7 @@ async def test_a_session_counts_for_our_own_page_only(route: Route) -> None:
     cookie = await session_cookie(app)
     own = {"cookie": cookie, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
     told = await app.ask(route.method, address(route), headers=own, token=None)
-    assert (told.status == 401) == (route.policy is Policy.TOKEN), told
+    assert (told.status == 401) == (route.proof is NeededProof.TOKEN), told
     for foreign in (
         {"origin": "http://evil.example"},
         {"sec-fetch-site": "cross-site"},
@@ -262,13 +262,13 @@ async def test_localhost_leads_to_where_cookies_are() -> None:
     assert (told.status, told.headers["location"]) == (307, f"http://{HOST}/runs/1")
 
 
-def test_a_route_without_a_policy_does_not_start() -> None:
+def test_a_route_without_an_access_does_not_start() -> None:
     route = ROUTES[0]
     nameless = Route(
         method="GET",
         path="/api/x",
         handler=route.handler,
-        policy=None,
+        access=None,
         summary="X.",
         answer="text/plain",  # type: ignore[arg-type]
     )
@@ -279,7 +279,7 @@ def test_a_route_without_a_policy_does_not_start() -> None:
 
 
 def test_only_these_are_open() -> None:
-    assert {route.path for route in ROUTES if route.policy in (Policy.OPEN, Policy.CODE)} == {
+    assert {route.path for route in ROUTES if route.proof in (NeededProof.NONE, NeededProof.CODE)} == {
         "/healthz",
         "/apis/v2beta1/healthz",
         "/apis/v1beta1/healthz",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fake_executor import FakeExecutor, World
-from headrace.service.service import Service
 from headrace.service.settings import Settings
+from owned_service import Service
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import documents
 from fake_executor import World
 from headrace.engine import decode_header
 from headrace.service import runs
-from headrace.service.service import NewRun, NewVersion, Rerun, Service
+from headrace.service.service import NewRun, NewVersion, Rerun
 from headrace.store import runs as rows
 from headrace.store.database import Connection
+from owned_service import Service
 from waiting import until_final
 
 pytestmark = pytest.mark.anyio

@@ -18,10 +18,11 @@ from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId, Execution, PauseRequested, Reason, ResumeRequested, State
 from headrace.executors.port import AnyReport, Failed, Succeeded
 from headrace.service.caching import Difference, ago, differences, why_missed
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.service.single_flight import SingleFlight
 from headrace.store.cache import CacheEntry, CacheKey
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,10 @@ from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import State, execution_id
 from headrace.service.errors import Conflict, Invalid, NotFound
-from headrace.service.service import NewMark, NewRun, Rerun, Service
+from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.settings import Settings
 from headrace.store import runs as rows
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

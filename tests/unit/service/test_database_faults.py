@@ -13,10 +13,11 @@ import documents
 from fake_executor import FakeExecutor, World
 from headrace.engine.model import State
 from headrace.service.errors import Unavailable
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store.records import ListQuery, Predicate
 from headrace.store.urls import DatabaseUrl
+from owned_service import Service
 from postgres import Postgres, binaries
 from proxy import Proxy
 

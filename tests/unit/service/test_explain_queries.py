@@ -12,10 +12,11 @@ from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId, Reason, execution_id
 from headrace.executors.port import Failed
 from headrace.service.errors import Invalid, NotFound
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.store.cache import CacheFilter
 from headrace.store.records import ListQuery, Predicate
 from headrace.wire.times import parse
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,9 @@ import pytest
 import documents
 from fake_executor import FakeExecutor, World
 from headrace.engine.model import State, execution_id
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
+from owned_service import Service
 from waiting import until_final
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,9 @@ import pytest
 
 import documents
 from headrace.service.errors import AlreadyExists, Conflict, Invalid, NotFound
-from headrace.service.service import NewRun, NewVersion, Service
+from headrace.service.service import NewRun, NewVersion
 from headrace.store.records import ListQuery, Predicate
+from owned_service import Service
 from waiting import until_final
 
 pytestmark = pytest.mark.anyio

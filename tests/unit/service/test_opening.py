@@ -15,9 +15,10 @@ from fake_executor import FakeExecutor, World, hang
 from headrace.engine.model import State
 from headrace.service.errors import NotFound, Unavailable
 from headrace.service.outage_log import OutageLog
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store.records import ListQuery
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

@@ -15,10 +15,11 @@ from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import State, execution_id
 from headrace.executors.port import Succeeded
 from headrace.service.errors import NotFound
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store import artifacts as artifact_rows
 from headrace.wire.api import RunChange
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

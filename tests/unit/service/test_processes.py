@@ -11,9 +11,10 @@ import documents
 from harness import processes_of
 from headrace.engine.model import State, execution_id
 from headrace.executors.port import Executor
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from orders import python_order
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

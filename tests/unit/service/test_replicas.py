@@ -13,13 +13,14 @@ import documents
 from fake_executor import FakeExecutor, World, hang, succeed
 from headrace.engine.model import State
 from headrace.service.errors import Conflict, NotFound
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.errors import Stale
 from headrace.store.records import ListQuery
 from headrace.store.urls import DatabaseUrl
+from owned_service import Service
 from postgres import Postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

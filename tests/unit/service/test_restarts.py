@@ -11,11 +11,12 @@ import documents
 from fake_executor import FakeExecutor, World, fail, succeed
 from headrace.engine import advance, new_run, outstanding, plan
 from headrace.engine.model import State
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.spec.document import parse_document
 from headrace.store import runs as rows
 from headrace.store.database import Database
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,10 @@ from headrace.engine.model import AttemptId, Reason, State
 from headrace.executors.port import Lost, Succeeded
 from headrace.service import inbox
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
-from headrace.service.service import NewRun, NewVersion, Service
+from headrace.service.service import NewRun, NewVersion
 from headrace.store.errors import Full
 from headrace.store.records import ListQuery, Predicate
+from owned_service import Service
 from waiting import until, until_final
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.kfp.routing import PREFIX, kfp_route
-from headrace.server.routes import ApiCall, Policy
+from headrace.server.routes import ApiCall, NeededProof
+from headrace.service.access import Access, Kind, Verb
 from headrace.wire import v2beta1 as wire
 
 
@@ -27,7 +28,8 @@ ROUTES = (
         method="GET",
         path=f"{PREFIX}/healthz",
         handler=get_healthz,
-        policy=Policy.OPEN,
+        access=Access(Kind.SERVER, Verb.READ, "server"),
+        proof=NeededProof.NONE,
         summary="Whether the server is there.",
         answer=wire.Health,
         tag="HealthzService",
@@ -36,7 +38,8 @@ ROUTES = (
         method="GET",
         path="/apis/v1beta1/healthz",
         handler=get_healthz_v1,
-        policy=Policy.OPEN,
+        access=Access(Kind.SERVER, Verb.READ, "server"),
+        proof=NeededProof.NONE,
         summary="Whether the server is there, for older probes.",
         answer=wire.HealthV1,
         tag="HealthzService",

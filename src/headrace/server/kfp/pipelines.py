@@ -15,6 +15,7 @@ from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query
+from headrace.service.access import Access, Kind, Verb
 from headrace.service.errors import Conflict
 from headrace.service.service import NewVersion
 from headrace.store.records import PipelineRecord
@@ -38,7 +39,7 @@ async def create_pipeline_and_version(call: ApiCall) -> Response:
 
 async def list_pipelines(call: ApiCall) -> Response:
     """A page of pipelines."""
-    page = await call.service.list_pipelines(list_query(call.query))
+    page = await call.session.list_pipelines(list_query(call.query))
     return json_answer(
         wire.PipelineList(
             pipelines=[views.pipeline(record) for record in page.items],
@@ -50,12 +51,12 @@ async def list_pipelines(call: ApiCall) -> Response:
 
 async def get_pipeline(call: ApiCall) -> Response:
     """One pipeline."""
-    return json_answer(views.pipeline(await call.service.get_pipeline(call.path["pipeline_id"])))
+    return json_answer(views.pipeline(await call.session.get_pipeline(call.path["pipeline_id"])))
 
 
 async def get_pipeline_by_name(call: ApiCall) -> Response:
     """One pipeline, by its name."""
-    return json_answer(views.pipeline(await call.service.get_pipeline_by_name(call.path["name"])))
+    return json_answer(views.pipeline(await call.session.get_pipeline_by_name(call.path["name"])))
 
 
 async def update_pipeline(call: ApiCall) -> Response:
@@ -63,7 +64,7 @@ async def update_pipeline(call: ApiCall) -> Response:
     body = await read_message(call, wire.Pipeline)
     name, tags = _changes(body, "pipeline", 128)
     return json_answer(
-        views.pipeline(await call.service.update_pipeline(call.path["pipeline_id"], display_name=name, tags=tags))
+        views.pipeline(await call.session.update_pipeline(call.path["pipeline_id"], display_name=name, tags=tags))
     )
 
 
@@ -71,7 +72,7 @@ async def delete_pipeline(call: ApiCall) -> Response:
     """Delete a pipeline; one with versions only when asked to cascade."""
     cascade = call.query.get("cascade", "").lower() in ("true", "1")
     try:
-        await call.service.delete_pipeline(call.path["pipeline_id"], cascade=cascade)
+        await call.session.delete_pipeline(call.path["pipeline_id"], cascade=cascade)
     except Conflict as error:
         raise FailedPrecondition(error) from error
     return json_answer(wire.Empty())
@@ -81,12 +82,12 @@ async def create_version(call: ApiCall) -> Response:
     """A version from a document in the body; documents behind URLs are not fetched."""
     body = await read_message(call, wire.PipelineVersion)
     version = _new_version(body, body.name or body.display_name)
-    return json_answer(views.version(await call.service.create_version(call.path["pipeline_id"], version)))
+    return json_answer(views.version(await call.session.create_version(call.path["pipeline_id"], version)))
 
 
 async def list_versions(call: ApiCall) -> Response:
     """A page of a pipeline's versions."""
-    page = await call.service.list_versions(call.path["pipeline_id"], list_query(call.query))
+    page = await call.session.list_versions(call.path["pipeline_id"], list_query(call.query))
     return json_answer(
         wire.PipelineVersionList(
             pipeline_versions=[views.version(record) for record in page.items],
@@ -98,34 +99,34 @@ async def list_versions(call: ApiCall) -> Response:
 
 async def get_version(call: ApiCall) -> Response:
     """One version."""
-    return json_answer(views.version(await call.service.get_version(await _own_version(call))))
+    version_id, pipeline_id = _named(call)
+    return json_answer(views.version(await call.session.get_version(version_id, pipeline_id=pipeline_id)))
 
 
 async def update_version(call: ApiCall) -> Response:
     """Change the display name or the tags; what is not given stays."""
     body = await read_message(call, wire.PipelineVersion)
     name, tags = _changes(body, "pipeline version", 127)
-    version_id = await _own_version(call)
-    return json_answer(views.version(await call.service.update_version(version_id, display_name=name, tags=tags)))
+    version_id, pipeline_id = _named(call)
+    record = await call.session.update_version(version_id, pipeline_id=pipeline_id, display_name=name, tags=tags)
+    return json_answer(views.version(record))
 
 
 async def delete_version(call: ApiCall) -> Response:
     """Delete a version."""
-    await call.service.delete_version(await _own_version(call))
+    version_id, pipeline_id = _named(call)
+    await call.session.delete_version(version_id, pipeline_id=pipeline_id)
     return json_answer(wire.Empty())
 
 
-async def _own_version(call: ApiCall) -> str:
-    """The version's id, if it is one of this pipeline."""
-    record = await call.service.get_version(call.path["pipeline_version_id"])
-    if record.pipeline_id != call.path["pipeline_id"]:
-        raise HttpError(404, "VERSION_NOT_FOUND", "This pipeline has no such version.")
-    return record.pipeline_version_id
+def _named(call: ApiCall) -> tuple[str, str]:
+    """`(version's id, pipeline's id)` of the path."""
+    return call.path["pipeline_version_id"], call.path["pipeline_id"]
 
 
 async def _create(call: ApiCall, body: wire.Pipeline, version: NewVersion | None) -> PipelineRecord:
     name = checked_name(body.name or body.display_name, "pipeline", 128)
-    return await call.service.create_pipeline(
+    return await call.session.create_pipeline(
         name=name,
         display_name=body.display_name or name,
         description=body.description,
@@ -170,6 +171,7 @@ ROUTES = (
         method="POST",
         path=_PATH,
         handler=create_pipeline,
+        access=Access(Kind.PIPELINE, Verb.CREATE, "body"),
         summary="Create a pipeline without a version.",
         body=wire.Pipeline,
         answer=wire.Pipeline,
@@ -178,6 +180,7 @@ ROUTES = (
         method="POST",
         path=_PATH + "/create",
         handler=create_pipeline_and_version,
+        access=Access(Kind.PIPELINE, Verb.CREATE, "body"),
         summary="Create a pipeline and its first version.",
         body=wire.CreatePipelineAndVersion,
         answer=wire.Pipeline,
@@ -187,6 +190,7 @@ ROUTES = (
         method="GET",
         path=_PATH,
         handler=list_pipelines,
+        access=Access(Kind.PIPELINE, Verb.READ, "query"),
         summary="List pipelines.",
         answer=wire.PipelineList,
         query=LIST_QUERY,
@@ -195,6 +199,7 @@ ROUTES = (
         method="GET",
         path=_PATH + "/names/{name}",
         handler=get_pipeline_by_name,
+        access=Access(Kind.PIPELINE, Verb.READ, "query"),
         summary="Get a pipeline by its name.",
         answer=wire.Pipeline,
     ),
@@ -202,6 +207,7 @@ ROUTES = (
         method="GET",
         path=_PATH + "/{pipeline_id}",
         handler=get_pipeline,
+        access=Access(Kind.PIPELINE, Verb.READ),
         summary="Get a pipeline.",
         answer=wire.Pipeline,
     ),
@@ -209,6 +215,7 @@ ROUTES = (
         method="PATCH",
         path=_PATH + "/{pipeline_id}",
         handler=update_pipeline,
+        access=Access(Kind.PIPELINE, Verb.UPDATE),
         summary="Change a pipeline's display name or tags.",
         body=wire.Pipeline,
         answer=wire.Pipeline,
@@ -217,6 +224,7 @@ ROUTES = (
         method="DELETE",
         path=_PATH + "/{pipeline_id}",
         handler=delete_pipeline,
+        access=Access(Kind.PIPELINE, Verb.DELETE),
         summary="Delete a pipeline.",
         answer=wire.Empty,
         query=(Query(name="cascade", type="boolean", note="Delete its versions too."),),
@@ -225,6 +233,7 @@ ROUTES = (
         method="POST",
         path=_VERSIONS,
         handler=create_version,
+        access=Access(Kind.PIPELINE, Verb.CREATE),
         summary="Create a version from a document in the body.",
         body=wire.PipelineVersion,
         answer=wire.PipelineVersion,
@@ -234,6 +243,7 @@ ROUTES = (
         method="GET",
         path=_VERSIONS,
         handler=list_versions,
+        access=Access(Kind.PIPELINE, Verb.READ),
         summary="List the versions of a pipeline.",
         answer=wire.PipelineVersionList,
         query=LIST_QUERY,
@@ -242,6 +252,7 @@ ROUTES = (
         method="GET",
         path=_VERSION,
         handler=get_version,
+        access=Access(Kind.PIPELINE, Verb.READ),
         summary="Get a version with its document.",
         answer=wire.PipelineVersion,
     ),
@@ -249,9 +260,17 @@ ROUTES = (
         method="PATCH",
         path=_VERSION,
         handler=update_version,
+        access=Access(Kind.PIPELINE, Verb.UPDATE),
         summary="Change a version's display name or tags.",
         body=wire.PipelineVersion,
         answer=wire.PipelineVersion,
     ),
-    _route(method="DELETE", path=_VERSION, handler=delete_version, summary="Delete a version.", answer=wire.Empty),
+    _route(
+        method="DELETE",
+        path=_VERSION,
+        handler=delete_version,
+        access=Access(Kind.PIPELINE, Verb.DELETE),
+        summary="Delete a version.",
+        answer=wire.Empty,
+    ),
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from headrace.server.routes import Policy, Query, Route
+from headrace.server.routes import Query, Route
 
 PREFIX = "/apis/v2beta1"
 
 #: A pipeline document may be this large, as JSON in a body.
 MAX_DOCUMENT_BYTES = 32 << 20
 
-kfp_route = partial(Route, policy=Policy.MEMBER, errors="gateway")
+kfp_route = partial(Route, errors="gateway")
 
 LIST_QUERY = (
     Query(name="page_token", note="Where the previous page ended."),

@@ -15,6 +15,7 @@ from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query
+from headrace.service.access import Access, Kind, Verb
 from headrace.service.errors import Conflict
 from headrace.service.service import NewRun
 from headrace.store.records import RunRecord
@@ -27,15 +28,16 @@ async def create_run(call: ApiCall) -> Response:
     if body.plugins_output:
         raise HttpError(409, "PLUGINS_OUTPUT_GIVEN", "plugins_output is written by the server only.")
     new = _new_run(body, body.experiment_id or call.query.get("experiment_id", ""))
-    record = await call.service.create_run(new)
-    return json_answer(views.run(record, document=await _document(call, record)))
+    record = await call.session.create_run(new)
+    document = None if new.pipeline_spec is None else inline(new.pipeline_spec, new.platform_spec)
+    return json_answer(views.run(record, document=document))
 
 
 async def get_run(call: ApiCall) -> Response:
     """One run with its executions."""
     run_id = call.path["run_id"]
-    record = await call.service.get_run(run_id)
-    executions = await call.service.get_executions(run_id)
+    record = await call.session.get_run(run_id)
+    executions = await call.session.get_executions(run_id)
     tasks = views.tasks(run_id, executions)
     return json_answer(views.run(record, document=await _document(call, record), tasks=tasks))
 
@@ -43,7 +45,7 @@ async def get_run(call: ApiCall) -> Response:
 async def list_runs(call: ApiCall) -> Response:
     """A page of runs, without their documents and executions."""
     experiment_id = call.query.get("experiment_id") or None
-    page = await call.service.list_runs(list_query(call.query, experiment_id=experiment_id))
+    page = await call.session.list_runs(list_query(call.query, experiment_id=experiment_id))
     return json_answer(
         wire.RunList(
             runs=[views.run(record) for record in page.items],
@@ -56,7 +58,7 @@ async def list_runs(call: ApiCall) -> Response:
 async def terminate_run(call: ApiCall) -> Response:
     """End a run early."""
     try:
-        await call.service.terminate_run(call.path["run_id"])
+        await call.session.terminate_run(call.path["run_id"])
     except Conflict as error:
         raise FailedPrecondition(error) from error
     return json_answer(wire.Empty())
@@ -64,20 +66,20 @@ async def terminate_run(call: ApiCall) -> Response:
 
 async def retry_run(call: ApiCall) -> Response:
     """Try the failed parts of a finished run again."""
-    await call.service.retry_run(call.path["run_id"])
+    await call.session.retry_run(call.path["run_id"])
     return json_answer(wire.Empty())
 
 
 async def archive_run(call: ApiCall) -> Response:
     """Archive a run; one that runs goes on."""
-    await call.service.set_run_archived(call.path["run_id"], True)
+    await call.session.set_run_archived(call.path["run_id"], True)
     return json_answer(wire.Empty())
 
 
 async def unarchive_run(call: ApiCall) -> Response:
     """Bring an archived run back."""
     try:
-        await call.service.set_run_archived(call.path["run_id"], False)
+        await call.session.set_run_archived(call.path["run_id"], False)
     except Conflict as error:
         raise FailedPrecondition(error) from error
     return json_answer(wire.Empty())
@@ -85,7 +87,7 @@ async def unarchive_run(call: ApiCall) -> Response:
 
 async def delete_run(call: ApiCall) -> Response:
     """Delete a run and what it made."""
-    await call.service.delete_run(call.path["run_id"])
+    await call.session.delete_run(call.path["run_id"])
     return json_answer(wire.Empty())
 
 
@@ -127,7 +129,7 @@ def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
 async def _document(call: ApiCall, record: RunRecord) -> dict[str, wire.Json] | None:
     if record.pipeline_version_id is not None:
         return None
-    return inline(*await call.service.get_run_document(record.run_id))
+    return inline(*await call.session.get_run_document(record.run_id))
 
 
 _PATH = f"{PREFIX}/runs"
@@ -140,6 +142,7 @@ ROUTES = (
         method="POST",
         path=_PATH,
         handler=create_run,
+        access=Access(Kind.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=wire.Run,
         answer=wire.Run,
@@ -150,27 +153,56 @@ ROUTES = (
         method="GET",
         path=_PATH,
         handler=list_runs,
+        access=Access(Kind.RUN, Verb.READ, "query"),
         summary="List runs.",
         answer=wire.RunList,
         query=(*LIST_QUERY, _EXPERIMENT),
     ),
-    _route(method="GET", path=_RUN, handler=get_run, summary="Get a run with its executions.", answer=wire.Run),
-    _route(method="DELETE", path=_RUN, handler=delete_run, summary="Delete a run.", answer=wire.Empty),
     _route(
-        method="POST", path=_RUN + ":terminate", handler=terminate_run, summary="End a run early.", answer=wire.Empty
+        method="GET",
+        path=_RUN,
+        handler=get_run,
+        access=Access(Kind.RUN, Verb.READ),
+        summary="Get a run with its executions.",
+        answer=wire.Run,
+    ),
+    _route(
+        method="DELETE",
+        path=_RUN,
+        handler=delete_run,
+        access=Access(Kind.RUN, Verb.DELETE),
+        summary="Delete a run.",
+        answer=wire.Empty,
+    ),
+    _route(
+        method="POST",
+        path=_RUN + ":terminate",
+        handler=terminate_run,
+        access=Access(Kind.RUN, Verb.CONTROL),
+        summary="End a run early.",
+        answer=wire.Empty,
     ),
     _route(
         method="POST",
         path=_RUN + ":retry",
         handler=retry_run,
+        access=Access(Kind.RUN, Verb.CONTROL),
         summary="Try the failed parts of a finished run again.",
         answer=wire.Empty,
     ),
-    _route(method="POST", path=_RUN + ":archive", handler=archive_run, summary="Archive a run.", answer=wire.Empty),
+    _route(
+        method="POST",
+        path=_RUN + ":archive",
+        handler=archive_run,
+        access=Access(Kind.RUN, Verb.UPDATE),
+        summary="Archive a run.",
+        answer=wire.Empty,
+    ),
     _route(
         method="POST",
         path=_RUN + ":unarchive",
         handler=unarchive_run,
+        access=Access(Kind.RUN, Verb.UPDATE),
         summary="Bring an archived run back.",
         answer=wire.Empty,
     ),
@@ -178,6 +210,7 @@ ROUTES = (
         method="GET",
         path=_RUN + "/nodes/{node_id}/artifacts/{artifact_name}:read",
         handler=read_artifact,
+        access=Access(Kind.CONTENT, Verb.READ),
         summary="Not implemented: for v1 runs only.",
         answer=wire.Status,
     ),

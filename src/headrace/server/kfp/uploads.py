@@ -15,6 +15,7 @@ from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.routes import ApiCall, Query
+from headrace.service.access import Access, Kind, Verb
 from headrace.service.service import NewVersion
 from headrace.wire import v2beta1 as wire
 
@@ -23,7 +24,7 @@ async def upload_pipeline(call: ApiCall) -> Response:
     """A new pipeline and its first version, both under the same name."""
     upload = await read_upload(call)
     version = _version(call, upload, 128)
-    record = await call.service.create_pipeline(
+    record = await call.session.create_pipeline(
         name=version.name,
         display_name=version.display_name,
         description=version.description,
@@ -40,7 +41,7 @@ async def upload_pipeline_version(call: ApiCall) -> Response:
         raise HttpError(400, "PIPELINE_ID_MISSING", "Say which pipeline this is a version of (pipelineid).")
     upload = await read_upload(call)
     version = _version(call, upload, 127)
-    return json_answer(views.version(await call.service.create_version(pipeline_id, version)))
+    return json_answer(views.version(await call.session.create_version(pipeline_id, version)))
 
 
 def _version(call: ApiCall, upload: Upload, name_limit: int) -> NewVersion:
@@ -86,6 +87,7 @@ ROUTES = (
     _route(
         path=f"{PREFIX}/pipelines/upload",
         handler=upload_pipeline,
+        access=Access(Kind.PIPELINE, Verb.CREATE, "body"),
         summary="Upload a new pipeline.",
         answer=wire.Pipeline,
         query=(*_QUERY, Query(name="namespace", note="Ignored.")),
@@ -93,6 +95,7 @@ ROUTES = (
     _route(
         path=f"{PREFIX}/pipelines/upload_version",
         handler=upload_pipeline_version,
+        access=Access(Kind.PIPELINE, Verb.CREATE),
         summary="Upload a new version of a pipeline.",
         answer=wire.PipelineVersion,
         query=(*_QUERY, Query(name="pipelineid", note="The pipeline.")),

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.listing import list_query
-from headrace.server.routes import ApiCall, Policy, Query, Route
+from headrace.server.routes import ApiCall, Query, Route
+from headrace.service.access import Access, Kind, Verb
 from headrace.store.cache import CacheFilter
 from headrace.store.records import Predicate
 from headrace.wire import api
@@ -24,7 +25,7 @@ async def list_cache(call: ApiCall) -> Response:
     narrowed = tuple(
         Predicate(key=key, operation="EQUALS", value=call.query[key]) for key in _NARROWING if call.query.get(key)
     )
-    return json_answer(await call.service.list_cache(list_query(query, extra=narrowed)))
+    return json_answer(await call.session.list_cache(list_query(query, extra=narrowed)))
 
 
 async def drop_cache(call: ApiCall) -> Response:
@@ -37,16 +38,17 @@ async def drop_cache(call: ApiCall) -> Response:
         fingerprint=body.fingerprint,
         execution_ids=None if body.execution_ids is None else tuple(body.execution_ids),
     )
-    return json_answer(api.Dropped(dropped=await call.service.drop_cache(which, everything=body.everything)))
+    return json_answer(api.Dropped(dropped=await call.session.drop_cache(which, everything=body.everything)))
 
 
-_route = partial(Route, policy=Policy.MEMBER, tag="cache")
+_route = partial(Route, tag="cache")
 
 ROUTES = (
     _route(
         method="GET",
         path="/api/cache",
         handler=list_cache,
+        access=Access(Kind.CACHE, Verb.READ, "query"),
         summary="List the cache's entries, newest first.",
         answer=api.CacheList,
         query=(
@@ -64,6 +66,7 @@ ROUTES = (
         method="POST",
         path="/api/cache/drop",
         handler=drop_cache,
+        access=Access(Kind.CACHE, Verb.DELETE, "query"),
         summary="Forget entries of the cache; the outputs they led to stay.",
         body=api.DropCache,
         answer=api.Dropped,

@@ -12,8 +12,9 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
-from headrace.server.routes import ApiCall, Policy, Query, Route
+from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
+from headrace.service.access import Access, Kind, Verb
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.views import run_summary
 from headrace.store.records import Predicate
@@ -30,7 +31,7 @@ async def list_runs(call: ApiCall) -> Response:
     """A page of runs, newest first."""
     query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
     experiment_id = call.query.get("experiment_id") or None
-    page = await call.service.list_runs(list_query(query, experiment_id=experiment_id, extra=_narrowed(call)))
+    page = await call.session.list_runs(list_query(query, experiment_id=experiment_id, extra=_narrowed(call)))
     return json_answer(
         api.RunList(
             runs=[run_summary(record) for record in page.items],
@@ -49,7 +50,7 @@ async def create_run(call: ApiCall) -> Response:
             "RUN_SOURCE",
             "A run is made from either a document or an uploaded one (pipeline_id, pipeline_version_id).",
         )
-    record = await call.service.create_run(
+    record = await call.session.create_run(
         NewRun(
             display_name=body.display_name,
             document=body.document,
@@ -66,13 +67,13 @@ async def create_run(call: ApiCall) -> Response:
 
 async def get_run(call: ApiCall) -> Response:
     """A run, its plan and all its executions."""
-    return json_answer(await call.service.run_view(call.path["run_id"]))
+    return json_answer(await call.session.run_view(call.path["run_id"]))
 
 
 async def explain_run(call: ApiCall) -> Response:
     """Why a run is in its state."""
     limit = _limit(call.query.get("limit", ""))
-    return json_answer(await call.service.explain_run(call.path["run_id"], limit=limit))
+    return json_answer(await call.session.explain_run(call.path["run_id"], limit=limit))
 
 
 def _limit(text: str) -> int:
@@ -85,19 +86,19 @@ def _limit(text: str) -> int:
 
 async def terminate_run(call: ApiCall) -> Response:
     """End a run early."""
-    await call.service.terminate_run(call.path["run_id"])
+    await call.session.terminate_run(call.path["run_id"])
     return json_answer(Empty())
 
 
 async def retry_run(call: ApiCall) -> Response:
     """Try the failed parts of a finished run again."""
-    await call.service.retry_run(call.path["run_id"])
+    await call.session.retry_run(call.path["run_id"])
     return json_answer(Empty())
 
 
 async def get_document(call: ApiCall) -> Response:
     """The document a run was made from."""
-    pipeline_spec, platform_spec = await call.service.get_run_document(call.path["run_id"])
+    pipeline_spec, platform_spec = await call.session.get_run_document(call.path["run_id"])
     return json_answer(api.DocumentView(pipeline_spec=pipeline_spec, platform_spec=platform_spec))
 
 
@@ -111,7 +112,7 @@ async def rerun_run(call: ApiCall) -> Response:
         display_name=body.display_name,
         caching=body.caching,
     )
-    return json_answer(run_summary(await call.service.rerun_run(call.path["run_id"], wanted)), 201)
+    return json_answer(run_summary(await call.session.rerun_run(call.path["run_id"], wanted)), 201)
 
 
 async def mark_execution(call: ApiCall) -> Response:
@@ -122,46 +123,45 @@ async def mark_execution(call: ApiCall) -> Response:
         parameters=body.parameters,
         artifacts={name: tuple(ids) for name, ids in body.artifacts.items()},
         note=body.note,
-        by=call.identity.user,
     )
-    await call.service.mark_execution(call.path["run_id"], call.path["execution_id"], wanted)
+    await call.session.mark_execution(call.path["run_id"], call.path["execution_id"], wanted)
     return json_answer(Empty())
 
 
 async def pause_run(call: ApiCall) -> Response:
     """Begin nothing new; what runs goes on."""
-    await call.service.pause_run(call.path["run_id"])
+    await call.session.pause_run(call.path["run_id"])
     return json_answer(Empty())
 
 
 async def resume_run(call: ApiCall) -> Response:
     """Go on with what a pause held back."""
-    await call.service.resume_run(call.path["run_id"])
+    await call.session.resume_run(call.path["run_id"])
     return json_answer(Empty())
 
 
 async def archive_run(call: ApiCall) -> Response:
     """Put a run away; nothing is lost."""
-    await call.service.set_run_archived(call.path["run_id"], True)
+    await call.session.set_run_archived(call.path["run_id"], True)
     return json_answer(Empty())
 
 
 async def unarchive_run(call: ApiCall) -> Response:
     """Bring an archived run back."""
-    await call.service.set_run_archived(call.path["run_id"], False)
+    await call.session.set_run_archived(call.path["run_id"], False)
     return json_answer(Empty())
 
 
 async def delete_run(call: ApiCall) -> Response:
     """Delete a run and what it made."""
-    await call.service.delete_run(call.path["run_id"])
+    await call.session.delete_run(call.path["run_id"])
     return json_answer(Empty())
 
 
 async def watch_run(call: ApiCall) -> Response:
     """Changes of one run as they happen, until it is final."""
     run_id = call.path["run_id"]
-    await call.service.get_run(run_id)
+    await call.session.get_run(run_id)
     after = sent_id(call.request.headers.get("last-event-id"), 0)
     return event_response(_run_changes(call, run_id, after), call.state.stopping)
 
@@ -172,13 +172,13 @@ async def watch_runs(call: ApiCall) -> Response:
 
 
 async def _run_changes(call: ApiCall, run_id: str, after: int) -> AsyncIterator[ServerEvent]:
-    async for change in call.service.watch_run(run_id, after_version=after):
+    async for change in call.session.watch_run(run_id, after_version=after):
         yield ServerEvent(event="change", data=msgspec.json.encode(change), id=str(change.version))
     yield ServerEvent(event="end", data=b"{}")
 
 
 async def _list_changes(call: ApiCall) -> AsyncIterator[ServerEvent]:
-    async for change in call.service.watch_runs():
+    async for change in call.session.watch_runs():
         yield ServerEvent(event="runs", data=msgspec.json.encode(change))
 
 
@@ -196,13 +196,17 @@ def _narrowed(call: ApiCall) -> tuple[Predicate, ...]:
 
 _PAGING = ("page_size", "page_token", "sort_by", "filter")
 _RUN = "/api/runs/{run_id}"
-_route = partial(Route, policy=Policy.MEMBER, tag="runs")
+_READ = Access(Kind.RUN, Verb.READ)
+_UPDATE = Access(Kind.RUN, Verb.UPDATE)
+_CONTROL = Access(Kind.RUN, Verb.CONTROL)
+_route = partial(Route, tag="runs")
 
 ROUTES = (
     _route(
         method="GET",
         path="/api/runs",
         handler=list_runs,
+        access=Access(Kind.RUN, Verb.READ, "query"),
         summary="List runs, newest first.",
         answer=api.RunList,
         query=(
@@ -220,6 +224,7 @@ ROUTES = (
         method="POST",
         path="/api/runs",
         handler=create_run,
+        access=Access(Kind.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=api.CreateRun,
         answer=api.RunSummary,
@@ -229,23 +234,40 @@ ROUTES = (
         method="GET",
         path=_RUN,
         handler=get_run,
+        access=_READ,
         summary="A run, its plan and all its executions.",
         answer=api.RunView,
     ),
-    _route(method="DELETE", path=_RUN, handler=delete_run, summary="Delete a run.", answer=Empty),
+    _route(
+        method="DELETE",
+        path=_RUN,
+        handler=delete_run,
+        access=Access(Kind.RUN, Verb.DELETE),
+        summary="Delete a run.",
+        answer=Empty,
+    ),
     _route(
         method="GET",
         path=_RUN + "/explain",
         handler=explain_run,
+        access=_READ,
         summary="Why a run is in its state, and each of its tasks.",
         answer=api.RunExplanation,
         query=(Query(name="limit", type="integer", note="Tasks at most, those that tell most first; 200."),),
     ),
-    _route(method="POST", path=_RUN + "/terminate", handler=terminate_run, summary="End a run early.", answer=Empty),
+    _route(
+        method="POST",
+        path=_RUN + "/terminate",
+        handler=terminate_run,
+        access=_CONTROL,
+        summary="End a run early.",
+        answer=Empty,
+    ),
     _route(
         method="POST",
         path=_RUN + "/retry",
         handler=retry_run,
+        access=_CONTROL,
         summary="Try the failed parts of a finished run again.",
         answer=Empty,
     ),
@@ -253,6 +275,7 @@ ROUTES = (
         method="GET",
         path=_RUN + "/document",
         handler=get_document,
+        access=_READ,
         summary="The document a run was made from.",
         answer=api.DocumentView,
     ),
@@ -260,6 +283,7 @@ ROUTES = (
         method="POST",
         path=_RUN + "/rerun",
         handler=rerun_run,
+        access=Access(Kind.RUN, Verb.CREATE),
         summary="Make a new run that takes over what need not run again.",
         body=api.RerunRun,
         answer=api.RunSummary,
@@ -269,6 +293,7 @@ ROUTES = (
         method="POST",
         path=_RUN + "/executions/{execution_id}/mark",
         handler=mark_execution,
+        access=_CONTROL,
         summary="Decide what a task came to: SUCCEEDED with these outputs, or SKIPPED.",
         body=api.MarkExecution,
         answer=Empty,
@@ -277,6 +302,7 @@ ROUTES = (
         method="POST",
         path=_RUN + "/pause",
         handler=pause_run,
+        access=_CONTROL,
         summary="Begin nothing new; what runs goes on.",
         answer=Empty,
     ),
@@ -284,14 +310,23 @@ ROUTES = (
         method="POST",
         path=_RUN + "/resume",
         handler=resume_run,
+        access=_CONTROL,
         summary="Go on with what a pause held back.",
         answer=Empty,
     ),
-    _route(method="POST", path=_RUN + "/archive", handler=archive_run, summary="Archive a run.", answer=Empty),
+    _route(
+        method="POST",
+        path=_RUN + "/archive",
+        handler=archive_run,
+        access=_UPDATE,
+        summary="Archive a run.",
+        answer=Empty,
+    ),
     _route(
         method="POST",
         path=_RUN + "/unarchive",
         handler=unarchive_run,
+        access=_UPDATE,
         summary="Bring an archived run back.",
         answer=Empty,
     ),
@@ -299,6 +334,7 @@ ROUTES = (
         method="GET",
         path=_RUN + "/events",
         handler=watch_run,
+        access=_READ,
         summary="Changes of a run as they happen (events `change`, `end`; id = version).",
         answer="text/event-stream",
         event=api.RunChange,
@@ -307,6 +343,7 @@ ROUTES = (
         method="GET",
         path="/api/events",
         handler=watch_runs,
+        access=Access(Kind.RUN, Verb.READ, "query"),
         summary="Changes of any run as they happen (event `runs`).",
         answer="text/event-stream",
         event=api.ListChange,

@@ -7,7 +7,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from headrace.server.answers import json_answer
 from headrace.server.auth import SESSION_S
 from headrace.server.errors import HttpError
-from headrace.server.routes import ApiCall, Policy, Query, Route
+from headrace.server.routes import ApiCall, NeededProof, Query, Route
+from headrace.service.access import Access, Kind, Verb
 from headrace.wire import api
 from headrace.wire.times import millis
 
@@ -20,7 +21,7 @@ async def get_session(call: ApiCall) -> Response:
     """Who is asking, and what this server is."""
     state = call.state
     return json_answer(
-        api.SessionView(user=call.identity.user, version=state.version, content_origin=state.content_origin)
+        api.SessionView(user=call.identity.caller.user, version=state.version, content_origin=state.content_origin)
     )
 
 
@@ -55,7 +56,7 @@ ROUTES = (
         method="GET",
         path="/api/session",
         handler=get_session,
-        policy=Policy.MEMBER,
+        access=Access(Kind.SIGN_IN, Verb.READ, "server"),
         summary="Who is asking, and what this server is.",
         answer=api.SessionView,
         tag="session",
@@ -64,7 +65,8 @@ ROUTES = (
         method="POST",
         path="/api/session/link",
         handler=create_sign_in_link,
-        policy=Policy.TOKEN,
+        access=Access(Kind.SIGN_IN, Verb.CREATE, "server"),
+        proof=NeededProof.TOKEN,
         summary="A link that signs one browser in, once, within minutes.",
         answer=api.SignInLink,
         tag="session",
@@ -73,7 +75,8 @@ ROUTES = (
         method="GET",
         path="/auth",
         handler=sign_in,
-        policy=Policy.CODE,
+        access=Access(Kind.SIGN_IN, Verb.CREATE, "server"),
+        proof=NeededProof.CODE,
         summary="Turn a one-time code into a session cookie, then show the UI.",
         answer="text/html",
         query=(Query(name="code"),),
