@@ -24,7 +24,7 @@ from harness import FINAL, Server
 from headrace.client import Headrace
 from headrace.client.packages import compile_pipeline
 from headrace.client.sse import SentEvent, parse_events
-from headrace.server.routes import Policy, Route
+from headrace.server.routes import NeededProof, Route
 from headrace.server.table import ROUTES
 from headrace.wire.api import CreateRun
 
@@ -101,11 +101,11 @@ def test_each_route_asks_who_it_is(shown: Shown, route: Route) -> None:
     wrong = ask(url, route.method, Authorization="Bearer " + "x" * 43)
     foreign = ask(url, route.method, Host="evil.example", Authorization=token)
     assert foreign.status == 403
-    if route.policy in (Policy.OPEN, Policy.CODE):
+    if route.proof in (NeededProof.NONE, NeededProof.CODE):
         assert told.status == wrong.status != 401
     else:
         assert (told.status, wrong.status) == (401, 401)
-    if route.method != "GET" and route.policy not in (Policy.OPEN, Policy.CODE):
+    if route.method != "GET" and route.proof not in (NeededProof.NONE, NeededProof.CODE):
         assert ask(url, route.method, Authorization=token, Origin="http://evil.example").status == 403
     assert shown.server.get(f"/api/runs/{shown.run_id}")["run"]["storage_state"] == "AVAILABLE"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from headrace.server.serve import Running, in_background
+from headrace.service.access import Kind, Verb
+from headrace.service.session import needs
 from headrace.service.settings import Settings
-from serving import ARTIFACT, FILES, FOLDER, EmptyService
+from serving import ARTIFACT, FILES, FOLDER, EmptyService, EmptySession
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -35,16 +37,17 @@ const attempt = async (name, deed) => {
 </script>"""
 
 
-class Hostile(EmptyService):
+class HostileSession(EmptySession):
     """The report is not our friend's."""
 
     content = b""
 
-    async def list_artifact_members(self, artifact_id: str):  # type: ignore[no-untyped-def]
-        if artifact_id == ARTIFACT:
-            return (("", len(self.content)),)
-        return await super().list_artifact_members(artifact_id)
+    @needs(Kind.CONTENT, Verb.READ)
+    async def find_content(self, artifact_id: str, member: str = ""):  # type: ignore[no-untyped-def]
+        record, size = await super().find_content(artifact_id, member)
+        return record, len(self.content) if artifact_id == ARTIFACT else size
 
+    @needs(Kind.CONTENT, Verb.READ)
     async def read_artifact(self, artifact_id: str, **part):  # type: ignore[no-untyped-def,override]
         if artifact_id == ARTIFACT:
             yield self.content
@@ -53,10 +56,16 @@ class Hostile(EmptyService):
                 yield piece
 
 
+class Hostile(EmptyService):
+    """A service with such a report."""
+
+    session = HostileSession
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     with in_background(Settings(home=tmp_path / "home"), port=0, open_service=Hostile.open) as server:
-        Hostile.content = HOSTILE.replace("APP", repr(server.info.url)).encode()
+        HostileSession.content = HOSTILE.replace("APP", repr(server.info.url)).encode()
         yield server
 
 

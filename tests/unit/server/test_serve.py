@@ -17,9 +17,11 @@ from headrace.client import Headrace, ServerUnreachable, find_server
 from headrace.server import serve
 from headrace.server.auth import load_token
 from headrace.server.serve import Running, check_binding, in_background
+from headrace.service.access import Kind, Verb
 from headrace.service.errors import Invalid, Unavailable
+from headrace.service.session import needs
 from headrace.service.settings import Settings
-from serving import ARTIFACT, EXECUTION, FILES, EmptyService
+from serving import ARTIFACT, EXECUTION, FILES, EmptyService, EmptySession
 
 
 @pytest.fixture
@@ -219,12 +221,16 @@ def _token(running: Running) -> str:
 def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:
     import time
 
-    class Silent(EmptyService):
+    class SilentSession(EmptySession):
+        @needs(Kind.RUN, Verb.READ, "query")
         async def watch_runs(self):  # type: ignore[no-untyped-def,override]
             import asyncio
 
             await asyncio.Event().wait()
             yield
+
+    class Silent(EmptyService):
+        session = SilentSession
 
     with in_background(Settings(home=home), port=0, open_service=Silent.open) as running:
         connection = http.client.HTTPConnection("127.0.0.1", running.state.port, timeout=10)
