@@ -8,7 +8,9 @@ import documents
 from fake_executor import World
 from headrace.engine import decode_header
 from headrace.service import runs
+from headrace.service.access import Caller, Source
 from headrace.service.service import NewRun, NewVersion, Rerun
+from headrace.service.session import Session
 from headrace.store import runs as rows
 from headrace.store.database import Connection
 from owned_service import Service
@@ -17,9 +19,14 @@ from waiting import until_final
 pytestmark = pytest.mark.anyio
 
 
+def by(service: Service, user: str) -> Session:
+    """A session of this user, who may do everything."""
+    return service.for_caller(Caller(user=user, namespaces=None, source=Source.PROCESS))
+
+
 async def test_a_run_its_artifacts_and_its_state_carry_namespace_and_creator(service: Service, world: World):
-    new = NewRun(pipeline_spec=documents.one_task(), namespace="team", service_account="trainer", created_by="ada")
-    made = await service.create_run(new)
+    new = NewRun(pipeline_spec=documents.one_task(), namespace="team", service_account="trainer")
+    made = await by(service, "ada").create_run(new)
     assert (made.namespace, made.created_by) == ("team", "ada")
     record = await until_final(service, made.run_id)
     assert (record.namespace, record.created_by) == ("team", "ada")
@@ -30,14 +37,14 @@ async def test_a_run_its_artifacts_and_its_state_carry_namespace_and_creator(ser
     outputs = [one for e in await service.get_executions(made.run_id) for one in e.outputs.artifacts.values() if one]
     artifact = await service.get_artifact(outputs[0][0].artifact_id)
     assert (artifact.namespace, artifact.created_by) == ("team", "ada")
-    again = await service.rerun_run(made.run_id, Rerun(again=("work",), created_by="grace"))
+    again = await by(service, "grace").rerun_run(made.run_id, Rerun(again=("work",)))
     assert (again.namespace, again.created_by) == ("team", "grace")
     experiment = await service.get_experiment(made.experiment_id)
     assert (experiment.namespace, experiment.created_by) == ("team", "ada")
 
 
 async def test_a_run_of_an_older_version_gets_its_namespace_from_its_row(service: Service, world: World):
-    made = await service.create_run(NewRun(pipeline_spec=documents.one_task(), namespace="team", created_by="ada"))
+    made = await by(service, "ada").create_run(NewRun(pipeline_spec=documents.one_task(), namespace="team"))
     await until_final(service, made.run_id)
 
     def as_an_older_version_wrote_it(conn: Connection) -> str:
@@ -57,10 +64,10 @@ async def test_a_run_of_an_older_version_gets_its_namespace_from_its_row(service
 
 
 async def test_pipelines_and_versions_carry_namespace_and_creator(service: Service):
-    first = NewVersion(name="v1", pipeline_spec=documents.one_task(), created_by="ada")
-    pipeline = await service.create_pipeline(name="p", namespace="team", version=first, created_by="ada")
+    first = NewVersion(name="v1", pipeline_spec=documents.one_task())
+    pipeline = await by(service, "ada").create_pipeline(name="p", namespace="team", version=first)
     assert (await service.get_pipeline(pipeline.pipeline_id)).created_by == "ada"
-    second = NewVersion(name="v2", pipeline_spec=documents.one_task(), created_by="grace")
-    made = await service.create_version(pipeline.pipeline_id, second)
+    second = NewVersion(name="v2", pipeline_spec=documents.one_task())
+    made = await by(service, "grace").create_version(pipeline.pipeline_id, second)
     read = await service.get_version(made.pipeline_version_id)
     assert (made.namespace, made.created_by) == (read.namespace, read.created_by) == ("team", "grace")
