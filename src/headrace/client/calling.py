@@ -22,7 +22,7 @@ class PipelineToRun(msgspec.Struct, frozen=True, kw_only=True):
     reference: wire.PipelineVersionReference | None
 
 
-class Caller:
+class ApiClient:
     """Sends requests and reads answers as messages."""
 
     def __init__(self, transport: Transport) -> None:

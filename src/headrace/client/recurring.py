@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from headrace.client import core
-from headrace.client.calling import Caller, find_source
+from headrace.client.calling import ApiClient, find_source
 from headrace.wire import v2beta1 as wire
 
 _ALL = "/apis/v2beta1/recurringruns"
 _ONE = _ALL + "/{recurring_run_id}"
 
 
-class RecurringRuns(Caller):
+class RecurringRuns(ApiClient):
     """The methods of `kfp.Client` for recurring runs."""
 
     def create_recurring_run(

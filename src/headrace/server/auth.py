@@ -44,7 +44,7 @@ UNKNOWN = Identity(caller=NOBODY, proof=Proof.NONE)
 _SOURCES = {Proof.TOKEN: Source.TOKEN, Proof.SESSION: Source.SESSION, Proof.TRUSTED: Source.UNASKED}
 
 
-class _Session(msgspec.Struct, frozen=True, kw_only=True):
+class _SignIn(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     nonce: str
 
@@ -106,7 +106,7 @@ class Gate:
         """Who brings these credentials; UNKNOWN for none or wrong ones. No session makes up for a wrong token."""
         if authorization is not None:
             return self._bearer(authorization)
-        if cookie is not None and self._signer.open("session", cookie, _Session) is not None:
+        if cookie is not None and self._signer.open("session", cookie, _SignIn) is not None:
             return self._known(Proof.SESSION)
         return self._known(Proof.TRUSTED) if self.insecure else UNKNOWN
 
@@ -125,7 +125,7 @@ class Gate:
         until = self._codes.pop(_hashed(code), None)
         if until is None or until <= self._clock():
             return None
-        session = _Session(user=LOCAL_USER, nonce=secrets.token_hex(16))
+        session = _SignIn(user=LOCAL_USER, nonce=secrets.token_hex(16))
         return self._signer.sign("session", session, ttl_s=SESSION_S)[0]
 
     def _known(self, proof: Proof) -> Identity:

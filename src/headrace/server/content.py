@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from headrace.engine.model import Artifact
 from headrace.server.app_state import AppState
 from headrace.server.errors import HttpError
-from headrace.service.access import Access, Caller, Kind, Role, Source, Verb
+from headrace.service.access import Access, Caller, Resource, Role, Source, Verb
 from headrace.service.service import Service
 
 #: How long a link is good for.
@@ -51,7 +51,7 @@ _SCRIPTED = (
     "form-action 'none'; base-uri 'none'"
 )
 _STILL = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
-_READ_CONTENT = Access(Kind.CONTENT, Verb.READ)
+_READ_CONTENT = Access(Resource.CONTENT, Verb.READ)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.errors import HttpError
 from headrace.server.routes import ApiCall, NeededProof, Route
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import codes
 from headrace.wire.api import CodePage
 
@@ -40,7 +40,7 @@ ROUTES = (
         method="GET",
         path="/api/openapi.json",
         handler=get_openapi,
-        access=Access(Kind.SERVER, Verb.READ, "server"),
+        access=Access(Resource.SERVER, Verb.READ, "server"),
         summary="This description.",
         answer="application/json",
         tag="server",
@@ -49,7 +49,7 @@ ROUTES = (
         method="GET",
         path="/api/codes/{code}",
         handler=get_code,
-        access=Access(Kind.SERVER, Verb.READ, "server"),
+        access=Access(Resource.SERVER, Verb.READ, "server"),
         summary="What an error code means, and what to do.",
         answer=CodePage,
         tag="server",
@@ -58,7 +58,7 @@ ROUTES = (
         method="GET",
         path="/healthz",
         handler=get_healthz,
-        access=Access(Kind.SERVER, Verb.READ, "server"),
+        access=Access(Resource.SERVER, Verb.READ, "server"),
         proof=NeededProof.NONE,
         summary="That the server is there.",
         answer="application/json",

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 
-class Kind(StrEnum):
-    """What can be asked for. A kind has rights of its own; things that always go together are one kind."""
+class Resource(StrEnum):
+    """Kinds of things that can be asked for. Each has rights of its own; what always goes together is one kind."""
 
     EXPERIMENT = "experiment"
     PIPELINE = "pipeline"  #: with its versions and their documents
@@ -46,7 +46,7 @@ Scope: TypeAlias = Literal["row", "body", "query", "server"]
 class Access(msgspec.Struct, frozen=True, kw_only=False):
     """What a route declares, and what a method of `Session` asks for."""
 
-    kind: Kind
+    kind: Resource
     verb: Verb
     scope: Scope = "row"
 
@@ -115,32 +115,31 @@ class Decision(StrEnum):
     HIDE = "hide"
 
 
-_READ = frozenset({
-    Kind.EXPERIMENT, Kind.PIPELINE, Kind.RUN, Kind.RECURRING_RUN, Kind.LOG, Kind.ARTIFACT, Kind.CONTENT, Kind.CACHE
-})  # fmt: skip
-_VIEWER = frozenset((kind, Verb.READ) for kind in _READ)
+#: What is the server's own is in no namespace, and what needs no role is in `_ANYBODY`.
+_IN_NAMESPACES = frozenset(Resource) - {Resource.SIGN_IN, Resource.SERVER}
+_VIEWER = frozenset((kind, Verb.READ) for kind in _IN_NAMESPACES)
 _EDITOR = _VIEWER | {
     (kind, verb)
-    for kind in (Kind.EXPERIMENT, Kind.PIPELINE, Kind.RUN, Kind.RECURRING_RUN)
+    for kind in (Resource.EXPERIMENT, Resource.PIPELINE, Resource.RUN, Resource.RECURRING_RUN)
     for verb in (Verb.CREATE, Verb.UPDATE, Verb.CONTROL, Verb.DELETE)
-    if (kind, verb) != (Kind.RUN, Verb.DELETE)
+    if (kind, verb) != (Resource.RUN, Verb.DELETE)
 }
-_OWNER = _EDITOR | {(Kind.RUN, Verb.DELETE), (Kind.CACHE, Verb.DELETE)}
+_OWNER = _EDITOR | {(Resource.RUN, Verb.DELETE), (Resource.CACHE, Verb.DELETE)}
 
 #: What each role may do in its namespace.
-RIGHTS: Mapping[Role, frozenset[tuple[Kind, Verb]]] = {
+RIGHTS: Mapping[Role, frozenset[tuple[Resource, Verb]]] = {
     Role.VIEWER: _VIEWER,
     Role.EDITOR: _EDITOR,
     Role.OWNER: _OWNER,
 }
 #: What a role may do, beyond that, to things that the caller has made.
-RIGHTS_TO_OWN: Mapping[Role, frozenset[tuple[Kind, Verb]]] = {Role.EDITOR: frozenset({(Kind.RUN, Verb.DELETE)})}
+RIGHTS_TO_OWN: Mapping[Role, frozenset[tuple[Resource, Verb]]] = {Role.EDITOR: frozenset({(Resource.RUN, Verb.DELETE)})}
 
 #: What needs no role: who has shown who they are may do it.
-_ANYBODY = frozenset({(Kind.SERVER, Verb.READ), (Kind.SIGN_IN, Verb.READ), (Kind.SIGN_IN, Verb.CREATE)})
+_ANYBODY = frozenset({(Resource.SERVER, Verb.READ), (Resource.SIGN_IN, Verb.READ), (Resource.SIGN_IN, Verb.CREATE)})
 
 
-def decide(caller: Caller, kind: Kind, verb: Verb, namespace: str, *, created_by: str = "") -> Decision:
+def decide(caller: Caller, kind: Resource, verb: Verb, namespace: str, *, created_by: str = "") -> Decision:
     """Whether the caller may do this to a thing of this kind in this namespace, which `created_by` has made."""
     if caller.source is Source.NOBODY:
         return Decision.HIDE
@@ -154,14 +153,14 @@ def decide(caller: Caller, kind: Kind, verb: Verb, namespace: str, *, created_by
     return Decision.ALLOW if (kind, verb) in rights and _in_scope(caller, verb) else Decision.REFUSE
 
 
-def readable(caller: Caller, kind: Kind) -> frozenset[str] | None:
+def readable(caller: Caller, kind: Resource) -> frozenset[str] | None:
     """The namespaces in which the caller may read things of this kind; None: in all."""
     if caller.namespaces is None and decide(caller, kind, Verb.READ, "") is Decision.ALLOW:
         return None
     return allowed_in(caller, kind, Verb.READ)
 
 
-def allowed_in(caller: Caller, kind: Kind, verb: Verb) -> frozenset[str]:
+def allowed_in(caller: Caller, kind: Resource, verb: Verb) -> frozenset[str]:
     """Of the caller's named namespaces, those in which they may do this."""
     named = caller.namespaces or {}
     return frozenset(one for one in named if decide(caller, kind, verb, one) is Decision.ALLOW)

@@ -18,7 +18,7 @@ import msgspec
 
 from headrace.engine.model import Execution, Json
 from headrace.service import cache_entries, content, experiments, explain_queries, marks, pipelines, reruns, runs, views
-from headrace.service.access import Access, Caller, Decision, Kind, Scope, Verb, allowed_in, decide, readable
+from headrace.service.access import Access, Caller, Decision, Resource, Scope, Verb, allowed_in, decide, readable
 from headrace.service.context import Context
 from headrace.service.errors import Forbidden, Invalid, NotFound
 from headrace.service.loop import RunLoop
@@ -49,7 +49,7 @@ class UndeclaredAccess(Exception):
 
 
 def needs(
-    kind: Kind, verb: Verb, scope: Scope = "row"
+    kind: Resource, verb: Verb, scope: Scope = "row"
 ) -> Callable[[Callable[Concatenate[Session, P], T]], Callable[Concatenate[Session, P], T]]:
     """A method of `Session` that needs this access: it runs on a session which knows what is being asked for."""
     access = Access(kind, verb, scope)
@@ -85,7 +85,7 @@ class Session:
         self._access: Access | None = None
 
     # experiments -----------------------------------------------------------------------------
-    @needs(Kind.EXPERIMENT, Verb.CREATE, "body")
+    @needs(Resource.EXPERIMENT, Verb.CREATE, "body")
     async def create_experiment(self, *, name: str, description: str = "", namespace: str = "") -> ExperimentRecord:
         """A new experiment. Raises AlreadyExists."""
         self._check_namespace(namespace)
@@ -93,31 +93,31 @@ class Session:
             self._context, name=name, description=description, namespace=namespace, created_by=self.caller.user
         )
 
-    @needs(Kind.EXPERIMENT, Verb.READ)
+    @needs(Resource.EXPERIMENT, Verb.READ)
     async def get_experiment(self, experiment_id: str) -> ExperimentRecord:
         """One experiment."""
         await self._check(namespaces.of_experiment, "experiment", experiment_id=experiment_id)
         return await experiments.get(self._context, experiment_id)
 
-    @needs(Kind.EXPERIMENT, Verb.READ, "query")
+    @needs(Resource.EXPERIMENT, Verb.READ, "query")
     async def list_experiments(self, query: ListQuery) -> Page[ExperimentRecord]:
         """A page of experiments."""
         return await experiments.list_page(self._context, self._narrowed(query))
 
-    @needs(Kind.EXPERIMENT, Verb.UPDATE)
+    @needs(Resource.EXPERIMENT, Verb.UPDATE)
     async def set_experiment_archived(self, experiment_id: str, archived: bool) -> None:
         """Archive an experiment with every run in it, or bring it back alone."""
         await self._check(namespaces.of_experiment, "experiment", experiment_id=experiment_id)
         await experiments.set_archived(self._context, experiment_id, archived)
 
-    @needs(Kind.EXPERIMENT, Verb.DELETE)
+    @needs(Resource.EXPERIMENT, Verb.DELETE)
     async def delete_experiment(self, experiment_id: str) -> None:
         """Delete an experiment; its runs stay."""
         await self._check(namespaces.of_experiment, "experiment", experiment_id=experiment_id)
         await experiments.delete(self._context, experiment_id)
 
     # pipelines and versions ------------------------------------------------------------------
-    @needs(Kind.PIPELINE, Verb.CREATE, "body")
+    @needs(Resource.PIPELINE, Verb.CREATE, "body")
     async def create_pipeline(
         self,
         *,
@@ -141,31 +141,31 @@ class Session:
             created_by=self.caller.user,
         )
 
-    @needs(Kind.PIPELINE, Verb.CREATE)
+    @needs(Resource.PIPELINE, Verb.CREATE)
     async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:
         """A new version of a pipeline. Raises AlreadyExists."""
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
         return await pipelines.create_version(self._context, pipeline_id, self._made_by_caller(version))
 
-    @needs(Kind.PIPELINE, Verb.READ)
+    @needs(Resource.PIPELINE, Verb.READ)
     async def get_pipeline(self, pipeline_id: str) -> PipelineRecord:
         """One pipeline."""
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
         return await pipelines.get(self._context, pipeline_id)
 
-    @needs(Kind.PIPELINE, Verb.READ, "query")
+    @needs(Resource.PIPELINE, Verb.READ, "query")
     async def get_pipeline_by_name(self, name: str, namespace: str = "") -> PipelineRecord:
         """The pipeline of this name in the namespace."""
         decision = self._decide(Ownership(namespace=namespace, created_by=""))
         self._enforce(decision, namespace, pipelines.no_such_name(name))
         return await pipelines.find(self._context, name, namespace)
 
-    @needs(Kind.PIPELINE, Verb.READ, "query")
+    @needs(Resource.PIPELINE, Verb.READ, "query")
     async def list_pipelines(self, query: ListQuery) -> Page[PipelineRecord]:
         """A page of pipelines."""
         return await pipelines.list_page(self._context, self._narrowed(query))
 
-    @needs(Kind.PIPELINE, Verb.UPDATE)
+    @needs(Resource.PIPELINE, Verb.UPDATE)
     async def update_pipeline(
         self, pipeline_id: str, *, display_name: str | None = None, tags: dict[str, str] | None = None
     ) -> PipelineRecord:
@@ -173,25 +173,25 @@ class Session:
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
         return await pipelines.update(self._context, pipeline_id, display_name=display_name, tags=tags)
 
-    @needs(Kind.PIPELINE, Verb.DELETE)
+    @needs(Resource.PIPELINE, Verb.DELETE)
     async def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> None:
         """Delete a pipeline. Raises Conflict PIPELINE_HAS_VERSIONS unless `cascade` deletes those, too."""
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
         await pipelines.delete(self._context, pipeline_id, cascade=cascade)
 
-    @needs(Kind.PIPELINE, Verb.READ)
+    @needs(Resource.PIPELINE, Verb.READ)
     async def get_version(self, pipeline_version_id: str, *, pipeline_id: str | None = None) -> VersionRecord:
         """One version. Raises NotFound VERSION_NOT_FOUND when it is not one of the pipeline that is given."""
         await self._check_version(pipeline_version_id)
         return await pipelines.get_version(self._context, pipeline_version_id, pipeline_id)
 
-    @needs(Kind.PIPELINE, Verb.READ)
+    @needs(Resource.PIPELINE, Verb.READ)
     async def list_versions(self, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
         """A page of a pipeline's versions."""
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
         return await pipelines.list_versions(self._context, pipeline_id, query)
 
-    @needs(Kind.PIPELINE, Verb.UPDATE)
+    @needs(Resource.PIPELINE, Verb.UPDATE)
     async def update_version(
         self,
         pipeline_version_id: str,
@@ -205,14 +205,14 @@ class Session:
         await pipelines.get_version(self._context, pipeline_version_id, pipeline_id)
         return await pipelines.update_version(self._context, pipeline_version_id, display_name=display_name, tags=tags)
 
-    @needs(Kind.PIPELINE, Verb.DELETE)
+    @needs(Resource.PIPELINE, Verb.DELETE)
     async def delete_version(self, pipeline_version_id: str, *, pipeline_id: str | None = None) -> None:
         """Delete a version; runs made from it keep their document. `pipeline_id` as for `get_version`."""
         await self._check_version(pipeline_version_id)
         await pipelines.delete_version(self._context, pipeline_version_id, pipeline_id)
 
     # runs ------------------------------------------------------------------------------------
-    @needs(Kind.RUN, Verb.CREATE, "body")
+    @needs(Resource.RUN, Verb.CREATE, "body")
     async def create_run(self, new: NewRun) -> RunRecord:
         """Check the document and the arguments, record the run with RunStarted, and begin.
 
@@ -230,42 +230,42 @@ class Session:
             await self._asking(_READ_PIPELINE)._check(of_pipeline, "pipeline", pipeline_id=new.pipeline_id)
         return await runs.create(self._context, self._loop, self._made_by_caller(new))
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def get_run(self, run_id: str) -> RunRecord:
         """One run, without its executions."""
         await self._check_run(run_id)
         return await runs.get(self._context, run_id)
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def get_run_document(self, run_id: str) -> tuple[dict[str, Json], dict[str, Json] | None]:
         """`(pipeline_spec, platform_spec)` of the run."""
         await self._check_run(run_id)
         return await runs.get_document(self._context, run_id)
 
-    @needs(Kind.RUN, Verb.READ, "query")
+    @needs(Resource.RUN, Verb.READ, "query")
     async def list_runs(self, query: ListQuery) -> Page[RunRecord]:
         """A page of runs."""
         return await runs.list_page(self._context, self._narrowed(query))
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def get_executions(self, run_id: str) -> tuple[Execution, ...]:
         """All executions of a run, parents before children."""
         await self._check_run(run_id)
         return await runs.get_executions(self._context, run_id)
 
-    @needs(Kind.RUN, Verb.CONTROL)
+    @needs(Resource.RUN, Verb.CONTROL)
     async def terminate_run(self, run_id: str) -> None:
         """End a run early: CANCELED once nothing of it runs any more. Raises Conflict RUN_FINAL when it has ended."""
         await self._check_run(run_id)
         await runs.terminate(self._context, self._loop, run_id)
 
-    @needs(Kind.RUN, Verb.CONTROL)
+    @needs(Resource.RUN, Verb.CONTROL)
     async def retry_run(self, run_id: str) -> None:
         """Run what failed once more, keeping what succeeded. Raises Conflict unless the run is FAILED or CANCELED."""
         await self._check_run(run_id)
         await runs.retry(self._context, self._loop, run_id)
 
-    @needs(Kind.RUN, Verb.CREATE)
+    @needs(Resource.RUN, Verb.CREATE)
     async def rerun_run(self, run_id: str, wanted: Rerun) -> RunRecord:
         """A new run in which the named tasks, and what depends on them, run; it reuses what succeeded otherwise.
 
@@ -274,7 +274,7 @@ class Session:
         await self._check_run(run_id)
         return await reruns.rerun(self._context, self._loop, run_id, self._made_by_caller(wanted))
 
-    @needs(Kind.RUN, Verb.CONTROL)
+    @needs(Resource.RUN, Verb.CONTROL)
     async def mark_execution(self, run_id: str, execution_id: str, wanted: NewMark) -> None:
         """Decide the outcome of a task; one that runs is stopped first, and what waited for it goes on.
 
@@ -286,76 +286,76 @@ class Session:
         by_caller = msgspec.structs.replace(wanted, by=self.caller.user)
         await marks.mark(self._context, self._loop, run_id, execution_id, by_caller)
 
-    @needs(Kind.RUN, Verb.CONTROL)
+    @needs(Resource.RUN, Verb.CONTROL)
     async def pause_run(self, run_id: str) -> None:
         """Begin nothing new; what runs goes on. Raises Conflict when the run has ended or is being cancelled."""
         await self._check_run(run_id)
         await runs.pause(self._context, self._loop, run_id)
 
-    @needs(Kind.RUN, Verb.CONTROL)
+    @needs(Resource.RUN, Verb.CONTROL)
     async def resume_run(self, run_id: str) -> None:
         """Begin again what a pause held back. Raises Conflict unless the run is paused."""
         await self._check_run(run_id)
         await runs.resume(self._context, self._loop, run_id)
 
-    @needs(Kind.RUN, Verb.UPDATE)
+    @needs(Resource.RUN, Verb.UPDATE)
     async def set_run_archived(self, run_id: str, archived: bool) -> None:
         """Archive a run, or bring it back; one that runs goes on."""
         await self._check_run(run_id)
         await runs.set_archived(self._context, run_id, archived)
 
-    @needs(Kind.RUN, Verb.DELETE)
+    @needs(Resource.RUN, Verb.DELETE)
     async def delete_run(self, run_id: str) -> None:
         """Delete a run, its executions and its artifacts; one that is not final is terminated first."""
         await self._check_run(run_id)
         await runs.delete(self._context, self._loop, run_id)
 
     # why -------------------------------------------------------------------------------------
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def explain_run(self, run_id: str, *, limit: int = 200) -> RunExplanation:
         """Why the run is in its state, what its tasks wait for, and each of at most `limit` tasks."""
         await self._check_run(run_id)
         return await explain_queries.of_run(self._context, self._loop, run_id, limit=limit)
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def explain_execution(self, execution_id: str) -> Explanation:
         """Why an execution is in its state, with all that its fingerprint is made from."""
         await self._check_execution(execution_id)
         return await explain_queries.of_execution(self._context, self._loop, execution_id)
 
     # cache -----------------------------------------------------------------------------------
-    @needs(Kind.CACHE, Verb.READ, "query")
+    @needs(Resource.CACHE, Verb.READ, "query")
     async def list_cache(self, query: ListQuery) -> CacheList:
         """A page of the cache's entries."""
         return await cache_entries.list_view(self._context, self._narrowed(query))
 
-    @needs(Kind.CACHE, Verb.DELETE, "query")
+    @needs(Resource.CACHE, Verb.DELETE, "query")
     async def drop_cache(self, which: CacheFilter, *, everything: bool = False) -> int:
         """Forget entries; how many. Raises Invalid CACHE_FILTER_MISSING when nothing is said about which."""
         cache_entries.check_filter(which, everything=everything)
         if self.caller.namespaces is None:
             self._enforce(self._decide(_ANYWHERE), "", _no_namespace(""))
         else:
-            mine = allowed_in(self.caller, Kind.CACHE, Verb.DELETE)
+            mine = allowed_in(self.caller, Resource.CACHE, Verb.DELETE)
             if not mine:
                 self._enforce(self._somewhere(), "", _no_namespace(""))
             which = msgspec.structs.replace(which, namespaces=mine)
         return await cache_entries.drop(self._context, which)
 
     # views for `/api` ------------------------------------------------------------------------
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def run_view(self, run_id: str) -> RunView:
         """A run, its plan and all its executions."""
         await self._check_run(run_id)
         return await views.run_view(self._context, run_id)
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def execution_detail(self, execution_id: str) -> ExecutionDetail:
         """All there is to know of one execution."""
         await self._check_execution(execution_id)
         return await views.execution_detail(self._context, execution_id)
 
-    @needs(Kind.RUN, Verb.READ)
+    @needs(Resource.RUN, Verb.READ)
     async def watch_run(self, run_id: str, *, after_version: int = 0) -> AsyncIterator[RunChange]:
         """What changed after `after_version` (0: everything), then each change, batched (at most ~10 a second);
         ends once the run is final and all is sent. Raises NotFound at the first step."""
@@ -363,26 +363,26 @@ class Session:
         async for change in views.watch_run(self._context, run_id, after_version=after_version):
             yield change
 
-    @needs(Kind.RUN, Verb.READ, "query")
+    @needs(Resource.RUN, Verb.READ, "query")
     async def watch_runs(self) -> AsyncIterator[ListChange]:
         """Summaries of the runs that the caller may read, as they change, batched; endless."""
-        async for change in views.watch_runs(self._context, readable(self.caller, Kind.RUN)):
+        async for change in views.watch_runs(self._context, readable(self.caller, Resource.RUN)):
             yield change
 
     # artifacts and logs ----------------------------------------------------------------------
-    @needs(Kind.ARTIFACT, Verb.READ)
+    @needs(Resource.ARTIFACT, Verb.READ)
     async def get_artifact(self, artifact_id: str) -> ArtifactRecord:
         """An artifact, without its content."""
         await self._check_artifact(artifact_id)
         return await content.get_artifact(self._context, artifact_id)
 
-    @needs(Kind.ARTIFACT, Verb.READ)
+    @needs(Resource.ARTIFACT, Verb.READ)
     async def list_artifact_members(self, artifact_id: str) -> tuple[tuple[str, int], ...]:
         """`(name, size_bytes)` of each file of a directory artifact; one pair with name "" for a file."""
         await self._check_artifact(artifact_id)
         return await content.list_members(self._context, artifact_id)
 
-    @needs(Kind.CONTENT, Verb.READ)
+    @needs(Resource.CONTENT, Verb.READ)
     async def find_content(self, artifact_id: str, member: str = "") -> tuple[ArtifactRecord, int]:
         """`(artifact, size_bytes)` of the content, or of one file of a directory artifact.
 
@@ -391,7 +391,7 @@ class Session:
         await self._check_artifact(artifact_id)
         return await content.find_content(self._context, artifact_id, member)
 
-    @needs(Kind.CONTENT, Verb.READ)
+    @needs(Resource.CONTENT, Verb.READ)
     async def read_artifact(
         self, artifact_id: str, *, offset: int = 0, limit: int | None = None, member: str = ""
     ) -> AsyncIterator[bytes]:
@@ -401,19 +401,19 @@ class Session:
         async for chunk in chunks:
             yield chunk
 
-    @needs(Kind.LOG, Verb.READ)
+    @needs(Resource.LOG, Verb.READ)
     async def latest_attempt(self, execution_id: str) -> int:
         """Number of the execution's latest attempt. Raises NotFound NO_ATTEMPT when there is none yet."""
         await self._check_execution(execution_id)
         return await content.latest_attempt(self._context, execution_id)
 
-    @needs(Kind.LOG, Verb.READ)
+    @needs(Resource.LOG, Verb.READ)
     async def log_size(self, execution_id: str, attempt: int) -> int:
         """Bytes of the attempt's log so far."""
         await self._check_execution(execution_id)
         return await content.log_size(self._context, execution_id, attempt)
 
-    @needs(Kind.LOG, Verb.READ)
+    @needs(Resource.LOG, Verb.READ)
     async def read_log(
         self, execution_id: str, attempt: int, *, offset: int = 0, limit: int | None = None, follow: bool = False
     ) -> AsyncIterator[bytes]:
@@ -509,8 +509,8 @@ class Session:
 
 
 _New = TypeVar("_New", NewRun, NewVersion, Rerun)
-_READ_PIPELINE = Access(Kind.PIPELINE, Verb.READ)
-_READ_ARTIFACT = Access(Kind.ARTIFACT, Verb.READ)
+_READ_PIPELINE = Access(Resource.PIPELINE, Verb.READ)
+_READ_ARTIFACT = Access(Resource.ARTIFACT, Verb.READ)
 #: For callers whose rights are the same in every namespace.
 _ANYWHERE = Ownership(namespace="", created_by="")
 

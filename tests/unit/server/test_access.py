@@ -19,7 +19,7 @@ from headrace.server.auth import UNKNOWN, Gate, Identity, Proof
 from headrace.server.handlers import HandlerError, asked_of_session
 from headrace.server.routes import ApiCall, NeededProof, Route, RouteTableError
 from headrace.server.table import ROUTES
-from headrace.service.access import Access, Caller, Decision, Kind, Role, Source, TokenScope, Verb, decide, owner
+from headrace.service.access import Access, Caller, Decision, Resource, Role, Source, TokenScope, Verb, decide, owner
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.service.session import Session, UndeclaredAccess, access_of
 from headrace.service.settings import Settings
@@ -168,7 +168,7 @@ async def test_each_principal_may_do_what_the_rules_say_and_nothing_else(
     for route in routes:
         # A request by name, and one that makes something, means the namespace HOME; but a run is in its experiment's.
         fixed = route.path.endswith("/names/{name}") or (
-            route.access.scope == "body" and route.access.kind is not Kind.RUN
+            route.access.scope == "body" and route.access.kind is not Resource.RUN
         )
         tries = [
             (expected_decision(route, who, namespace), principal, namespace)
@@ -339,7 +339,7 @@ async def hands_on(call: ApiCall) -> Any:
     return await session.delete_run("x")
 
 
-def route(handler: Any, access: Any = Access(Kind.RUN, Verb.READ)) -> Route:  # noqa: B008
+def route(handler: Any, access: Any = Access(Resource.RUN, Verb.READ)) -> Route:  # noqa: B008
     return Route(
         method="GET", path="/api/x", handler=handler, access=access, summary="X.", answer="text/plain"
     )  # fmt: skip
@@ -350,7 +350,7 @@ def test_the_table_refuses_a_handler_that_asks_for_more_than_its_route_declares(
     with pytest.raises(RouteTableError, match="calls delete_run"):
         create_app(EmptyService(), make_state(), [route(deletes_in_a_helper)])
     with pytest.raises(RouteTableError, match="calls get_run"):
-        create_app(EmptyService(), make_state(), [route(reads, Access(Kind.RUN, Verb.READ, "query"))])
+        create_app(EmptyService(), make_state(), [route(reads, Access(Resource.RUN, Verb.READ, "query"))])
     with pytest.raises(HandlerError, match="hands_on"):
         create_app(EmptyService(), make_state(), [route(hands_on)])
 
@@ -359,7 +359,7 @@ async def test_a_session_of_a_route_answers_only_what_the_route_declares(
     filled: tuple[App, Service, dict[str, Things]],
 ) -> None:
     _, service, things = filled
-    session = service.for_caller(owner(), only=Access(Kind.RUN, Verb.READ))
+    session = service.for_caller(owner(), only=Access(Resource.RUN, Verb.READ))
     run_id = things[HOME].path["run_id"]
     assert (await session.get_run(run_id)).run_id == run_id
     with pytest.raises(UndeclaredAccess):

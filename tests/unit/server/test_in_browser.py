@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.server.serve import Running, in_background
-from headrace.service.access import Kind, Verb
+from headrace.service.access import Resource, Verb
 from headrace.service.session import needs
 from headrace.service.settings import Settings
 from serving import ARTIFACT, FILES, FOLDER, EmptyService, EmptySession
@@ -42,12 +42,12 @@ class HostileSession(EmptySession):
 
     content = b""
 
-    @needs(Kind.CONTENT, Verb.READ)
+    @needs(Resource.CONTENT, Verb.READ)
     async def find_content(self, artifact_id: str, member: str = ""):  # type: ignore[no-untyped-def]
         record, size = await super().find_content(artifact_id, member)
         return record, len(self.content) if artifact_id == ARTIFACT else size
 
-    @needs(Kind.CONTENT, Verb.READ)
+    @needs(Resource.CONTENT, Verb.READ)
     async def read_artifact(self, artifact_id: str, **part):  # type: ignore[no-untyped-def,override]
         if artifact_id == ARTIFACT:
             yield self.content

@@ -17,7 +17,7 @@ from headrace.client import Headrace, ServerUnreachable, find_server
 from headrace.server import serve
 from headrace.server.auth import load_token
 from headrace.server.serve import Running, check_binding, in_background
-from headrace.service.access import Kind, Verb
+from headrace.service.access import Resource, Verb
 from headrace.service.errors import Invalid, Unavailable
 from headrace.service.session import needs
 from headrace.service.settings import Settings
@@ -222,7 +222,7 @@ def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:
     import time
 
     class SilentSession(EmptySession):
-        @needs(Kind.RUN, Verb.READ, "query")
+        @needs(Resource.RUN, Verb.READ, "query")
         async def watch_runs(self):  # type: ignore[no-untyped-def,override]
             import asyncio
 

@@ -17,7 +17,8 @@ from headrace.service import documents as reading
 from headrace.service.errors import Invalid, NotFound
 from headrace.service.plans import Plans
 from headrace.service.requests import GivenDocument
-from headrace.service.service import NewRun, NewVersion, Rerun, Service
+from headrace.service.service import NewRun, NewVersion, Rerun
+from owned_service import Service
 
 pytestmark = pytest.mark.anyio
 

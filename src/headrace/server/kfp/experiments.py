@@ -13,7 +13,7 @@ from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, PREFIX, kfp_route
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import v2beta1 as wire
 
 
@@ -67,7 +67,7 @@ ROUTES = (
         method="POST",
         path=_PATH,
         handler=create_experiment,
-        access=Access(Kind.EXPERIMENT, Verb.CREATE, "body"),
+        access=Access(Resource.EXPERIMENT, Verb.CREATE, "body"),
         summary="Create an experiment.",
         body=wire.Experiment,
         answer=wire.Experiment,
@@ -76,7 +76,7 @@ ROUTES = (
         method="GET",
         path=_PATH,
         handler=list_experiments,
-        access=Access(Kind.EXPERIMENT, Verb.READ, "query"),
+        access=Access(Resource.EXPERIMENT, Verb.READ, "query"),
         summary="List experiments.",
         answer=wire.ExperimentList,
         query=LIST_QUERY,
@@ -85,7 +85,7 @@ ROUTES = (
         method="GET",
         path=_PATH + "/{experiment_id}",
         handler=get_experiment,
-        access=Access(Kind.EXPERIMENT, Verb.READ),
+        access=Access(Resource.EXPERIMENT, Verb.READ),
         summary="Get an experiment.",
         answer=wire.Experiment,
     ),
@@ -93,7 +93,7 @@ ROUTES = (
         method="DELETE",
         path=_PATH + "/{experiment_id}",
         handler=delete_experiment,
-        access=Access(Kind.EXPERIMENT, Verb.DELETE),
+        access=Access(Resource.EXPERIMENT, Verb.DELETE),
         summary="Delete an experiment; its runs stay.",
         answer=wire.Empty,
     ),
@@ -101,7 +101,7 @@ ROUTES = (
         method="POST",
         path=_PATH + "/{experiment_id}:archive",
         handler=archive_experiment,
-        access=Access(Kind.EXPERIMENT, Verb.UPDATE),
+        access=Access(Resource.EXPERIMENT, Verb.UPDATE),
         summary="Archive an experiment and its runs.",
         answer=wire.Empty,
     ),
@@ -109,7 +109,7 @@ ROUTES = (
         method="POST",
         path=_PATH + "/{experiment_id}:unarchive",
         handler=unarchive_experiment,
-        access=Access(Kind.EXPERIMENT, Verb.UPDATE),
+        access=Access(Resource.EXPERIMENT, Verb.UPDATE),
         summary="Bring an archived experiment back.",
         answer=wire.Empty,
     ),

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.kfp.routing import PREFIX, kfp_route
 from headrace.server.routes import ApiCall, NeededProof
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import v2beta1 as wire
 
 
@@ -28,7 +28,7 @@ ROUTES = (
         method="GET",
         path=f"{PREFIX}/healthz",
         handler=get_healthz,
-        access=Access(Kind.SERVER, Verb.READ, "server"),
+        access=Access(Resource.SERVER, Verb.READ, "server"),
         proof=NeededProof.NONE,
         summary="Whether the server is there.",
         answer=wire.Health,
@@ -38,7 +38,7 @@ ROUTES = (
         method="GET",
         path="/apis/v1beta1/healthz",
         handler=get_healthz_v1,
-        access=Access(Kind.SERVER, Verb.READ, "server"),
+        access=Access(Resource.SERVER, Verb.READ, "server"),
         proof=NeededProof.NONE,
         summary="Whether the server is there, for older probes.",
         answer=wire.HealthV1,

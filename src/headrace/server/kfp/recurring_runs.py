@@ -9,7 +9,7 @@ from starlette.responses import Response
 from headrace.server.errors import HttpError
 from headrace.server.kfp.routing import PREFIX, kfp_route
 from headrace.server.routes import ApiCall
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import v2beta1 as wire
 
 
@@ -25,10 +25,10 @@ _route = partial(
 )
 
 ROUTES = (
-    _route(method="POST", path=_PATH, access=Access(Kind.RECURRING_RUN, Verb.CREATE, "body")),
-    _route(method="GET", path=_PATH, access=Access(Kind.RECURRING_RUN, Verb.READ, "query")),
-    _route(method="GET", path=_ONE, access=Access(Kind.RECURRING_RUN, Verb.READ)),
-    _route(method="DELETE", path=_ONE, access=Access(Kind.RECURRING_RUN, Verb.DELETE)),
-    _route(method="POST", path=_ONE + ":enable", access=Access(Kind.RECURRING_RUN, Verb.UPDATE)),
-    _route(method="POST", path=_ONE + ":disable", access=Access(Kind.RECURRING_RUN, Verb.UPDATE)),
+    _route(method="POST", path=_PATH, access=Access(Resource.RECURRING_RUN, Verb.CREATE, "body")),
+    _route(method="GET", path=_PATH, access=Access(Resource.RECURRING_RUN, Verb.READ, "query")),
+    _route(method="GET", path=_ONE, access=Access(Resource.RECURRING_RUN, Verb.READ)),
+    _route(method="DELETE", path=_ONE, access=Access(Resource.RECURRING_RUN, Verb.DELETE)),
+    _route(method="POST", path=_ONE + ":enable", access=Access(Resource.RECURRING_RUN, Verb.UPDATE)),
+    _route(method="POST", path=_ONE + ":disable", access=Access(Resource.RECURRING_RUN, Verb.UPDATE)),
 )

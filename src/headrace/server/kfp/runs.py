@@ -15,7 +15,7 @@ from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.service.errors import Conflict
 from headrace.service.service import NewRun
 from headrace.store.records import RunRecord
@@ -142,7 +142,7 @@ ROUTES = (
         method="POST",
         path=_PATH,
         handler=create_run,
-        access=Access(Kind.RUN, Verb.CREATE, "body"),
+        access=Access(Resource.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=wire.Run,
         answer=wire.Run,
@@ -153,7 +153,7 @@ ROUTES = (
         method="GET",
         path=_PATH,
         handler=list_runs,
-        access=Access(Kind.RUN, Verb.READ, "query"),
+        access=Access(Resource.RUN, Verb.READ, "query"),
         summary="List runs.",
         answer=wire.RunList,
         query=(*LIST_QUERY, _EXPERIMENT),
@@ -162,7 +162,7 @@ ROUTES = (
         method="GET",
         path=_RUN,
         handler=get_run,
-        access=Access(Kind.RUN, Verb.READ),
+        access=Access(Resource.RUN, Verb.READ),
         summary="Get a run with its executions.",
         answer=wire.Run,
     ),
@@ -170,7 +170,7 @@ ROUTES = (
         method="DELETE",
         path=_RUN,
         handler=delete_run,
-        access=Access(Kind.RUN, Verb.DELETE),
+        access=Access(Resource.RUN, Verb.DELETE),
         summary="Delete a run.",
         answer=wire.Empty,
     ),
@@ -178,7 +178,7 @@ ROUTES = (
         method="POST",
         path=_RUN + ":terminate",
         handler=terminate_run,
-        access=Access(Kind.RUN, Verb.CONTROL),
+        access=Access(Resource.RUN, Verb.CONTROL),
         summary="End a run early.",
         answer=wire.Empty,
     ),
@@ -186,7 +186,7 @@ ROUTES = (
         method="POST",
         path=_RUN + ":retry",
         handler=retry_run,
-        access=Access(Kind.RUN, Verb.CONTROL),
+        access=Access(Resource.RUN, Verb.CONTROL),
         summary="Try the failed parts of a finished run again.",
         answer=wire.Empty,
     ),
@@ -194,7 +194,7 @@ ROUTES = (
         method="POST",
         path=_RUN + ":archive",
         handler=archive_run,
-        access=Access(Kind.RUN, Verb.UPDATE),
+        access=Access(Resource.RUN, Verb.UPDATE),
         summary="Archive a run.",
         answer=wire.Empty,
     ),
@@ -202,7 +202,7 @@ ROUTES = (
         method="POST",
         path=_RUN + ":unarchive",
         handler=unarchive_run,
-        access=Access(Kind.RUN, Verb.UPDATE),
+        access=Access(Resource.RUN, Verb.UPDATE),
         summary="Bring an archived run back.",
         answer=wire.Empty,
     ),
@@ -210,7 +210,7 @@ ROUTES = (
         method="GET",
         path=_RUN + "/nodes/{node_id}/artifacts/{artifact_name}:read",
         handler=read_artifact,
-        access=Access(Kind.CONTENT, Verb.READ),
+        access=Access(Resource.CONTENT, Verb.READ),
         summary="Not implemented: for v1 runs only.",
         answer=wire.Status,
     ),

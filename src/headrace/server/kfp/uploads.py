@@ -15,7 +15,7 @@ from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name, checked_tags
 from headrace.server.kfp.routing import MAX_DOCUMENT_BYTES, PREFIX, kfp_route
 from headrace.server.routes import ApiCall, Query
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.service.service import NewVersion
 from headrace.wire import v2beta1 as wire
 
@@ -87,7 +87,7 @@ ROUTES = (
     _route(
         path=f"{PREFIX}/pipelines/upload",
         handler=upload_pipeline,
-        access=Access(Kind.PIPELINE, Verb.CREATE, "body"),
+        access=Access(Resource.PIPELINE, Verb.CREATE, "body"),
         summary="Upload a new pipeline.",
         answer=wire.Pipeline,
         query=(*_QUERY, Query(name="namespace", note="Ignored.")),
@@ -95,7 +95,7 @@ ROUTES = (
     _route(
         path=f"{PREFIX}/pipelines/upload_version",
         handler=upload_pipeline_version,
-        access=Access(Kind.PIPELINE, Verb.CREATE),
+        access=Access(Resource.PIPELINE, Verb.CREATE),
         summary="Upload a new version of a pipeline.",
         answer=wire.PipelineVersion,
         query=(*_QUERY, Query(name="pipelineid", note="The pipeline.")),

@@ -11,7 +11,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.content import LINK_S, ContentGrant, content_name, requested_span, span_headers
 from headrace.server.routes import ApiCall, Query, Route
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.service.views import artifact_view
 from headrace.wire import api
 from headrace.wire.times import millis
@@ -68,7 +68,7 @@ _UNTRUSTED = {
     "cache-control": "no-store",
 }
 _ONE = "/api/artifacts/{artifact_id}"
-_READ_CONTENT = Access(Kind.CONTENT, Verb.READ)
+_READ_CONTENT = Access(Resource.CONTENT, Verb.READ)
 _route = partial(Route, tag="artifacts")
 
 ROUTES = (
@@ -76,7 +76,7 @@ ROUTES = (
         method="GET",
         path=_ONE,
         handler=get_artifact,
-        access=Access(Kind.ARTIFACT, Verb.READ),
+        access=Access(Resource.ARTIFACT, Verb.READ),
         summary="An artifact, without its content.",
         answer=api.ArtifactView,
     ),
@@ -84,7 +84,7 @@ ROUTES = (
         method="GET",
         path=_ONE + "/members",
         handler=list_members,
-        access=Access(Kind.ARTIFACT, Verb.READ),
+        access=Access(Resource.ARTIFACT, Verb.READ),
         summary="The files of a directory artifact.",
         answer=api.MemberList,
     ),

@@ -10,7 +10,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query, Route
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.store.cache import CacheFilter
 from headrace.store.records import Predicate
 from headrace.wire import api
@@ -48,7 +48,7 @@ ROUTES = (
         method="GET",
         path="/api/cache",
         handler=list_cache,
-        access=Access(Kind.CACHE, Verb.READ, "query"),
+        access=Access(Resource.CACHE, Verb.READ, "query"),
         summary="List the cache's entries, newest first.",
         answer=api.CacheList,
         query=(
@@ -66,7 +66,7 @@ ROUTES = (
         method="POST",
         path="/api/cache/drop",
         handler=drop_cache,
-        access=Access(Kind.CACHE, Verb.DELETE, "query"),
+        access=Access(Resource.CACHE, Verb.DELETE, "query"),
         summary="Forget entries of the cache; the outputs they led to stay.",
         body=api.DropCache,
         answer=api.Dropped,

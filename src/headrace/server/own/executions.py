@@ -12,7 +12,7 @@ from headrace.server.answers import json_answer
 from headrace.server.errors import HttpError
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, TextFrom, event_response, gathered, sent_id
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import api
 
 #: Sent at once when no limit is given, and at most.
@@ -94,8 +94,8 @@ def _from(offset: int, size: int) -> int:
 
 
 _ONE = "/api/executions/{execution_id}"
-_READ = Access(Kind.RUN, Verb.READ)
-_READ_LOG = Access(Kind.LOG, Verb.READ)
+_READ = Access(Resource.RUN, Verb.READ)
+_READ_LOG = Access(Resource.LOG, Verb.READ)
 _ATTEMPT = Query(name="attempt", type="integer", note="From 1; the latest when not given.")
 _OFFSET = Query(name="offset", type="integer", note="First byte; negative: counted from the present end.")
 _route = partial(Route, tag="executions", method="GET")

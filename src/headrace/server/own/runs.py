@@ -14,7 +14,7 @@ from headrace.server.errors import HttpError
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.views import run_summary
 from headrace.store.records import Predicate
@@ -196,9 +196,9 @@ def _narrowed(call: ApiCall) -> tuple[Predicate, ...]:
 
 _PAGING = ("page_size", "page_token", "sort_by", "filter")
 _RUN = "/api/runs/{run_id}"
-_READ = Access(Kind.RUN, Verb.READ)
-_UPDATE = Access(Kind.RUN, Verb.UPDATE)
-_CONTROL = Access(Kind.RUN, Verb.CONTROL)
+_READ = Access(Resource.RUN, Verb.READ)
+_UPDATE = Access(Resource.RUN, Verb.UPDATE)
+_CONTROL = Access(Resource.RUN, Verb.CONTROL)
 _route = partial(Route, tag="runs")
 
 ROUTES = (
@@ -206,7 +206,7 @@ ROUTES = (
         method="GET",
         path="/api/runs",
         handler=list_runs,
-        access=Access(Kind.RUN, Verb.READ, "query"),
+        access=Access(Resource.RUN, Verb.READ, "query"),
         summary="List runs, newest first.",
         answer=api.RunList,
         query=(
@@ -224,7 +224,7 @@ ROUTES = (
         method="POST",
         path="/api/runs",
         handler=create_run,
-        access=Access(Kind.RUN, Verb.CREATE, "body"),
+        access=Access(Resource.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=api.CreateRun,
         answer=api.RunSummary,
@@ -242,7 +242,7 @@ ROUTES = (
         method="DELETE",
         path=_RUN,
         handler=delete_run,
-        access=Access(Kind.RUN, Verb.DELETE),
+        access=Access(Resource.RUN, Verb.DELETE),
         summary="Delete a run.",
         answer=Empty,
     ),
@@ -283,7 +283,7 @@ ROUTES = (
         method="POST",
         path=_RUN + "/rerun",
         handler=rerun_run,
-        access=Access(Kind.RUN, Verb.CREATE),
+        access=Access(Resource.RUN, Verb.CREATE),
         summary="Make a new run that takes over what need not run again.",
         body=api.RerunRun,
         answer=api.RunSummary,
@@ -343,7 +343,7 @@ ROUTES = (
         method="GET",
         path="/api/events",
         handler=watch_runs,
-        access=Access(Kind.RUN, Verb.READ, "query"),
+        access=Access(Resource.RUN, Verb.READ, "query"),
         summary="Changes of any run as they happen (event `runs`).",
         answer="text/event-stream",
         event=api.ListChange,

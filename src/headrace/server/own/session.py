@@ -8,7 +8,7 @@ from headrace.server.answers import json_answer
 from headrace.server.auth import SESSION_S
 from headrace.server.errors import HttpError
 from headrace.server.routes import ApiCall, NeededProof, Query, Route
-from headrace.service.access import Access, Kind, Verb
+from headrace.service.access import Access, Resource, Verb
 from headrace.wire import api
 from headrace.wire.times import millis
 
@@ -56,7 +56,7 @@ ROUTES = (
         method="GET",
         path="/api/session",
         handler=get_session,
-        access=Access(Kind.SIGN_IN, Verb.READ, "server"),
+        access=Access(Resource.SIGN_IN, Verb.READ, "server"),
         summary="Who is asking, and what this server is.",
         answer=api.SessionView,
         tag="session",
@@ -65,7 +65,7 @@ ROUTES = (
         method="POST",
         path="/api/session/link",
         handler=create_sign_in_link,
-        access=Access(Kind.SIGN_IN, Verb.CREATE, "server"),
+        access=Access(Resource.SIGN_IN, Verb.CREATE, "server"),
         proof=NeededProof.TOKEN,
         summary="A link that signs one browser in, once, within minutes.",
         answer=api.SignInLink,
@@ -75,7 +75,7 @@ ROUTES = (
         method="GET",
         path="/auth",
         handler=sign_in,
-        access=Access(Kind.SIGN_IN, Verb.CREATE, "server"),
+        access=Access(Resource.SIGN_IN, Verb.CREATE, "server"),
         proof=NeededProof.CODE,
         summary="Turn a one-time code into a session cookie, then show the UI.",
         answer="text/html",
