@@ -13,8 +13,9 @@ import documents
 from fake_executor import FakeExecutor
 from headrace.engine.model import RunStarted, State
 from headrace.service import active
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
+from owned_service import Service
 from waiting import until_final
 
 pytestmark = pytest.mark.anyio

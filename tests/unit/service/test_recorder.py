@@ -11,10 +11,11 @@ import documents
 from headrace.engine.model import CancelRequested, State
 from headrace.service.active import BatchResult, PendingEvent, fold
 from headrace.service.recorder import Recorder
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.store import errors as store
 from headrace.store import runs as rows
 from headrace.store.database import Database
+from owned_service import Service
 from waiting import until
 
 pytestmark = pytest.mark.anyio

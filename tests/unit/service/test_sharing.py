@@ -14,10 +14,11 @@ from headrace.engine.model import AttemptId, State
 from headrace.service import runs
 from headrace.service.lease import ServerLease
 from headrace.service.loop import RunLoop
-from headrace.service.service import NewRun, Service
+from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.service.sharing import Sharing
 from headrace.store import leases
+from owned_service import Service
 from waiting import until
 
 pytestmark = pytest.mark.anyio
