@@ -56,7 +56,6 @@ NOT_YET = {
     "components": "owner of the SDK",
     "docs": "owner of the UI and docs",
     "dsl": "owner of the SDK",
-    "engine": "owner of engine",
     "executors": "owner of executors",
     "headrace": "owner of the SDK",
     "local": "owner of the SDK",

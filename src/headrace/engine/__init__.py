@@ -4,7 +4,7 @@ from headrace.engine.advance import advance
 from headrace.engine.arguments import ArgumentFault, InvalidArguments
 from headrace.engine.attempts import MAX_LOST
 from headrace.engine.commands import outstanding, wake_at
-from headrace.engine.fingerprint import fingerprint, fingerprint_parts, told_parts, uses_cache
+from headrace.engine.fingerprint import fingerprint, fingerprint_parts, shown_parts, uses_cache
 from headrace.engine.graph import graph
 from headrace.engine.limits import run_timeout_s, time_to_live_s
 from headrace.engine.mark_checks import InvalidOutputs, OutputFault, check_outputs, mark_refused
@@ -41,8 +41,8 @@ __all__ = [
     "plan_reuse",
     "restore",
     "run_timeout_s",
+    "shown_parts",
     "time_to_live_s",
-    "told_parts",
     "uses_cache",
     "wake_at",
 ]

@@ -1,4 +1,4 @@
-"""Arguments of a run: checked before anything is stored."""
+"""The arguments of a run, checked before anything is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ArgumentFault(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     expected: str
     got: str
-    #: How to put it right.
+    #: How to fix it.
     fix: str
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class ArgumentFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Faults(ValueError, Generic[F]):
-    """Everything that is wrong with what somebody asked for, at once: a line for each."""
+    """Everything that is wrong with a request, at once: one line for each fault."""
 
     code = "INVALID"
 

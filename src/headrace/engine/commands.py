@@ -1,4 +1,4 @@
-"""Commands follow from the state: what each execution wants done, and the run as a whole."""
+"""Commands follow from the state: what each execution, and the run, wants the world to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headrace.engine.sorting import sorted_in_pieces
 
 
 def wish(run_id: str, execution: Execution | None) -> Command | None:
-    """What the world should be doing for this execution now."""
+    """The command of this execution in this state; None when it waits or is final."""
     if execution is None or execution.state.final:
         return None
     if execution.looking_up:
@@ -20,7 +20,7 @@ def wish(run_id: str, execution: Execution | None) -> Command | None:
 
 
 def outstanding(plan: Plan, state: RunState) -> tuple[Command, ...]:
-    """All the world should be doing for this run now: to be done at start, after a crash, at each resync."""
+    """All commands of this run in this state, to be performed at start, after a crash and at each resync."""
     wishes = (wish(state.run_id, execution) for execution in state.executions.values())
     return tuple(sorted_in_pieces((w for w in wishes if w is not None), key=_path_of))
 

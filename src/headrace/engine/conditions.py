@@ -55,7 +55,7 @@ def select(selector: str, value: Json) -> Json:
 
 
 def _inputs(condition: str, inputs: Bundle) -> dict[str, Json]:
-    # Handing over only what is named keeps a condition cheap however large the other inputs are.
+    # Only what the condition names is converted: other inputs may be large.
     names = {a or b for a, b in _REFERENCE.findall(condition)}
     whole = condition.count("parameter_values") != len(_REFERENCE.findall(condition))
     parameters = {n: doubles(v) for n, v in inputs.parameters.items() if whole or n in names}

@@ -1,4 +1,4 @@
-"""Facts of a run that texts may name: `{{$.pipeline_job_name}}` and its kin."""
+"""Facts of a run that texts may name, such as `{{$.pipeline_job_name}}`."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def parameters_named(value: Json) -> list[str]:
 
 
 def filled(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
-    """A constant with its placeholders replaced, at any depth; what is not known stays as it is.
+    """A constant with its placeholders replaced, at any depth; an unknown placeholder stays as it is.
 
-    What is put in is never searched again: a value cannot smuggle in a placeholder.
+    A value that is filled in is not searched again, so a placeholder in it stays text.
     """
     match value:
         case str():
@@ -66,7 +66,7 @@ def filled(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> J
 
 
 def filled_whole(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
-    """Like `filled`, but a text that is nothing but one input's placeholder becomes that input's value."""
+    """Like `filled`, but a text that consists of one input's placeholder becomes that input's value."""
     found = _PARAMETER.fullmatch(value) if isinstance(value, str) else None
     name = (found.group(1) or found.group(2)) if found else None
     if name is not None and name in parameters:

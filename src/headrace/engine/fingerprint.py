@@ -1,4 +1,4 @@
-"""Fingerprints: when two executions would do the same, so that the outputs of one serve the other."""
+"""Fingerprints: two executions with the same fingerprint do the same, so one may use the outputs of the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ENCODER = msgspec.json.Encoder(order="sorted")
 #: Grows when the parts change their meaning, so that old entries are not found.
 _VERSION = 2
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
-#: Characters of a part that are told as they are; of a longer one, a digest and its length.
-_TOLD = 200
+#: A part with at most so many characters is shown as it is; a longer one as its digest and length.
+_SHOWN = 200
 
 
 def fingerprint(plan: Plan, state: RunState, path: str, surroundings: Mapping[str, str] = _NOWHERE) -> str:
@@ -33,13 +33,13 @@ def digest_of(parts: Mapping[str, Json]) -> str:
 def fingerprint_parts(
     plan: Plan, state: RunState, path: str, surroundings: Mapping[str, str] = _NOWHERE
 ) -> dict[str, Json]:
-    """What goes into the fingerprint, JSON; 1 and 1.0 are the same, and the order of an object's members is nothing.
+    """What goes into the fingerprint, as JSON. 1 and 1.0 are the same; the order of an object's members does not count.
 
-    The container with its command unresolved (KFP's rule), what it declares to produce, what it runs in
-    (`surroundings`: digests of the image or of the installed packages, from whoever runs it), and the inputs:
-    parameters by value, artifacts by content (by URI where the content is not ours to know). Environment variables
-    count, since commands read them; KFP leaves them out. Not in it: resources, secrets, retry policy, time limits
-    and the task's name. An explicit cache key (KFP's `cacheKey`) replaces all but the component.
+    It has the container with its command before placeholders are filled (KFP's rule), the declared outputs, what the
+    container runs in (`surroundings`: digests of the image or of the installed packages, from the executor), and the
+    inputs: parameters by value, artifacts by content (by URI where the content is not known). It has the environment
+    variables, since commands read them; KFP leaves them out. It does not have resources, secrets, the retry policy,
+    time limits and the task's name. An explicit cache key (KFP's `cacheKey`) replaces all but the component.
     """
     task = plan.task_at(path)
     if task.task.cache_key:
@@ -55,12 +55,12 @@ def fingerprint_parts(
     }
 
 
-def told_parts(parts: Mapping[str, Json]) -> dict[str, str]:
-    """The parts by names that people know (`parameter lr`, `image`, `command`), as short texts that can be compared.
+def shown_parts(parts: Mapping[str, Json]) -> dict[str, str]:
+    """The parts as short texts that a user can compare, by names such as `parameter lr`, `image`, `command`.
 
-    Environment variables are told by digest only: they may hold what is not for everybody.
+    Of an environment variable there is only a digest: its value may be secret.
     """
-    return {name: _told(value, hidden=name.startswith("env ")) for name, value in _named(parts)}
+    return {name: _shown(value, hidden=name.startswith("env ")) for name, value in _named(parts)}
 
 
 def uses_cache(plan: Plan, state: RunState, path: str) -> bool:
@@ -87,9 +87,9 @@ def _named(parts: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:
         yield "outputs", parts["outputs"]
 
 
-def _told(value: Json, *, hidden: bool) -> str:
+def _shown(value: Json, *, hidden: bool) -> str:
     text = _ENCODER.encode(value)
-    if len(text) <= _TOLD and not hidden:
+    if len(text) <= _SHOWN and not hidden:
         return text.decode()
     return f"sha256:{hashlib.sha256(text).hexdigest()[:16]} ({len(text)} bytes)"
 

@@ -44,7 +44,7 @@ def _node(task: TaskPlan) -> GraphNode:
 
 
 def _group(task: TaskPlan) -> Group:
-    """What the author wrote, told by the names compilers give to groups."""
+    """The kind of group that the author wrote: compilers name the components of groups by it."""
     if task.dag is None:
         return "for-loop" if task.iterator else ""
     for pattern, group in _GROUPS:

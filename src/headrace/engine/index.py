@@ -1,4 +1,4 @@
-"""The index: counts that keep `advance` cheap, and how they follow from the executions."""
+"""The index: counts that make `advance` fast, and how they follow from the executions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task gets: its inputs, resolved from recorded facts."""
+"""The inputs of a task, resolved from what is recorded of the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CANCELLED, _UNKNOWN, _DEADLINE_EXCEEDED = 1, 2, 4
 
 
 class Fault(Exception):
-    """The task cannot get its inputs (or whatever the reason says); the engine makes it FAILED."""
+    """The task cannot begin, for this reason; the engine makes it FAILED."""
 
     def __init__(self, code: str, message: str, **details: Json) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
             value = _untyped_item(_value(scope, task, path, name, source, {}), source, declared.get(name))
             _keep(found, name, value, declared.get(name), task)
     for name in later:
-        others = {**dict.fromkeys(sources), **found}  # What was left out shows as nothing.
+        others = {**dict.fromkeys(sources), **found}  # An input that was left out is filled in as an empty text.
         _keep(found, name, _value(scope, task, path, name, sources[name], others), declared.get(name), task)
     item = task.iterator.item_input if task.iterator else None
     for name, definition in declared.items():
@@ -89,8 +89,8 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
 def _untyped_item(value: Json, source: ParameterSource, definition: ParameterDefinition | None) -> Json:
     """A loop item whose type the compiler could not know.
 
-    It declares such items STRING, so that numbers pass a group as their JSON text; a component that declares a
-    number, a list and so on gets that back, as authors expect of `ParallelFor(numbers)` with `numbers: list`.
+    The compiler declares such items STRING, so that numbers enter a group as JSON text. A component that declares a
+    number, a list and so on gets the value itself, as authors expect of `ParallelFor(numbers)` with `numbers: list`.
     """
     if not isinstance(value, str) or definition is None or definition.type == "STRING":
         return value
@@ -220,7 +220,7 @@ def final_status(scope: Scope, name: str) -> dict[str, Json]:
     """`PipelineTaskFinalStatus` of a sibling.
 
     The state is a word of the API (SUCCEEDED, FAILED, CANCELED, SKIPPED), as KFP documents it; its backend
-    hands out the words of its metadata store (COMPLETE, CACHED) instead, which no user's test expects.
+    gives the words of its metadata store (COMPLETE, CACHED) instead, which no user's test expects.
     """
     producer = scope.sibling(name)
     return {

@@ -24,9 +24,9 @@ def run_timeout_s(plan: Plan) -> float | None:
 
 
 def time_to_live_s(plan: Plan, state: State) -> float | None:
-    """Seconds for which a run that ended in this state keeps its working files and logs; None: for ever.
+    """Seconds for which a run that ended in this state keeps its working files and logs; None: without limit.
 
-    `pipelineConfig.resourceTtlOnSuccess` and `…OnFailure` go before `…OnCompletion`, as in Argo's `ttlStrategy`.
+    `pipelineConfig.resourceTtlOnSuccess` and `…OnFailure` win over `…OnCompletion`, as in Argo's `ttlStrategy`.
     """
     config = plan.document.kubernetes.pipeline_config
     own = _seconds(config, *(_TTL_SUCCESS if state is State.SUCCEEDED else _TTL_FAILURE))
@@ -34,7 +34,7 @@ def time_to_live_s(plan: Plan, state: State) -> float | None:
 
 
 def _seconds(settings: Mapping[str, Json], name: str, other: str) -> float | None:
-    """A positive number, also one written as text; anything else, 0 too, means that nothing is set."""
+    """The setting, when it is a positive number or a text of digits; None for anything else, also for 0."""
     value = settings.get(name, settings.get(other))
     if isinstance(value, str) and value.isdigit():
         value = int(value)

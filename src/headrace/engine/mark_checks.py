@@ -1,4 +1,4 @@
-"""Marks: what somebody may say a task came to, and whether it can be said."""
+"""Checks of marks: whether a user can decide the outcome of a task now, and whether the outputs fit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InvalidOutputs(Faults[OutputFault]):
     code = "INVALID_OUTPUTS"
 
 
-# --- may it be said ----------------------------------------------------------------------------
+# --- whether it can be marked -------------------------------------------------------------------
 
 
 def mark_refused(state: RunState, executions: Lookup, execution: Execution, word: State) -> Reason | None:
@@ -45,7 +45,7 @@ def mark_refused(state: RunState, executions: Lookup, execution: Execution, word
     if state.state.final and state.state is not State.FAILED:
         return _reason("RUN_FINAL", f"The run has ended already: it is {state.state}.")
     if execution.kind not in _TASKS or word not in (State.SUCCEEDED, State.SKIPPED):
-        return _reason("MARK_GROUP", f"{execution.path or 'The run'} is no task: mark the tasks in it.")
+        return _reason("MARK_GROUP", f"{execution.path or 'The run'} is a group, not a task: mark the tasks in it.")
     if execution.state in (State.SUCCEEDED, word):
         return _reason("MARK_FINAL", f"{execution.path} is {execution.state} already.")
     at: Execution = execution
@@ -63,14 +63,14 @@ def _reason(code: str, message: str) -> Reason:
 
 
 def mark_reason(mark: Mark) -> Reason:
-    """Who has decided this, and why."""
+    """The reason of a marked execution: who decided its outcome, and why."""
     who = f" by {mark.by}" if mark.by else ""
     why = f": {mark.note}" if mark.note else "."
     details = {"by": mark.by, "note": mark.note, "at": mark.at}
     return Reason(code="MARKED", message=f"Marked {mark.state}{who}{why}", details=details)
 
 
-# --- what it comes to --------------------------------------------------------------------------
+# --- the outputs --------------------------------------------------------------------------
 
 
 def check_outputs(
@@ -78,7 +78,7 @@ def check_outputs(
 ) -> Bundle:
     """Outputs of a task as its component declares them; raises InvalidOutputs.
 
-    What nobody reads may be left out: an output whose content was lost with the task need not be made up.
+    An output that no other task reads may be left out: its content may be lost with the task.
     """
     task = plan.task_at(path)
     declared = task.component.outputs

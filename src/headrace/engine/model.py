@@ -1,6 +1,6 @@
 """The engine's values: what a run is, what can happen to it, what it can want.
 
-Nothing here does I/O, reads a clock or rolls a die. Times are seconds since the
+Nothing here does I/O, reads a clock or draws a random number. Times are seconds since the
 Unix epoch (UTC, float), handed in with each event.
 """
 
@@ -130,16 +130,16 @@ class AttemptRecord(Value, frozen=True, kw_only=True):
 
 
 class CacheNote(Value, frozen=True, kw_only=True):
-    """What came of asking the cache for an execution."""
+    """The cache's answer for an execution."""
 
-    #: What its outputs are found by (see `engine.fingerprint`); "" when that was not asked.
+    #: The fingerprint that was looked up (see `engine.fingerprint`); "" when none was.
     fingerprint: str = ""
     #: Why nothing was reused, or for whom it waits; None for a hit.
     reason: Reason | None = None
 
 
 class Mark(Value, frozen=True, kw_only=True):
-    """Somebody has said what is to be taken for the outcome of a task."""
+    """A user has decided the outcome of a task."""
 
     #: SUCCEEDED or SKIPPED.
     state: State
@@ -147,30 +147,31 @@ class Mark(Value, frozen=True, kw_only=True):
     by: str = ""
     note: str = ""
     at: float
-    #: What was given as its outputs; empty once they are the execution's own.
+    #: The outputs that the user gave; empty when the execution has them as its own.
     outputs: Bundle = Bundle()
 
 
 class Reusable(Value, frozen=True, kw_only=True):
-    """What an execution of an earlier run leaves to the execution at the same path of a run made from it."""
+    """What an execution may reuse of the execution at the same path in the earlier run."""
 
     #: Id of the earlier execution.
     execution_id: str
-    #: SUCCEEDED: to be used again; SKIPPED: was skipped by itself; else only `inputs` matter (a loop's item).
+    #: SUCCEEDED: its outputs are reused; SKIPPED: it was skipped by its condition; else only `inputs` (a loop's item)
+    #: count.
     state: State
     inputs: Bundle = Bundle()
     outputs: Bundle = Bundle()
     #: For a loop: how many iterations it had.
     iteration_count: int | None = None
-    #: What the run's document says otherwise than the earlier one's: words such as `image`, `command`.
+    #: What differs between the run's document and the earlier one: words such as `image`, `command`.
     changed: tuple[str, ...] = ()
 
 
 class Origin(Value, frozen=True, kw_only=True):
-    """The run that a run was made from, to run some of it again."""
+    """The earlier run of a rerun."""
 
     run_id: str
-    #: Paths of the tasks that were to run again, as they were named.
+    #: Paths of the tasks that the user chose to run again.
     again: tuple[str, ...] = ()
 
 
@@ -197,13 +198,13 @@ class Execution(Value, frozen=True, kw_only=True):
     lost_count: int = 0
     #: Execution id whose outputs were reused.
     cached_from: str | None = None
-    #: Execution id, in the run that this run was made from, whose outputs were taken as they are.
+    #: Execution id in the earlier run whose outputs were reused.
     reused_from: str | None = None
-    #: Set when somebody has decided its outcome; before it is final, its attempt is being stopped for that.
+    #: Set when a user has decided its outcome. While it is not final, its attempt is being stopped for that.
     marked: Mark | None = None
     #: Why it waits, failed, was skipped or cancelled.
     reason: Reason | None = None
-    #: True while the cache is being asked, or somebody who does the same is waited for.
+    #: True while the cache is being asked, or an execution that does the same is waited for.
     looking_up: bool = False
     #: What the cache said, if it was asked.
     cache: CacheNote | None = None
@@ -246,7 +247,7 @@ class Index(Value, frozen=True, kw_only=True):
 
 
 class RunState(Value, frozen=True, kw_only=True):
-    """A run, whole: all that `advance` needs beside the document."""
+    """A whole run: all that `advance` needs apart from the document."""
 
     run_id: str
     state: State
@@ -262,12 +263,12 @@ class RunState(Value, frozen=True, kw_only=True):
     namespace: str = ""
     #: The Kubernetes service account that its tasks run as; "" when none was named.
     service_account: str = ""
-    #: The user who made the run; "" when nobody is known.
+    """The attempt is gone, and how it ended is unknown (host restart, evicted pod)."""
     created_by: str = ""
     #: Where the run's artifacts go: a directory of the server's machine, or a URI in an object store, without `/` at
     #: its end. Placeholder `{{$.pipeline_root}}`.
     pipeline_root: str = ""
-    #: Whether caching may be used at all in this run (None: as each task says).
+    #: Whether tasks may use the cache in this run; None: as each task says.
     caching: bool | None = None
     cancel_requested: bool = False
     paused: bool = False
@@ -280,7 +281,7 @@ class RunState(Value, frozen=True, kw_only=True):
     ended_at: float | None = None
     #: The run this one was made from.
     origin: Origin | None = None
-    #: What that run left, by path. It came with RunStarted, which is where `engine.restore` gets it from.
+    #: What may be reused of that run, by path. RunStarted brings it; it is not stored a second time.
     reuse: dict[str, Reusable] = {}
     #: Derived, never stored: `engine.restore` makes it.
     index: Index = Index()
@@ -296,7 +297,7 @@ class Event(Value, frozen=True, kw_only=True, tag=True, tag_field="event"):
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
-    """The run may begin; with what an earlier run leaves to it, if it was made from one."""
+    """The run begins; a rerun brings what it may reuse of the earlier run."""
 
     origin: Origin | None = None
     #: By path.
@@ -321,7 +322,7 @@ class CacheMissed(Event, frozen=True, kw_only=True):
 
 
 class CacheWaiting(Event, frozen=True, kw_only=True):
-    """Somebody else does the same just now, and the answer waits for what comes of that."""
+    """Another execution does the same now; the answer of the cache follows when that one ends."""
 
     path: str
     reason: Reason
@@ -342,7 +343,7 @@ class AttemptStarted(Event, frozen=True, kw_only=True):
 
 
 class AttemptSucceeded(Event, frozen=True, kw_only=True):
-    """The attempt ended well and its outputs are stored."""
+    """The attempt succeeded and its outputs are stored."""
 
     attempt: AttemptId
     outputs: Bundle
@@ -351,7 +352,7 @@ class AttemptSucceeded(Event, frozen=True, kw_only=True):
 
 
 class AttemptFailed(Event, frozen=True, kw_only=True):
-    """The attempt ended badly, by the user's code or by its own limits."""
+    """The attempt failed, by the user's code or by its own limits."""
 
     attempt: AttemptId
     error: Reason
@@ -360,7 +361,7 @@ class AttemptFailed(Event, frozen=True, kw_only=True):
 
 
 class AttemptLost(Event, frozen=True, kw_only=True):
-    """The attempt is gone and nobody knows how it ended (host restart, evicted pod)."""
+    """The attempt is gone, and how it ended is unknown (host restart, evicted pod)."""
 
     attempt: AttemptId
     error: Reason
@@ -373,15 +374,15 @@ class AttemptStopped(Event, frozen=True, kw_only=True):
 
 
 class CancelRequested(Event, frozen=True, kw_only=True):
-    """Somebody wants the run to end."""
+    """A user cancels the run."""
 
 
 class RetryRequested(Event, frozen=True, kw_only=True):
-    """Somebody wants the failed parts of a finished run to be tried again."""
+    """A user retries a failed or cancelled run: what did not succeed runs again."""
 
 
 class ExecutionMarked(Event, frozen=True, kw_only=True):
-    """Somebody decides the outcome of a task: SUCCEEDED with these outputs, or SKIPPED."""
+    """A user decides the outcome of a task: SUCCEEDED with these outputs, or SKIPPED."""
 
     path: str
     state: State
@@ -391,11 +392,11 @@ class ExecutionMarked(Event, frozen=True, kw_only=True):
 
 
 class PauseRequested(Event, frozen=True, kw_only=True):
-    """Start nothing more until resumed."""
+    """A user pauses the run: nothing more begins until it is resumed."""
 
 
 class ResumeRequested(Event, frozen=True, kw_only=True):
-    """Go on."""
+    """A user resumes the run."""
 
 
 class Tick(Event, frozen=True, kw_only=True):
@@ -432,13 +433,13 @@ class LookUpCache(Value, frozen=True, kw_only=True, tag=True, tag_field="command
 
 
 class Launch(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
-    """Make this attempt run; if it already does, that is success."""
+    """Run this attempt. If it runs already, there is nothing to do."""
 
     attempt: AttemptId
 
 
 class Stop(Value, frozen=True, kw_only=True, tag=True, tag_field="command"):
-    """Make this attempt not run; answer with any terminal attempt event."""
+    """Stop this attempt; any event that ends the attempt is the answer."""
 
     attempt: AttemptId
 

@@ -1,4 +1,4 @@
-"""What DAGs and loops hand out: outputs of their children, chosen and collected."""
+"""The outputs of DAGs and loops: chosen and collected from the outputs of their children."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def first_cause(children: list[Execution], state: State) -> Reason | None:
 
 
 def first_of(children: list[Execution], state: State) -> Execution | None:
-    """The child that came to this state first, with a reason."""
+    """The child that reached this state first, with a reason."""
     culprits = [child for child in children if child.state is state and child.reason]
     return min(culprits, key=lambda child: child.ended_at or 0.0, default=None)
 
@@ -76,7 +76,7 @@ def loop_outputs(task: TaskPlan, loop: Execution, executions: Lookup) -> Bundle:
     """Outputs of a loop: a list per output, in the order of the items.
 
     An iteration that did not produce an output (its branch was skipped, or it failed) has no entry in the
-    list: a list is shorter than the loop then, and never holds a stand-in.
+    list: the list is then shorter than the loop, and it never has a placeholder entry.
     """
     made = [executions[iteration_path(loop.path, i)].outputs for i in range(loop.iteration_count or 0)]
     declared = task.component.outputs

@@ -49,7 +49,7 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
 
     task: Task
     component: Component
-    #: What it is when it is no loop, or one iteration when it is: TASK, IMPORTER or DAG.
+    #: What the task is or, of a loop, what one iteration is: TASK, IMPORTER or DAG.
     body: Kind
     #: The component's DAG, when `body` is DAG.
     dag: DagPlan | None = None
@@ -71,7 +71,7 @@ class TaskPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
 
     @property
     def container(self) -> Container | None:
-        """Its container as the document has it, placeholders and all."""
+        """Its container as the document has it, placeholders not replaced."""
         return self.executor.container if self.executor else None
 
 

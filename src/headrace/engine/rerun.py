@@ -1,4 +1,4 @@
-"""A run again, from tasks of one's choice: which parts of an earlier run a new one may take over."""
+"""Reruns: which parts of an earlier run a new run reuses, when a user chooses tasks to run again."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from headrace.engine.plan import DagPlan, Plan, TaskPlan, child_path, iteration_
 from headrace.spec.document import ArtifactDefinition, Interface
 
 _ITERATION = re.compile(r"\[\d+\]$")
-#: A task that was skipped for one of these reasons is skipped again, as long as nothing before it changes.
+#: A task that was skipped for one of these reasons is skipped again if nothing before it changes.
 _MILD = frozenset({"CONDITION_FALSE", "UPSTREAM_SKIPPED"})
 
 
 class RerunFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run cannot be made again like this."""
+    """Why the rerun is refused."""
 
-    #: Path of the task, or what was taken for one.
+    #: Path of the task, or the text that should name one.
     task: str
     #: RERUN_TASK_UNKNOWN, RERUN_TASK_AMBIGUOUS, RERUN_KIND, RERUN_INPUT, RERUN_OUTPUT or RERUN_NOTHING.
     code: str
     #: What differs, or is missing.
     problem: str
-    #: How to put it right.
+    #: How to fix it.
     fix: str
 
     def __str__(self) -> str:
@@ -35,30 +35,30 @@ class RerunFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidRerun(Faults[RerunFault]):
-    """The run cannot be made again like this; `faults` lists everything that is wrong."""
+    """The rerun is refused; `faults` lists everything that is wrong."""
 
     code = "INVALID_RERUN"
 
 
 class ReusePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What an earlier run leaves to a new one."""
+    """What a new run reuses of an earlier one."""
 
     #: By path.
     reuse: dict[str, Reusable]
-    #: Paths of the tasks that were chosen.
+    #: Paths of the tasks that the user chose.
     again: tuple[str, ...]
 
 
 def plan_reuse(target: Plan, source: Plan, state: RunState, wanted: Sequence[str]) -> ReusePlan:
-    """What the earlier run `state`, of document `source`, leaves to a run of `target`. Raises InvalidRerun.
+    """What a run of `target` reuses of the earlier run `state`, whose document is `source`. Raises InvalidRerun.
 
-    What is `wanted`, what depends on it, and what had not succeeded, runs; all else is left. A task is named by its
-    path (`train/for-loop-1[3]/evaluate`; without numbers all iterations are meant), or by its name where no other
-    task has it. With nothing wanted, what had not succeeded runs.
+    The `wanted` tasks run, all that depends on them, and all that did not succeed; the rest is reused. A task is named
+    by its path (`train/for-loop-1[3]/evaluate`; without a number: in all iterations), or by its name when only one task
+    has it. Without wanted tasks, only what did not succeed runs.
     """
     patterns, faults = _patterns(target, state, wanted)
     if faults:
-        raise InvalidRerun("The run cannot be made again like this:", tuple(faults))
+        raise InvalidRerun("The run cannot be rerun like this:", tuple(faults))
     planner = _ReusePlanner(source, state, patterns)
     clean = planner.dag(target.root, "")
     if clean and not wanted:
@@ -68,11 +68,11 @@ def plan_reuse(target: Plan, source: Plan, state: RunState, wanted: Sequence[str
         )  # fmt: skip
         planner.faults.append(nothing)
     if planner.faults:
-        raise InvalidRerun("The run cannot be made again like this:", tuple(planner.faults))
+        raise InvalidRerun("The run cannot be rerun like this:", tuple(planner.faults))
     return ReusePlan(reuse=planner.reuse, again=tuple(patterns))
 
 
-# --- what is meant -----------------------------------------------------------------------------
+# --- which tasks are named -----------------------------------------------------------------------------
 
 
 def _patterns(target: Plan, state: RunState, wanted: Sequence[str]) -> tuple[list[str], list[RerunFault]]:
@@ -130,7 +130,7 @@ def _matches(path: str, pattern: str) -> bool:
     return len(mine) == len(its) and all(a == b or _ITERATION.sub("", a) == b for a, b in zip(mine, its, strict=True))
 
 
-# --- what is left ------------------------------------------------------------------------------
+# --- what is reused ------------------------------------------------------------------------------
 
 
 class _ReusePlanner:
@@ -146,7 +146,7 @@ class _ReusePlanner:
         self.refused: set[str] = set()
 
     def dag(self, dag: DagPlan, path: str) -> bool:
-        """Take note of what the tasks below leave; True when none of them runs again."""
+        """Collect what the tasks of this DAG leave for reuse; True when none of them runs again."""
         again: set[str] = set()
         for name, task in dag.tasks.items():
             child = child_path(path, name)
@@ -176,7 +176,7 @@ class _ReusePlanner:
         if clean:
             self._leave(earlier, changed)
         elif earlier.iteration is not None and task.dag is not None:
-            # What is left inside it is good only for the same item.
+            # What is inside of it is reused only for the same item.
             self.reuse[earlier.path] = self._entry(earlier, State.PENDING)
         return clean
 
@@ -211,7 +211,7 @@ class _ReusePlanner:
     # --- two documents -----------------------------------------------------------------------
 
     def _compare(self, task: TaskPlan, earlier: Execution) -> tuple[str, ...] | None:
-        """What of the component's doing has changed, once for all iterations; None, and a fault, when it cannot fit."""
+        """What changed in the component, compared once for all iterations; None, with a fault, if it does not fit."""
         node = node_path(earlier.path)
         if node not in self.compared:
             before = self.source.task_at(node)
@@ -229,14 +229,14 @@ class _ReusePlanner:
 
 
 def _differences(now: TaskPlan, before: TaskPlan, node: str) -> Iterator[RerunFault]:
-    """Why the outputs of the one cannot stand for those of the other."""
+    """Why the outputs of the earlier task do not fit the task as it is now."""
     fix = f"Let it run again, too: --from {node}."
     if (now.kind, now.body) != (before.kind, before.body):
         words = f"It is a {now.kind.lower()} in the document and was a {before.kind.lower()} in the run."
         yield RerunFault(task=node, code="RERUN_KIND", problem=words, fix=fix)
         return
     if now.dag is not None:
-        return  # Its outputs are made of its tasks' anew.
+        return  # Its outputs are made again from those of its tasks.
     for name, is_, was in _unlike(now.component.outputs, before.component.outputs):
         yield RerunFault(
             task=node, code="RERUN_OUTPUT", problem=f"Its output {name} is {is_} in the document and {was} in the run.",
@@ -271,7 +271,7 @@ def _kind(artifact: ArtifactDefinition) -> str:
 
 
 def _changed(now: TaskPlan, before: TaskPlan) -> tuple[str, ...]:
-    """Words for what of the component's doing differs."""
+    """Words for what differs in how the component runs."""
     mine, its = now.executor, before.executor
     if now is before or mine is None or its is None or mine == its:
         return ()

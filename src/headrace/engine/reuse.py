@@ -1,8 +1,8 @@
-"""What a run made from another takes over from it, decided as each task's turn comes.
+"""What a rerun reuses of the earlier run, decided for each task when it could begin.
 
-A task's outputs are taken as they are when it did the same before (`RunState.reuse` has it) and nothing that it
-depends on, inside or around the groups it is in, has turned out otherwise than before. Parameters of the run do
-not count: whoever runs a run again from a task has said which tasks these are to change.
+A task's outputs are reused when `RunState.reuse` has them and nothing that the task depends on, inside or around its
+groups, ended differently than before. Parameters of the run do not count: the user who chose the tasks to run again
+has chosen which tasks they change.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from headrace.engine.plan import Lookup, Plan, TaskPlan, child_path
 
 
 def reusable(plan: Plan, state: RunState, executions: Lookup, execution: Execution) -> Reusable | None:
-    """What this execution, whose inputs are resolved, may take over; None when it has to run."""
+    """What this execution, whose inputs are resolved, reuses; None when it has to run."""
     found = state.reuse.get(execution.path)
     if found is None or found.state is not State.SUCCEEDED:
         return None
@@ -23,7 +23,7 @@ def reusable(plan: Plan, state: RunState, executions: Lookup, execution: Executi
 def reused_group(
     plan: Plan, state: RunState, executions: Lookup, execution: Execution, children: list[Execution], outputs: Bundle
 ) -> str | None:
-    """Id of the earlier execution that a DAG or loop, SUCCEEDED just now, is a repetition of; None when it is none."""
+    """Id of the earlier execution with the same children and outputs as a DAG or loop that SUCCEEDED now; else None."""
     found = state.reuse.get(execution.path)
     if found is None or found.state is not State.SUCCEEDED or found.iteration_count != execution.iteration_count:
         return None
@@ -32,28 +32,28 @@ def reused_group(
 
 
 def outdated(task: TaskPlan, found: Reusable, inputs: Bundle, origin: str) -> Reason | None:
-    """What a person should know of outputs that are taken over though they would be made otherwise now.
+    """The reason that tells a user why reused outputs differ from those that the task would make now; else None.
 
-    Only inputs that can come from the run's arguments are looked at: others name the run, or are as they were.
+    Only inputs that can come from the run's arguments are compared: others name the run, or are as before.
     """
-    told, details = [], {}
+    differences, details = [], {}
     for name in sorted(n for n, source in task.task.inputs.parameters.items() if source.component_input is not None):
         then, now = (bundle.parameters.get(name) for bundle in (found.inputs, inputs))
         if not values.same(then, now):
-            told.append(f"its input {name} was {values.shown(then)} and would be {values.shown(now)}")
+            differences.append(f"its input {name} was {values.shown(then)} and would be {values.shown(now)}")
             details[name] = {"then": values.shown(then), "now": values.shown(now)}
-    told += [f"its {word} has changed" for word in found.changed]
-    if not told:
+    differences += [f"its {word} has changed" for word in found.changed]
+    if not differences:
         return None
     return Reason(
         code="REUSED_OUTDATED",
-        message=f"Its outputs are those of the earlier run, as asked, though {'; '.join(told)}.",
+        message=f"Its outputs are those of the earlier run, as asked, though {'; '.join(differences)}.",
         details={"run_id": origin, "inputs": details, "changed": list(found.changed)},
     )
 
 
 def _nothing_before_differs(plan: Plan, state: RunState, executions: Lookup, execution: Execution) -> bool:
-    """Whether all that the execution waited for, and each group around it did, is as it was."""
+    """Whether all that the execution and the groups around it waited for ended as before."""
     at = execution
     while at.parent is not None:
         task = plan.task_at(at.path)
@@ -67,7 +67,7 @@ def _nothing_before_differs(plan: Plan, state: RunState, executions: Lookup, exe
 
 
 def _as_before(state: RunState, execution: Execution) -> bool:
-    """Whether a final execution came out as in the earlier run: taken over, or skipped by itself then as now."""
+    """Whether a final execution ended as in the earlier run: reused, or skipped by its condition then and now."""
     if execution.reused_from is not None:
         return True
     if execution.state is not State.SKIPPED:

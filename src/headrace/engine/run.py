@@ -1,4 +1,4 @@
-"""The beginning of a run, and how its state is stored and brought back."""
+"""How a run's state is made, stored and restored."""
 
 from __future__ import annotations
 

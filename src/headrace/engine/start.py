@@ -142,7 +142,7 @@ def _begin_task(t: Transition, execution: Execution, task: TaskPlan) -> None:
     """Reuse outputs of an earlier run, look the task up in the cache, or launch it; raises Fault."""
     if task.executor is None or task.executor.unsupported:
         word = task.executor.unsupported if task.executor else "none"
-        raise Fault("EXECUTOR_UNSUPPORTED", f"{task.task.name} wants the executor kind {word}, which nobody runs.")
+        raise Fault("EXECUTOR_UNSUPPORTED", f"{task.task.name} needs the executor kind {word}, which no executor runs.")
     found = reusable(t.plan, t.state, t.executions, execution) if t.state.reuse else None
     if found is not None:
         _reuse_outputs(t, execution, task, found)

@@ -92,12 +92,12 @@ def doubles(value: Json) -> Json:
 
 
 def fit(value: Json, kind: str) -> Json:
-    """The value as a parameter of this declared type; raises Mismatch. None is not for here."""
+    """The value as a parameter of this declared type; raises Mismatch. The value must not be None."""
     return _FITS.get(kind, _anything)(value)
 
 
 def fit_strictly(value: Json, kind: str) -> Json:
-    """Like `fit`, but a STRING must be a text: for arguments that people give."""
+    """Like `fit`, but a STRING must be a text: for arguments that users give."""
     if kind == "STRING" and not isinstance(value, str):
         raise Mismatch("a text", value)
     return fit(value, kind)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headrace.engine import Plan, advance, fingerprint_parts, node_path, time_to_live_s, told_parts, uses_cache
+from headrace.engine import Plan, advance, fingerprint_parts, node_path, shown_parts, time_to_live_s, uses_cache
 from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
     AnyEvent,
@@ -258,7 +258,7 @@ def _cache_entries(
             execution_id=execution_id(run.run_id, execution.path),
             run_id=run.run_id,
             task=node_path(execution.path),
-            parts=told_parts(parts),
+            parts=shown_parts(parts),
             outputs=execution.outputs,
             created_at=at,
         )

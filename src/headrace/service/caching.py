@@ -15,7 +15,7 @@ import msgspec
 
 from headrace.artifacts.port import ArtifactError
 from headrace.attempt.derive import launch_order
-from headrace.engine import fingerprint_parts, node_path, told_parts
+from headrace.engine import fingerprint_parts, node_path, shown_parts
 from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
     AnyEvent,
@@ -179,7 +179,9 @@ class Cache:
         missing = [one for one, answer in zip(asked, answers, strict=True) if answer is None]
         nearest = await self._context.database.read(_nearest, {_task_of(one) for one in missing}) if missing else {}
         return [
-            why_missed(told_parts(one.parts), nearest[_task_of(one)], self._context.now()) if answer is None else answer
+            why_missed(shown_parts(one.parts), nearest[_task_of(one)], self._context.now())
+            if answer is None
+            else answer
             async for one, answer in in_slices(zip(asked, answers, strict=True), _SLICE)
         ]
 

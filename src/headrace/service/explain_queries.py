@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from headrace.attempt.derive import launch_order
-from headrace.engine import fingerprint_parts, told_parts
+from headrace.engine import fingerprint_parts, shown_parts
 from headrace.engine.model import AttemptId, Execution, Kind, State
 from headrace.service.content import find_execution
 from headrace.service.context import Context
@@ -134,4 +134,4 @@ async def _parts(context: Context, subject: Subject, execution: Execution, pipel
         subject.plan, subject.state, AttemptId(run_id=subject.state.run_id, path=execution.path, number=1)
     )
     surroundings = await context.executor.surroundings(order)
-    return told_parts(fingerprint_parts(subject.plan, subject.state, execution.path, surroundings))
+    return shown_parts(fingerprint_parts(subject.plan, subject.state, execution.path, surroundings))

@@ -52,7 +52,7 @@ class CacheEntry(Record, frozen=True, kw_only=True):
     run_id: str
     #: The execution's path without iterations.
     task: str = ""
-    #: What the fingerprint was made from, as `engine.told_parts` tells it.
+    #: What the fingerprint was made from, as `engine.shown_parts` tells it.
     parts: dict[str, str] = {}
     outputs: Bundle
     created_at: float
