@@ -263,7 +263,7 @@ class RunState(Value, frozen=True, kw_only=True):
     namespace: str = ""
     #: The Kubernetes service account that its tasks run as; "" when none was named.
     service_account: str = ""
-    """The attempt is gone, and how it ended is unknown (host restart, evicted pod)."""
+    #: The user who made the run; "" when unknown.
     created_by: str = ""
     #: Where the run's artifacts go: a directory of the server's machine, or a URI in an object store, without `/` at
     #: its end. Placeholder `{{$.pipeline_root}}`.
