@@ -1,4 +1,4 @@
-"""A run told as a list of facts: each is handed to the engine, and answers with what it wishes done."""
+"""A run as a list of facts: each is given to the engine, and returns the commands that follow from it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def artifact(name: str) -> Artifact:
 
 
 class Scenario:
-    """One run. Facts answer with wishes in a few letters: `launch a#1`, `stop a#1`, `look up a`."""
+    """One run. Facts return commands as short texts: `launch a#1`, `stop a#1`, `look up a`."""
 
     def __init__(self, document: Document, *, caching: bool | None = None, **arguments: Json) -> None:
         self.plan = engine.plan(document)
@@ -58,7 +58,7 @@ class Scenario:
             self.plan, run_id="r", display_name="my run", arguments=arguments, at=0.0, caching=caching
         )
         self.now = 0.0
-        #: Of a run made from another: what that left to it, and what it wished at its start.
+        #: Of a rerun: what it may reuse, and the commands of its start.
         self.reuse_plan: engine.ReusePlan | None = None
         self.begun: list[str] = []
 
@@ -124,7 +124,7 @@ class Scenario:
     def again(
         self, *wanted: str, document: Document | None = None, caching: bool | None = None, **arguments: Json
     ) -> Scenario:
-        """A run made from this one, begun."""
+        """A rerun of this run, started."""
         scenario = Scenario(document or self.plan.document, caching=caching, **arguments)
         if document is None:
             scenario.plan = self.plan
@@ -137,7 +137,7 @@ class Scenario:
         self.now = at
         return self.happens(Tick(at=at))
 
-    # --- what is so --------------------------------------------------------------------------
+    # --- the state --------------------------------------------------------------------------
 
     def __getitem__(self, path: str) -> Execution:
         return self.state.executions[path]

@@ -1,4 +1,4 @@
-"""How bad a simulated world is."""
+"""Which faults a simulated world has, and how often."""
 
 from __future__ import annotations
 
@@ -8,60 +8,60 @@ from random import Random
 
 @dataclass(kw_only=True)
 class Faults:
-    """Each a probability, if it says nothing else. After `calm_at` there are none but slowness."""
+    """Probabilities, unless a comment says otherwise. After `calm_at` reports are only slow."""
 
-    #: Servers that want to drive the run. Only one at a time has its lease, but more may believe so.
+    #: Number of servers. Only one at a time has the run's lease, but more may believe so.
     servers: int = 1
     #: Simulated seconds after which nothing goes wrong any more.
     calm_at: float = 100.0
-    #: Of a report, to take long on its way (and so to come in another order).
+    #: A report takes long, so that reports arrive in another order.
     delay: float = 0.5
-    #: Of a report, to come twice; to get lost, after which the stream of reports breaks off and is begun again.
+    #: A report arrives twice; a report is lost, then the stream of reports breaks off and is begun again.
     repeat: float = 0.0
     lose: float = 0.0
-    #: Of an attempt, to be lost; to be reported lost though it goes on; to fail.
+    #: An attempt is lost; is reported lost though it runs; fails.
     vanish: float = 0.0
     false_loss: float = 0.0
     fail: float = 0.15
-    #: Of a commit: the server dies before it, or after it; nobody knows whether it was done; the server stops for a
-    #: while after it and then goes on as if nothing had been.
+    #: At a commit: the server dies before it; dies after it; cannot know whether it was done; stands still after it
+    #: for a while and then goes on.
     die_before: float = 0.0
     die_after: float = 0.0
     unknown: float = 0.0
     stall: float = 0.0
-    #: Of a step, to begin with the executor's forgetting what has not begun and losing what has.
+    #: At a step: the executor restarts, forgets attempts that have not started and loses those that have.
     restart_fleet: float = 0.0
-    #: Of a step: somebody cancels, pauses, resumes.
+    #: At a step: a user cancels; a user pauses (and resumes later).
     cancel: float = 0.0
     pause: float = 0.0
-    #: Of an ended run, to be tried again by somebody.
+    #: A user retries a run that has ended.
     retry: float = 0.0
-    #: Of a task, to be found in the cache.
+    #: A task is found in the cache.
     hit: float = 0.4
-    #: Of a task, to wait for another that does the same.
+    #: A task waits for another that does the same.
     same: float = 0.2
     #: Longest answer of the cache, in seconds.
     cache_s: float = 0.0
     #: Clocks differ by up to so many seconds, and jump by as much with this probability a step.
     skew_s: float = 0.0
     jump: float = 0.0
-    #: Of a step, that somebody decides what a task came to; of a failed run, too.
+    #: At a step, or in a failed run: a user decides the outcome of a task.
     mark: float = 0.0
     #: Seconds that the run may take; None: no limit.
     limit_s: float | None = None
-    #: Of an event, to be handled with those that come in the same moment.
+    #: An event is handled together with those of the same moment.
     batch: float = 0.3
 
     @property
     def none(self) -> bool:
-        """Whether nothing goes wrong but tasks."""
+        """Whether nothing but tasks fails."""
         troubles = (self.repeat, self.lose, self.vanish, self.false_loss, self.die_before, self.die_after, self.unknown)
         people = (self.stall, self.restart_fleet, self.cancel, self.pause, self.retry, self.jump, self.skew_s)
         return not any((*troubles, *people, self.mark, self.limit_s))
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:
-        """One world in five is without trouble; in the others each kind of trouble is there or not."""
+        """One world in five has no faults; in the others each kind of fault is there or not."""
         if rng.random() < 0.2:
             return cls(delay=rng.random(), fail=rng.choice((0, 0.1, 0.4)), cache_s=rng.choice((0, 60)))
 

@@ -76,7 +76,7 @@ class Fleet:
             self.world.at(grace, lambda: self._end(job, AttemptStopped(at=self.clock(), attempt=attempt)))
 
     def settle(self, attempt: AttemptId) -> None:
-        """Its end is recorded: there is no need to tell it again."""
+        """The end of the attempt is recorded: it is not reported again."""
         job = self.jobs.get((attempt.path, attempt.number))
         if job is not None and job.ended is not None:
             job.settled = True

@@ -31,7 +31,7 @@ PATIENCE_S = 300.0
 
 
 class Watch:
-    """Looks on, and raises AssertionError."""
+    """Checks the history while it runs; raises AssertionError."""
 
     def __init__(self, world: World, first: RunState) -> None:
         self.world, self.plan = world, world.plan
@@ -73,7 +73,9 @@ class Watch:
     def _check_change(self, before: RunState, after: RunState, change: Any) -> None:
         old, new = before.executions, after.executions
         differ = {path for path in new if path not in old or old[path] != new[path]}
-        assert {execution.path for _, execution in change.changed} == differ, "other rows than what changed"
+        assert {execution.path for _, execution in change.changed} == differ, (
+            "rows that did not change, or not all that did"
+        )
         assert len(change.changed) == len(differ)
         places = [place for place, execution in change.changed if execution.path not in old]
         assert places == list(range(len(old), len(new))), "new rows are not in the order they were made"
@@ -141,9 +143,7 @@ class Watch:
         for name in ("child_counts", "unmet", "due"):
             kept, made = getattr(after.index, name), getattr(index, name)
             wrong = {p: (kept.get(p), made.get(p)) for p in {*kept, *made} if kept.get(p) != made.get(p)}
-            assert not wrong, (
-                f"index.{name} (kept, made anew) does not follow from the executions after {event}: {wrong}"
-            )
+            assert not wrong, f"index.{name} (kept, rebuilt) does not follow from the executions after {event}: {wrong}"
 
     def _compare(self, after: RunState, event: AnyEvent) -> None:
         mine, other = after.executions, self.reference.all
@@ -163,13 +163,13 @@ class Watch:
     def _check_execution(
         self, old: Execution | None, new: Execution, event: Any, before: RunState, after: RunState
     ) -> None:
-        """What may happen to one execution."""
+        """An execution changed only in ways that are allowed."""
         if new.reason is not None:
             self.codes.add(new.reason.code)
         if old is None:
             assert new.created_at == event.at
         elif old.state.final:
-            # A group that a mark has let go on may fail again, and be begun again by its own policy.
+            # A group that runs again because of a mark may fail again, and its retry policy may begin it again.
             above = self._ancestor_began_again(new, before, after)
             again = above or isinstance(event, RetryRequested | ExecutionMarked)
             undone = isinstance(event, ExecutionMarked) and old.state is State.SUCCEEDED and not above
@@ -208,13 +208,13 @@ class Watch:
             assert was.state is now.state or not was.state.final, f"{new.path}#{now.number} left its end"
 
     def _check_cause(self, after: RunState, new: Execution) -> None:
-        """A group that failed names the first of its children that did, and the task at the bottom of it."""
+        """A failed group names the first child that failed, and the task inside of it that caused that."""
         failed = [c for c in self._children(after, new) if c.state is State.FAILED and c.reason is not None]
         first = min(child.ended_at for child in failed)
         causes = [(c.reason.details.get("path", c.path), c.reason.code) for c in failed if c.ended_at == first]
         assert new.reason is not None
         named = new.reason.details["path"]
-        assert (named, new.reason.code) in causes, f"{new.path} blames {named}, not one of {causes}"
+        assert (named, new.reason.code) in causes, f"{new.path} names {named}, not one of {causes}"
         assert named in new.reason.message
 
     def _ancestor_began_again(self, e: Execution, before: RunState, after: RunState) -> bool:
@@ -245,7 +245,7 @@ class Watch:
         return [state.executions[prefix + name] for name in self.reference.tasks_below(e.path)]
 
     def _check_place(self, state: RunState, e: Execution) -> None:
-        """Nothing goes on where it must not, and nothing that could go on waits."""
+        """Nothing runs that must not run, and nothing waits that could run."""
         if e.state.final:
             return
         parent = state.executions[e.parent] if e.parent is not None else None
@@ -280,7 +280,7 @@ class Watch:
         if waiting and not state.paused:
             assert active == limit, f"{e.path} could begin iteration {waiting[0]}"
 
-    # --- what the executor and the cache are told ----------------------------------------------
+    # --- what the executor and the cache receive ----------------------------------------------
 
     def launching(self, state: RunState, attempt: AttemptId) -> None:
         """Nothing is launched that is not wanted any more, as far as its server can know."""
@@ -354,16 +354,16 @@ class Watch:
         self._check_late(state)
 
     def _check_starts(self, state: RunState) -> None:
-        """Nobody's code was started twice, or for nothing."""
+        """No attempt was started twice, and each that was started is recorded."""
         starts = self.world.fleet.starts
         recorded = {(e.path, a.number) for e in state.executions.values() for a in e.attempts}
         assert all(count == 1 for count in starts.values()), "an attempt was started twice"
-        assert starts.keys() <= recorded, "something was started that nobody has asked for"
+        assert starts.keys() <= recorded, "an attempt was started that is not recorded"
         if self.world.faults.none:
             assert starts.keys() == recorded, "an attempt was recorded and not started"
 
     def _check_exit_task(self, executions: Any, e: Execution) -> None:
-        """An exit task happens, once, whatever became of the others."""
+        """An exit task runs once, however the other tasks ended."""
         parent = executions[e.parent]
         if self.reference.task(e).strategy != "ALL_UPSTREAM_TASKS_COMPLETED" or not parent.begun:
             return
@@ -379,17 +379,17 @@ class Watch:
             )
 
     def _check_late(self, state: RunState) -> None:
-        """What comes after the end changes nothing."""
+        """Events after the end change nothing."""
         late = [job.ended for job in self.world.fleet.jobs.values() if job.ended is not None]
         people = (RunStarted, CancelRequested, PauseRequested, ResumeRequested, Tick)
         for event in [*late, *(kind(at=self.world.now) for kind in people)]:
             step = engine.advance(self.plan, state, event)
             assert step.state == state and not step.commands and not step.changed, f"{event} changed a final run"
 
-    # --- the story -----------------------------------------------------------------------------
+    # --- the last events -----------------------------------------------------------------------------
 
     def _tell(self, event: AnyEvent, state: RunState, step: Step) -> None:
-        """For the hash, by which two histories are the same, and for whoever has to understand a failure."""
+        """Add the event to the hash that identifies the history, and to the last events that a failure prints."""
         moved = [
             (p, state.executions[p].state if p in state.executions else "", step.state.executions[p].state)
             for p in step.changed

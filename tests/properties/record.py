@@ -24,7 +24,7 @@ _EXECUTIONS = msgspec.json.Decoder(list[Execution])
 
 
 class Refused(Exception):
-    """The record has another version or owner by now."""
+    """The record has another version or owner since the change was made."""
 
 
 class Record:
@@ -51,7 +51,7 @@ class Record:
         self._put(folded.change)
 
     def _put(self, change: RunChangeSet) -> None:
-        assert change.base_version == self.version, "a change that was worked out from an older version was recorded"
+        assert change.base_version == self.version, "a change made from an older version was recorded"
         assert change.first_seq == len(self.events)
         self.version += 1
         self.state = change.state
@@ -73,12 +73,12 @@ class Record:
         return engine.restore(plan, header, _EXECUTIONS.decode(stored), reuse=reuse)
 
     def close(self) -> None:
-        """The world is over."""
+        """The history has ended."""
 
 
 @functools.cache
 def _connection() -> Any:
-    """One database for all worlds of the process, one after the other: making the schema takes longer than most."""
+    """One database for all histories of the process: making the schema takes longer than most histories."""
     conn = open_sqlite(None, writer=True).connect()
     with conn.begin():
         migrations.upgrade(conn)
@@ -86,7 +86,7 @@ def _connection() -> Any:
 
 
 class StoredRecord(Record):
-    """The same in SQLite. There is no lease here: the version alone must refuse what is stale."""
+    """The same in SQLite. It has no lease: the version alone must refuse stale changes."""
 
     def __init__(self, first: RunState, record: RunRecord) -> None:
         super().__init__(first)
@@ -116,7 +116,7 @@ class StoredRecord(Record):
         assert (stored.record.version, stored.event_count) == (self.version, len(self.events))
         assert (stored.record.state, stored.record.task_counts) == (self.state.state, self.counts)
         assert stored.record.state_history == self.history
-        assert list(events) == self.events, "the log in the database is another"
+        assert list(events) == self.events, "the event log in the database differs"
         assert set(found) == self.made, "an artifact is not in the database"
         return engine.restore(plan, stored.header, stored.executions)
 

@@ -89,10 +89,10 @@ class ReferenceEngine:
         named = self.state.origin is not None and bool(self.state.origin.again)
         return self.state.caching is True or (self.state.caching is None and not named)
 
-    # --- what an earlier run left ----------------------------------------------------------------
+    # --- reuse of an earlier run ----------------------------------------------------------------
 
     def reused(self, e: Execution) -> Reusable | None:
-        """What this task may take over: it is in the reuse_plan, and so is all that it and its groups waited for."""
+        """What this task may reuse: it is in the reuse plan, and so is all that it and its groups waited for."""
         left = self.state.reuse.get(e.path)
         if left is None or left.state is not State.SUCCEEDED:
             return None
@@ -122,7 +122,7 @@ class ReferenceEngine:
             return left is not None and left.state is State.SKIPPED
         return e.reused_from is not None
 
-    # --- what somebody decides -------------------------------------------------------------------
+    # --- marks -------------------------------------------------------------------
 
     def mark(self, event: ExecutionMarked) -> None:
         e, state = self.all.get(event.path), self.state
@@ -153,7 +153,7 @@ class ReferenceEngine:
         )  # fmt: skip
 
     def reopen(self, e: Execution) -> None:
-        """What was over because of it is not any more, up to the first group that never was over."""
+        """Reopen what ended because of it, up to the first group around it that has not ended."""
         chain = [e]
         while chain[-1].parent is not None and self.all[chain[-1].parent].state.final:
             chain.append(self.all[chain[-1].parent])
@@ -350,7 +350,7 @@ class ReferenceEngine:
     # --- what follows --------------------------------------------------------------------------
 
     def follows(self) -> bool:
-        """Do one thing that follows from how things are; False when nothing does."""
+        """Make one change that follows from the state; False when nothing follows."""
         self.moved = False
         for path in sorted(self.all):
             e = self.all[path]
@@ -542,7 +542,7 @@ class ReferenceEngine:
 
 
 def seen(e: Execution) -> tuple[Any, ...]:
-    """What the two versions must agree on, of one execution."""
+    """The fields of an execution that both engines must agree on."""
     return (
         e.state, e.begun, e.looking_up, e.retry_at, e.lost_count, e.retries, e.earlier_attempts, e.iteration_count,
         tuple((a.number, a.state) for a in e.attempts), e.reused_from, e.marked.state if e.marked else None,
@@ -552,10 +552,10 @@ def seen(e: Execution) -> tuple[Any, ...]:
 
 
 def seen_run(state: RunState) -> tuple[Any, ...]:
-    """What they must agree on, of the run."""
+    """The fields of the run that both engines must agree on."""
     return state.state, state.cancel_requested, state.paused, state.timed_out, state.deadline_at
 
 
 def without_wording(value: Any) -> Any:
-    """A task's final status without its error, which the reference does not word."""
+    """A task's final status without its error: the reference engine does not write messages."""
     return {**value, "error": {}} if isinstance(value, dict) and "pipelineTaskName" in value else value

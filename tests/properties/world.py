@@ -1,9 +1,9 @@
-"""A simulated world: true time, one seed, and all that stands around the core.
+"""A simulated world around the engine, with one true clock, made from one seed.
 
-A record (the database) that refuses what is stale; servers that hold a lease on the run or only believe so, crash
-before and after their commits, stop for a while, and have clocks of their own; an executor that delays, repeats,
-reorders and loses reports, says that attempts are lost which go on, and forgets; a slow cache; people who cancel,
-pause, resume and try again.
+It has a record (the database) that refuses stale changes; servers that hold a lease on the run or wrongly believe so,
+crash before and after their commits, stop for a while, and have clocks of their own; an executor that delays, repeats,
+reorders and loses reports, reports running attempts as lost, and forgets attempts; a slow cache; and users who cancel,
+pause, resume, retry and mark.
 
 The servers handle events with the service's own `fold`, and act as `service.loop` does: record, then act. What is
 recorded is checked after each commit (see `invariants`) and compared with the reference engine after each event.
@@ -42,7 +42,7 @@ BEAT_S = 5.0
 
 
 class Died(Exception):
-    """The server that is at work has just died."""
+    """The server that runs this code dies now."""
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         return self.world.now + self.skew
 
     def after(self, delay: float, do: Callable[..., None], *args: Any) -> None:
-        """Do it in this life, unless it ends before; later when the server stands still then."""
+        """Call it after `delay` seconds, unless the server has died by then; later while the server stands still."""
         life = self.life
 
         def done() -> None:
@@ -101,7 +101,7 @@ class Server:
         self.after(BEAT_S, self.beat)
 
     def take_over(self) -> None:
-        """Drive the run from where it is recorded."""
+        """Drive the run from its recorded state."""
         world, record = self.world, self.world.record
         self.inbox = []
         state = record.load(world.plan)
@@ -113,7 +113,7 @@ class Server:
         self.set_alarm()
         self.listen()
         if not state.executions[""].begun and not state.state.final:
-            # Somebody may be quicker than the run's start.
+            # A user's request may come before the run's start.
             for chance, kind in ((world.faults.pause, PauseRequested), (world.faults.cancel, CancelRequested)):
                 if world.some(chance):
                     self.receive(kind(at=self.clock()))
@@ -121,7 +121,7 @@ class Server:
         self.perform(engine.outstanding(world.plan, state), state)
 
     def listen(self) -> None:
-        """Reports begin with the truth about every attempt that is not settled."""
+        """Begin a stream of reports: it begins with the true state of every attempt that is not settled."""
         self.stream += 1
         self.world.fleet.tell_all(self)
 
@@ -145,7 +145,7 @@ class Server:
         self.inbox.append(PendingEvent(run_id="r", event=event))
         if not self.called:
             self.called = True
-            # What comes in the same moment is handled together.
+            # Events of the same moment may be handled together.
             self.after(0.001 if self.world.rng.random() < self.world.faults.batch else 0.0, self.drain)
 
     def drain(self) -> None:
@@ -159,13 +159,13 @@ class Server:
         if trouble == "die_before":
             raise Died
         if trouble == "unknown" and world.rng.random() < 0.5:
-            self.take_over()  # It was not recorded, and the server cannot know: what is recorded is the truth.
+            self.take_over()  # Not recorded, and the server cannot know that: it loads what is recorded.
             return
         try:
             world.record.commit(self.name, folded)
         except Refused:
             world.refused += 1
-            assert len(world.servers) > 1, "a server that has no rival is refused"
+            assert len(world.servers) > 1, "the only server is refused"
             self.step_down()
             return
         world.recorded(run, batch, folded)
@@ -175,14 +175,14 @@ class Server:
         adopt(folded)
         commands = [(state, command) for state, command in folded.commands]
         if trouble == "die_after":
-            # Some were carried out.
+            # Some commands are performed before it dies.
             for state, command in commands[: world.rng.randint(0, len(commands))]:
                 self.perform([command], state)
             raise Died
         self.set_alarm()
         if trouble == "stall":
             self.stalled_until = world.now + world.rng.choice((2.0, 40.0))
-        # Through `after`: what was to be done is done late when the server stands still.
+        # Through `after`: while the server stands still, the commands wait.
         self.after(0.0, self.act, run, commands, folded.ended)
 
     def act(self, run: ActiveRun, commands: list[tuple[RunState, Command]], ended: list[AttemptId]) -> None:
@@ -213,7 +213,7 @@ class Server:
         key = engine.fingerprint(world.plan, state, path)
         world.watch.fingerprint(state, path, key)
         if world.rng.random() < world.faults.same:
-            reason = Reason(code="WAITING_FOR_SAME_TASK", message="somebody does the same")
+            reason = Reason(code="WAITING_FOR_SAME_TASK", message="another task does the same")
             self.receive(CacheWaiting(at=self.clock(), path=path, reason=reason, fingerprint=key))
         self.after(world.rng.random() * world.faults.cache_s, self.answer, state, path, key)
 
@@ -240,7 +240,7 @@ class Server:
     def ring(self, due: float) -> None:
         if self.alarm == due and self.run is not None:
             self.alarm = None
-            # A timer counts seconds; the wall clock may say something else by then.
+            # A timer counts seconds; the server's clock may have jumped since.
             self.receive(Tick(at=max(due, self.clock())))
 
 
@@ -254,7 +254,7 @@ class World:
     produce: Callable[[LaunchOrder, Random], Bundle] = produced
     reference: bool = True
     caching: bool | None = None
-    #: What the run begins with: what an earlier run left to it.
+    #: The event that starts the run; a rerun's brings what it may reuse.
     start: RunStarted = RunStarted(at=0.0)
     #: Keep the run in SQLite, through the store's own functions, rather than in a dictionary.
     stored: bool = False
@@ -268,7 +268,7 @@ class World:
         self.planned = 0
         self.refused = 0
         self.retried = 0
-        #: Marks that somebody made, and those of them that were made when the run had failed.
+        #: Marks that users made, and how many of them when the run had failed.
         self.marks = 0
         self.late_marks = 0
         self.troubles = 0
@@ -291,18 +291,18 @@ class World:
 
     @property
     def state(self) -> RunState:
-        """As it is recorded."""
+        """The recorded state."""
         return self.record.state
 
     @property
     def calm(self) -> bool:
-        """Whether nothing goes wrong any more."""
+        """Whether the time without faults has begun."""
         return self.now >= self.faults.calm_at
 
     # --- the run -------------------------------------------------------------------------------
 
     def run(self) -> RunState:
-        """Live one history to its end, checking on the way; returns the last state."""
+        """Run one history to its end, with all checks; returns the last state."""
         for server in self.servers:
             self.at(0.0, server.beat)
         try:
@@ -312,7 +312,7 @@ class World:
 
     def _live(self) -> RunState:
         for _ in range(MAX_EVENTS):
-            if self.state.state.final and not self._somebody_retries() and not self._somebody_marks():
+            if self.state.state.final and not self._user_retries() and not self._user_marks():
                 self.watch.end()
                 return self.state
             self.now, _, do = heapq.heappop(self.agenda)
@@ -322,23 +322,23 @@ class World:
         raise AssertionError(f"not final after {MAX_EVENTS} events")
 
     def at(self, delay: float, do: Callable[[], None]) -> None:
-        """Do it so many seconds from now."""
+        """Call it so many seconds from now."""
         self.planned += 1
         heapq.heappush(self.agenda, (self.now + delay, self.planned, do))
 
     def some(self, chance: float) -> bool:
-        """Whether it happens. Nothing does in calm times, nor is the die rolled for what never happens."""
+        """Whether it happens, with this probability; never in calm times. Draws no number for probability 0."""
         return bool(chance) and not self.calm and self.rng.random() < chance
 
     def strikes(self, chance: float) -> bool:
-        """Whether trouble comes. It makes work of its own: without a limit a busy run would never get beyond it."""
+        """Whether this fault happens, at most MAX_TROUBLES times: faults make work, and a busy run would never end."""
         if self.troubles >= MAX_TROUBLES or not self.some(chance):
             return False
         self.troubles += 1
         return True
 
     def trouble(self) -> str:
-        """What goes wrong with this commit; "" for nothing."""
+        """The fault of this commit; "" for none."""
         names = ("die_before", "die_after", "unknown", "stall")
         return next((name for name in names if self.strikes(getattr(self.faults, name))), "")
 
@@ -360,7 +360,7 @@ class World:
             machine.skew += self.rng.uniform(-1, 1) * self.faults.skew_s
 
     def ask(self, event: AnyEvent) -> None:
-        """Somebody asks any server that answers; one that does not drive the run hands it on."""
+        """A user asks any server that is up; one that does not drive the run passes the request on."""
         up = [server for server in self.servers if server.up]
         if not up:
             return
@@ -370,7 +370,7 @@ class World:
         else:
             self.record.requests.append(event)
 
-    def _somebody_retries(self) -> bool:
+    def _user_retries(self) -> bool:
         if self.state.state is State.SUCCEEDED or self.retried > 2 or not self.rng.random() < self.faults.retry:
             return False
         self.retried += 1
@@ -382,7 +382,7 @@ class World:
         return True
 
     def _driver(self) -> Server | None:
-        """A server that takes up the run, which has ended; None when nobody is there to ask. Later, perhaps."""
+        """A server that takes up the run, which has ended; None when no server is up."""
         record = self.record
         may = (s for s in self.servers if s.up and (record.owner == s.name or record.lease_until < self.now))
         server = next(may, None)
@@ -394,7 +394,7 @@ class World:
         return server
 
     def _mark(self) -> ExecutionMarked:
-        """What somebody decides of any execution; often it cannot be."""
+        """A mark of any execution; the engine refuses many of them."""
         self.marks += 1
         path = self.rng.choice(sorted(self.state.executions))
         word = self.rng.choice((State.SUCCEEDED, State.SUCCEEDED, State.SKIPPED))
@@ -403,10 +403,10 @@ class World:
             attempt = AttemptId(run_id="r", path=path, number=1000 + self.marks)
             spec = declared_outputs(self.plan.task_at(path).component)
             outputs = produced(LaunchOrder(attempt=attempt, task="", component="", outputs=spec), self.rng)
-        return ExecutionMarked(at=self.now, path=path, state=word, outputs=outputs, by="somebody")
+        return ExecutionMarked(at=self.now, path=path, state=word, outputs=outputs, by="a user")
 
-    def _somebody_marks(self) -> bool:
-        """Like `_somebody_retries`, of a run that has failed."""
+    def _user_marks(self) -> bool:
+        """Like `_user_retries`, of a run that has failed."""
         if self.state.state is not State.FAILED or self.late_marks >= 5 or self.rng.random() >= 5 * self.faults.mark:
             return False
         self.late_marks += 1
