@@ -67,11 +67,17 @@ def attempt_succeeded(t: Transition, event: AttemptSucceeded) -> None:
     """The attempt succeeded, and its execution with it; also while it is being cancelled."""
     live = _live_attempt(t, event.attempt)
     if live is not None:
-        record = replace(live[1], state=State.SUCCEEDED, ended_at=t.at, waiting=None)
+        # A start that was never reported is not later than this.
+        since = t.at if live[1].started_at is None else live[1].started_at
+        record = replace(live[1], state=State.SUCCEEDED, started_at=since, ended_at=t.at, waiting=None)
         if live[0].marked is not None:
             _end_marked(t, live[0], record)
             return
-        _record(t, live[0], record, state=State.SUCCEEDED, outputs=event.outputs, ended_at=t.at, reason=None)
+        begun = since if live[0].started_at is None else live[0].started_at
+        _record(
+            t, live[0], record,
+            state=State.SUCCEEDED, outputs=event.outputs, started_at=begun, ended_at=t.at, reason=None,
+        )  # fmt: skip
 
 
 def attempt_failed(t: Transition, event: AttemptFailed) -> None:

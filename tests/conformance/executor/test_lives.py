@@ -15,7 +15,7 @@ import pytest
 
 from harness import processes_of
 from headrace.engine.model import AttemptId
-from headrace.executors.local import supervisor
+from headrace.executors.local import processes, supervisor
 from headrace.executors.log_store import follow_log
 from headrace.executors.port import Failed, Lost, Started, Stopped, Succeeded, Waiting
 from orders import RUN_ID
@@ -381,9 +381,29 @@ async def test_attempts_that_ended_meanwhile_are_told(home, open_watch, order):
     for one in (asked, failing):
         await second.executor.launch(one)
     assert isinstance(await second.end_of(asked.attempt), Succeeded)
+    began = [one.at for one in first.seen + second.seen if one.attempt == asked.attempt and isinstance(one, Started)]
+    assert began == [pytest.approx(began[0], abs=0.05)] * 2, "it had started, and when, is read from its claim"
     end = await second.end_of(failing.attempt)
     assert isinstance(end, Failed)
     assert end.error.details["exception_type"] == "KeyError"
+
+
+async def test_an_attempt_that_is_over_before_anybody_looks_has_started(home, open_watch, order, monkeypatch):
+    really_alive = processes.alive
+
+    def looked_at_late(first: processes.ProcessIdentity) -> bool:
+        while (stat := processes.stat_of(first.pid)) is not None and not stat.gone:
+            time.sleep(0.001)
+        return really_alive(first)
+
+    monkeypatch.setattr(processes, "alive", looked_at_late)
+    watch = open_watch(home)
+    asked = order("def f() -> str:\n    return 'x'", gives={"Output": "STRING"})
+    await watch.executor.launch(asked)
+    end = await watch.end_of(asked.attempt)
+    assert isinstance(end, Succeeded)
+    [start] = [one for one in watch.of(asked.attempt) if isinstance(one, Started)]
+    assert start.at <= end.at + 0.02  # seconds; the kernel counts in hundredths
 
 
 async def test_artifacts_taken_just_before_the_server_died(home, open_watch, order):

@@ -130,6 +130,8 @@ class AttemptLife:
     async def _live(self) -> None:
         try:
             found = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
+            if found is not None:
+                self._say_started(processes.read_claim(self.attempt_dir.claim))
             report: AnyReport = found if found is not None else await self._until_end()
         except OSError as error:
             report = self._failed(system_refusal(error, "The attempt's result cannot be written"))
@@ -142,6 +144,13 @@ class AttemptLife:
     def _say(self, report: AnyReport) -> None:
         self.last = report
         self._report(report)
+
+    def _say_started(self, first: ProcessIdentity | None) -> float | None:
+        """Say when its process began, which may be over; None when it never had one, or the time is not known."""
+        began = None if first is None else processes.started_at(first)
+        if began is not None:
+            self._say(Started(attempt=self.id, at=began))
+        return began
 
     async def _until_end(self) -> AnyReport:
         report = await self._report_of_end()
@@ -195,10 +204,8 @@ class AttemptLife:
         found = self.process_set = process_set(first, self.attempt_dir, meta, seen_alive=ours or is_alive)
         timer = None
         try:
-            began = time.time() if ours else processes.started_at(first)
-            if began is not None:
-                # Said in any case: it may have ended before we look.
-                self._say(Started(attempt=self.id, at=began))
+            # Said in any case: it may have ended before we look.
+            began = self._say_started(first)
             if began is not None and (self.forked is not None or is_alive):
                 timer = self._set_timer(began)
                 self._running()
