@@ -13,10 +13,10 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from headrace.engine.model import AnyEvent, AttemptId
+from headrace.engine.model import AnyEvent, AttemptId, ExecutionMarked, RetryRequested
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
-from headrace.service.errors import ServiceError
+from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.lease import ServerLease
 from headrace.service.loop import RunLoop
 from headrace.service.opening import load_or_end
@@ -106,9 +106,6 @@ class Sharing:
         had_it, asked = self._lease.live(), self._lease.clock()
         if await self._context.write(leases.renew, self._lease.server_id, lease_s=self._lease.lease_s):
             self._lease.extend(asked)
-            if not had_it:
-                # Nothing was started while the lease was not valid.
-                await self._loop.resume_all()
         else:
             log.warning("the lease of this server has expired; other servers drive its runs now")
             for run_id in self._loop.known_ids():
@@ -117,6 +114,10 @@ class Sharing:
             self._handed.clear()
             await self._register()
             self._swept_at = float("-inf")
+            had_it = False
+        if not had_it:
+            # Nothing was started while the lease was not valid, also of runs that were made meanwhile.
+            await self._loop.resume_all()
         for server_id in await self._context.write(leases.expire):
             log.warning("the lease of server %s has expired; its runs go to other servers", server_id)
         await self._reconcile()
@@ -171,9 +172,19 @@ class Sharing:
     # messages ----------------------------------------------------------------------------------
 
     async def send(self, run_id: str, event: AnyEvent) -> None:
-        """Store an event for the server that drives the run. On return it is durable, and as a rule acted on."""
+        """Store an event for the server that drives the run. On return it is durable, and as a rule acted on.
+
+        A run that has ended needs no event, except one that makes it go on: no server would take that one. Raises
+        Unavailable RUN_HANDED_OVER.
+        """
         message = await self._context.write(leases.send, run_id, event)
         if message is None:
+            if isinstance(event, RetryRequested | ExecutionMarked):
+                raise Unavailable(
+                    "The lease of this server expired before it could record the request; nothing was done. Try again.",
+                    code="RUN_HANDED_OVER",
+                    run_id=run_id,
+                )
             return
         self._look.set()
         self._add_news("message", (run_id,))
