@@ -22,7 +22,7 @@ from properties.reference_engine import LIVE, ReferenceEngine, seen, seen_run
 if TYPE_CHECKING:
     from properties.world import World
 
-_LOST = ("GONE", "STOPPED")
+_LOST = ("GONE", "STOPPED", "SERVER_LOST")
 _ENDS = (AttemptSucceeded, AttemptFailed, AttemptLost, AttemptStopped)
 _GROUPS = (Kind.DAG, Kind.LOOP, Kind.ROOT)
 #: Longest time in calm in which nothing is recorded while something is under way: a lease that runs out and is taken

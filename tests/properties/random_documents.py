@@ -3,11 +3,12 @@ retries, nesting, optional and missing inputs, importers, caches, and what goes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from headrace.spec.document import Document
-from properties.documents import const, given, group, leaf, made, out, param, pipeline, status
+from headrace.spec.document import Document, parse_document
+from properties.documents import const, given, group, leaf, made, out, param, spec_of, status
 from properties.reference_rules import CONDITIONS, PLAIN_CONDITIONS, SELECTORS
 
 Json = Any
@@ -22,11 +23,17 @@ ARGUMENTS: dict[str, tuple[Json, tuple[Json, ...]]] = {
 
 
 def random_document(rng: Random) -> Document:
-    budget = [rng.choice((3, 6, 12, 20, 40))]
-    mess = rng.choice((0.0, 0.0, 0.1, 1.0))
+    return parse_document(random_spec(rng))
+
+
+def random_spec(
+    rng: Random, sizes: Sequence[int] = (3, 6, 12, 20, 40), messes: Sequence[float] = (0.0, 0.0, 0.1, 1.0)
+) -> dict[str, Json]:
+    """The same as plain JSON: about how many tasks it may have, and how much of what can be written wrong is."""
+    budget, mess = [rng.choice(sizes)], rng.choice(messes)
     given = {name: d["parameterType"] for name, (d, _) in ARGUMENTS.items()}
     tasks = _Dag(rng, budget, 0, mess, given, {}).tasks
-    return pipeline(tasks, takes={name: definition for name, (definition, _) in ARGUMENTS.items()})
+    return spec_of(tasks, takes={name: definition for name, (definition, _) in ARGUMENTS.items()})
 
 
 def random_arguments(rng: Random) -> dict[str, Json]:

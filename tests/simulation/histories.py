@@ -1,0 +1,49 @@
+"""Histories: one from each seed.
+
+`python -m simulation SEED` (in `tests`) lives one and prints what happens in it.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from headrace.service.documents import plan_new
+from headrace.service.errors import Invalid
+from properties.random_documents import random_arguments, random_spec
+from simulation.faults import Faults
+from simulation.world import World
+
+_SHOWN = 60
+
+
+def made(seed: int) -> World:
+    """The world of this seed, before anything happens in it."""
+    rng = Random(seed)
+    faults = Faults.drawn(rng)
+    specs = [_spec(rng) for _ in range(rng.choice((1, 1, 2)))]
+    return World(seed, faults, specs)
+
+
+def _spec(rng: Random) -> tuple[dict[str, Any], dict[str, Any]]:
+    while True:
+        spec = random_spec(rng, (2, 4, 8, 12), (0.0, 0.0, 0.1))
+        try:
+            plan_new((spec, None))
+        except Invalid:
+            continue
+        return spec, random_arguments(rng)
+
+
+def history(seed: int) -> World:
+    """Live it; an error says how to live it again, and what happened last."""
+    world = made(seed)
+    try:
+        world.run()
+    except BaseException as error:
+        again = f"HEADRACE_FIRST_SEED={seed} HEADRACE_SIMULATIONS=1 pytest tests/simulation -k group0"
+        last = "\n".join(world.lines[-_SHOWN:])
+        error.add_note(f"To live this history again: {again}\nOr: cd tests && python -m simulation {seed}")
+        error.add_note(f"{world.faults}\n{last}")
+        raise
+    return world
