@@ -1,4 +1,4 @@
-"""What all tests share: a home, a server, the story of what went wrong, and an honest account of what was skipped."""
+"""What all tests share: a home, a server, a report of each failure, and a list of what was skipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import ROOT, Server, end_attempts, story
+from harness import ROOT, Server, end_attempts, failure_report
 from object_servers import S3Server, s3_server
 from postgres import Postgres, binaries
 
@@ -159,12 +159,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A failure tells the story of its home; on CI a skip is a failure."""
+    """A failure reports what is in its data directory; on CI a skip is a failure."""
     outcome: Any = yield
     report: pytest.TestReport = outcome.get_result()
     place = getattr(item, "funcargs", {}).get("home")
     if report.when == "call" and report.failed and isinstance(place, Path) and place.exists():
-        report.sections.append(("story", story(place)))
+        report.sections.append(("what the data directory has", failure_report(place)))
         said = place.with_name(f"{place.name}-server.log")
         if said.exists():
             report.sections.append(("server's output", said.read_text(errors="replace")[-5000:]))

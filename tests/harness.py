@@ -190,7 +190,9 @@ class Server:
             run = self.get(f"/api/runs/{run_id}")
             return run if run["run"]["state"] in FINAL else None
 
-        return until(final, lambda: f"run {run_id} ends\n{story(self.home)}", timeout_s=timeout_s, alive=self.process)
+        return until(
+            final, lambda: f"run {run_id} ends\n{failure_report(self.home)}", timeout_s=timeout_s, alive=self.process
+        )
 
 
 def until(
@@ -259,7 +261,7 @@ def attempt_folders(home: Path, run_id: str) -> dict[tuple[str, int], Path]:
     return {(place.parent.name, int(place.name)): place for place in root.glob("*/*") if place.name.isdigit()}
 
 
-def story(home: Path, *, log_bytes: int = 3000) -> str:
+def failure_report(home: Path, *, log_bytes: int = 3000) -> str:
     """What happened, in order: each run's events, its executions as they stand, and the ends of their logs."""
     if not (home / "headrace.db").exists():
         return f"(no database in {home})"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.ledger import (
+from e2e.recorded_starts import (
     SHAPES,
     check_canceled,
     check_run,
@@ -24,7 +24,7 @@ from e2e.ledger import (
     state_of,
     submit,
 )
-from harness import FINAL, ROOT, Server, story, until
+from harness import FINAL, ROOT, Server, failure_report, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 #: Passed once in a run, or in a cancel.
@@ -91,7 +91,7 @@ def test_killed_at_a_failpoint_the_run_is_as_if_nothing_had_happened(
         cancel(doomed, run_id)
     process = doomed.process
     assert process is not None
-    until(lambda: process.poll() is not None, lambda: f"the server passes {point}\n{story(home)}")
+    until(lambda: process.poll() is not None, lambda: f"the server passes {point}\n{failure_report(home)}")
     assert process.returncode == -9, doomed.output
     # 2. What it had acknowledged is there; what it had not may be, once.
     known = recorded_runs(home)
@@ -102,7 +102,9 @@ def test_killed_at_a_failpoint_the_run_is_as_if_nothing_had_happened(
     assert run_id is not None
     if cancels and state_of(home, run_id) not in FINAL:
         cancel(doomed, run_id)
-    until(lambda: state_of(home, run_id) in FINAL, lambda: f"the run ends\n{story(home)}", alive=doomed.process)
+    until(
+        lambda: state_of(home, run_id) in FINAL, lambda: f"the run ends\n{failure_report(home)}", alive=doomed.process
+    )
     if cancels:
         check_canceled(home, run_id, ledger)
     else:
@@ -136,7 +138,7 @@ def test_killed_at_random_nothing_is_lost_and_nothing_doubled(doomed: Server, tm
     for run_id, ledger in ledgers.items():
         until(
             lambda: state_of(home, run_id) in FINAL,  # noqa: B023
-            lambda: f"the run ends (HEADRACE_KILL_SEED={SEED})\n{story(home)}",
+            lambda: f"the run ends (HEADRACE_KILL_SEED={SEED})\n{failure_report(home)}",
             alive=doomed.process,
         )
         check_run(home, run_id, ledger, shape)

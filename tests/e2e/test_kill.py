@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import EXAMPLES, VARIABLES, Server, attempt_folders, attempts, headrace, rows, story, until
+from harness import EXAMPLES, VARIABLES, Server, attempt_folders, attempts, failure_report, headrace, rows, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS = int(os.environ.get("HEADRACE_KILLS") or 10)
@@ -95,9 +95,11 @@ def one_run(server: Server, dice: random.Random, length_s: float, most: int) -> 
             kills += 1
             check_ledger(home, run_id, ledger, started)
         server.start()
-    until(lambda: final(home, run_id), lambda: f"the run ends (seed {SEED})\n{story(home)}", alive=server.process)
+    until(
+        lambda: final(home, run_id), lambda: f"the run ends (seed {SEED})\n{failure_report(home)}", alive=server.process
+    )
     check_ledger(home, run_id, ledger, started)
-    assert final(home, run_id) == "SUCCEEDED", f"seed {SEED}\n{story(home)}"
+    assert final(home, run_id) == "SUCCEEDED", f"seed {SEED}\n{failure_report(home)}"
     check_effects(home, run_id)
     server.kill()
     return kills
@@ -106,11 +108,11 @@ def one_run(server: Server, dice: random.Random, length_s: float, most: int) -> 
 def check_ledger(home: Path, run_id: str, ledger: dict, started: dict) -> None:
     """What had succeeded is still the same success; no attempt was ever started by two."""
     now = succeeded(home, run_id)
-    assert ledger.items() <= now.items(), f"seed {SEED}: a success has changed\n{story(home)}"
+    assert ledger.items() <= now.items(), f"seed {SEED}: a success has changed\n{failure_report(home)}"
     ledger.update(now)
     taken = claims(home, run_id)
     for key, who in started.items():
-        assert taken.get(key) == who, f"seed {SEED}: attempt {key} was started twice\n{story(home)}"
+        assert taken.get(key) == who, f"seed {SEED}: attempt {key} was started twice\n{failure_report(home)}"
     started.update(taken)
 
 
@@ -119,9 +121,11 @@ def check_effects(home: Path, run_id: str) -> None:
     by_path: dict[str, list] = {}
     for one in attempts(home, run_id):
         by_path.setdefault(one.path, []).append(one)
-    assert len(by_path) == TASKS, f"seed {SEED}\n{story(home)}"
+    assert len(by_path) == TASKS, f"seed {SEED}\n{failure_report(home)}"
     for path, made in by_path.items():
-        assert [one.state for one in made].count("SUCCEEDED") == 1, f"seed {SEED}: {path}\n{story(home)}"
-        assert made[-1].state == "SUCCEEDED", f"seed {SEED}: {path} ran again\n{story(home)}"
+        assert [one.state for one in made].count("SUCCEEDED") == 1, f"seed {SEED}: {path}\n{failure_report(home)}"
+        assert made[-1].state == "SUCCEEDED", f"seed {SEED}: {path} ran again\n{failure_report(home)}"
     recorded = sum(len(made) for made in by_path.values())
-    assert len(claims(home, run_id)) <= recorded, f"seed {SEED}: an attempt that nobody recorded\n{story(home)}"
+    assert len(claims(home, run_id)) <= recorded, (
+        f"seed {SEED}: an attempt that nobody recorded\n{failure_report(home)}"
+    )

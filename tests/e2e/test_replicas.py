@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from e2e.effects import LOST, Recorded, violations
+from e2e.start_checks import LOST, Recorded, violations
 from harness import end_attempts, environment, until
 from postgres import Postgres, binaries
 from proxy import Proxy

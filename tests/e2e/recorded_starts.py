@@ -1,4 +1,4 @@
-"""The five shapes of `pipelines/ledger.py`, and what must be true of their runs whatever happened to the server."""
+"""The five shapes of `pipelines/recorded_starts.py`, and what must be true of their runs whatever happened to the server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import urllib.error
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from e2e.pipelines import ledger as pipelines
-from harness import Server, attempts, processes_of, rows, story, until
+from e2e.pipelines import recorded_starts as pipelines
+from harness import Server, attempts, failure_report, processes_of, rows, until
 from headrace.compiler import Compiler
 from headrace.dsl.base_component import BaseComponent
 
@@ -59,7 +59,7 @@ def starts(ledger: Path) -> list[tuple[str, int]]:
 
 def check_run(home: Path, run_id: str, ledger: Path, shape: str) -> None:
     """All of it happened, once: what is recorded, what user code wrote down and what is stored say the same."""
-    told = story(home)
+    told = failure_report(home)
     assert state_of(home, run_id) == "SUCCEEDED", told
     started = starts(ledger)
     assert len(started) == len(set(started)), f"an attempt's code was started twice: {started}\n{told}"
@@ -81,19 +81,21 @@ def check_run(home: Path, run_id: str, ledger: Path, shape: str) -> None:
 def check_artifacts(home: Path, run_id: str, count: int) -> None:
     """Every task has its artifact, whole."""
     found = rows(home, "SELECT * FROM artifacts WHERE run_id = ?", run_id)
-    assert len(found) == count, story(home)
+    assert len(found) == count, failure_report(home)
     for row in found:
         content = Path(unquote(urlsplit(row["uri"]).path)).read_bytes()
-        assert content, story(home)
-        assert (hashlib.sha256(content).hexdigest(), len(content)) == (row["digest"], row["size_bytes"]), story(home)
+        assert content, failure_report(home)
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (row["digest"], row["size_bytes"]), (
+            failure_report(home)
+        )
 
 
 def check_canceled(home: Path, run_id: str, ledger: Path) -> None:
     """The run is over, nothing of it is left running, and no attempt was started twice."""
-    assert state_of(home, run_id) == "CANCELED", story(home)
+    assert state_of(home, run_id) == "CANCELED", failure_report(home)
     started = starts(ledger)
-    assert len(started) == len(set(started)), f"an attempt's code was started twice: {started}\n{story(home)}"
-    until(lambda: not processes_of(home), lambda: f"no process is left: {processes_of(home)}\n{story(home)}")
+    assert len(started) == len(set(started)), f"an attempt's code was started twice: {started}\n{failure_report(home)}"
+    until(lambda: not processes_of(home), lambda: f"no process is left: {processes_of(home)}\n{failure_report(home)}")
 
 
 def running(home: Path, run_id: str) -> bool:

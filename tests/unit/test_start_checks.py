@@ -1,10 +1,10 @@
-"""The checker of the chaos tests finds what it is for: each planted breach is told, and a good history is not."""
+"""The checks of the chaos tests report each planted violation, and nothing for a correct history."""
 
 from __future__ import annotations
 
 import pytest
 
-from e2e.effects import Recorded, violations
+from e2e.start_checks import Recorded, violations
 
 GOOD = [
     Recorded("r", "a", 1, "SUCCEEDED", ""),

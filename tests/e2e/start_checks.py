@@ -1,4 +1,7 @@
-"""What must be true of many runs after any faults of servers and database, told from the record and a ledger of starts."""
+"""Checks of many runs after faults of servers and database: each run ends, and no attempt's code starts twice.
+
+They compare what the database has recorded with the starts that the tasks have written down.
+"""
 
 from __future__ import annotations
 
