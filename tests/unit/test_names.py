@@ -29,8 +29,8 @@ SAME_THING = {
 TO_RENAME = {
     "Entry": "service",
     "Refusal": "service",
-    "Request": "service",
     "Dropped": "store",
+    "Group": "executors, service",
 }
 
 

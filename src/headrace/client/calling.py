@@ -41,10 +41,10 @@ class ApiClient:
         query = {"page_token": page_token, "page_size": page_size, "sort_by": sort_by, "filter": filter}
         return self._ask(core.get(where, {**query, **(extra or {})}), kind)
 
-    def _ask(self, request: core.Request, kind: type[T]) -> T:
+    def _ask(self, request: core.HttpRequest, kind: type[T]) -> T:
         return core.read(self._transport.send(request), kind)
 
-    def _do(self, request: core.Request) -> dict[str, Any]:
+    def _do(self, request: core.HttpRequest) -> dict[str, Any]:
         core.check(self._transport.send(request))
         return {}
 

@@ -14,7 +14,7 @@ from headrace.client.errors import ApiError
 T = TypeVar("T")
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request, ready to send."""
 
     method: str
@@ -39,27 +39,27 @@ def path(template: str, **ids: str) -> str:
     return template.format_map({name: quote(value, safe="") for name, value in ids.items()})
 
 
-def get(where: str, query: Mapping[str, Any] | None = None) -> Request:
+def get(where: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
     """Read; query values that are None or "" are left out."""
-    return Request(method="GET", path=_with_query(where, query))
+    return HttpRequest(method="GET", path=_with_query(where, query))
 
 
-def post(where: str, body: Any = None, query: Mapping[str, Any] | None = None) -> Request:
+def post(where: str, body: Any = None, query: Mapping[str, Any] | None = None) -> HttpRequest:
     """Make or do; without a body nothing is sent."""
     return _with_body("POST", _with_query(where, query), body)
 
 
-def patch(where: str, body: Any) -> Request:
+def patch(where: str, body: Any) -> HttpRequest:
     """Change."""
     return _with_body("PATCH", where, body)
 
 
-def delete(where: str, query: Mapping[str, Any] | None = None) -> Request:
+def delete(where: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
     """Delete."""
-    return Request(method="DELETE", path=_with_query(where, query))
+    return HttpRequest(method="DELETE", path=_with_query(where, query))
 
 
-def upload(where: str, filename: str, content: bytes, query: Mapping[str, Any]) -> Request:
+def upload(where: str, filename: str, content: bytes, query: Mapping[str, Any]) -> HttpRequest:
     """A file as multipart form field `uploadfile`."""
     boundary = secrets.token_hex(16)
     name = filename.replace("\\", "_").replace('"', "_").replace("\r", "_").replace("\n", "_")
@@ -69,7 +69,7 @@ def upload(where: str, filename: str, content: bytes, query: Mapping[str, Any]) 
     )
     body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
     kind = f"multipart/form-data; boundary={boundary}"
-    return Request(method="POST", path=_with_query(where, query), headers={"Content-Type": kind}, body=body)
+    return HttpRequest(method="POST", path=_with_query(where, query), headers={"Content-Type": kind}, body=body)
 
 
 def read(answer: Answer, kind: type[T]) -> T:
@@ -115,11 +115,11 @@ def _error(answer: Answer) -> tuple[str, str, dict[str, Any]]:
     return f"GRPC_{body.get('code', 'UNKNOWN')}", str(body.get("message", "")), {}
 
 
-def _with_body(method: str, where: str, body: Any) -> Request:
+def _with_body(method: str, where: str, body: Any) -> HttpRequest:
     if body is None:
-        return Request(method=method, path=where)
+        return HttpRequest(method=method, path=where)
     headers = {"Content-Type": "application/json"}
-    return Request(method=method, path=where, headers=headers, body=msgspec.json.encode(body))
+    return HttpRequest(method=method, path=where, headers=headers, body=msgspec.json.encode(body))
 
 
 def _with_query(where: str, query: Mapping[str, Any] | None) -> str:

@@ -450,8 +450,8 @@ class Headrace:
         where = core.path(_ARTIFACT, artifact_id=artifact_id) + "/content"
         return self.transport.chunks(core.get(where, {"member": member}))
 
-    def _ask(self, request: core.Request, kind: type[T]) -> T:
+    def _ask(self, request: core.HttpRequest, kind: type[T]) -> T:
         return core.read(self.transport.send(request), kind)
 
-    def _do(self, request: core.Request) -> Any:
+    def _do(self, request: core.HttpRequest) -> Any:
         core.check(self.transport.send(request))

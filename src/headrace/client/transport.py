@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 
-from headrace.client.core import Answer, Request, check
+from headrace.client.core import Answer, HttpRequest, check
 from headrace.client.errors import ServerUnreachable
 from headrace.client.server_address import ServerAddress
 from headrace.client.sse import SentEvent, parse_events
@@ -42,7 +42,7 @@ class Transport:
         self._kept: dict[int, http.client.HTTPConnection] = {}
         weakref.finalize(self, _close_all, self._kept)
 
-    def send(self, request: Request) -> Answer:
+    def send(self, request: HttpRequest) -> Answer:
         """The answer, wholly read. Raises ServerUnreachable."""
         kept = self._kept.get(threading.get_ident())
         if kept is not None and request.method == "GET":
@@ -60,7 +60,7 @@ class Transport:
             self._drop()
             raise self._unreachable(error) from error
 
-    def events(self, request: Request, *, end: str = "end", patience_s: float = 30.0) -> Iterator[SentEvent]:
+    def events(self, request: HttpRequest, *, end: str = "end", patience_s: float = 30.0) -> Iterator[SentEvent]:
         """Server-sent events up to the one named `end`; a lost connection is taken up again where it broke off.
 
         Raises ApiError, or ServerUnreachable when the server has been gone for `patience_s`.
@@ -83,7 +83,7 @@ class Transport:
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 
-    def chunks(self, request: Request) -> Iterator[bytes]:
+    def chunks(self, request: HttpRequest) -> Iterator[bytes]:
         """The answer's body in pieces, on a connection of its own. Raises ApiError, ServerUnreachable."""
         connection = self._connect(self._timeout_s)
         try:
@@ -99,7 +99,7 @@ class Transport:
         """Let go of all connections; the next request makes a new one."""
         _close_all(self._kept)
 
-    def _events_once(self, request: Request, last_id: str) -> Iterator[SentEvent]:
+    def _events_once(self, request: HttpRequest, last_id: str) -> Iterator[SentEvent]:
         connection = self._connect(_STREAM_TIMEOUT_S)
         try:
             resumed = {"Last-Event-ID": last_id} if last_id else {}
@@ -108,7 +108,7 @@ class Transport:
             connection.close()
 
     def _begin(
-        self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str] | None = None
+        self, connection: http.client.HTTPConnection, request: HttpRequest, extra: Mapping[str, str] | None = None
     ) -> http.client.HTTPResponse:
         self._put(connection, request, extra or {})
         response = connection.getresponse()
@@ -116,7 +116,7 @@ class Transport:
             check(_answer(response))
         return response
 
-    def _exchange(self, connection: http.client.HTTPConnection, request: Request) -> Answer:
+    def _exchange(self, connection: http.client.HTTPConnection, request: HttpRequest) -> Answer:
         self._put(connection, request, {})
         response = connection.getresponse()
         answer = _answer(response)
@@ -124,7 +124,7 @@ class Transport:
             self._drop()
         return answer
 
-    def _put(self, connection: http.client.HTTPConnection, request: Request, extra: Mapping[str, str]) -> None:
+    def _put(self, connection: http.client.HTTPConnection, request: HttpRequest, extra: Mapping[str, str]) -> None:
         headers = {"Accept": "application/json", **self._headers, **request.headers, **extra}
         if self.address.token:
             headers["Authorization"] = f"Bearer {self.address.token}"
