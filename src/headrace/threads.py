@@ -22,34 +22,34 @@ T = TypeVar("T")
 
 
 async def in_background(work: Callable[[], T]) -> T:
-    """What `work` answers or raises. If nobody waits any more it goes on all the same, and nobody is told."""
+    """Return what `work` returns, or raise what it raises. If the caller is canceled, `work` still runs to its end."""
     loop = asyncio.get_running_loop()
     limit = _limits.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
     async with limit:
-        told: asyncio.Future[T] = loop.create_future()
+        outcome: asyncio.Future[T] = loop.create_future()
 
         def run() -> None:
             try:
                 result = work()
             except BaseException as error:
-                _tell(loop, told, None, error)
+                _settle(loop, outcome, None, error)
             else:
-                _tell(loop, told, result, None)
+                _settle(loop, outcome, result, None)
 
         threading.Thread(target=run, name="headrace-background", daemon=True).start()
-        return await told
+        return await outcome
 
 
-def _tell(
-    loop: asyncio.AbstractEventLoop, told: asyncio.Future[T], result: T | None, error: BaseException | None
+def _settle(
+    loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[T], result: T | None, error: BaseException | None
 ) -> None:
-    def tell() -> None:
-        if told.done():
+    def settle() -> None:
+        if outcome.done():
             return
         if error is not None:
-            told.set_exception(error)
+            outcome.set_exception(error)
         else:
-            told.set_result(result)  # type: ignore[arg-type]
+            outcome.set_result(result)  # type: ignore[arg-type]
 
     with contextlib.suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(tell)
+        loop.call_soon_threadsafe(settle)

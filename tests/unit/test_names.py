@@ -29,8 +29,6 @@ SAME_THING = {
 TO_RENAME = {
     "Entry": "service",
     "Refusal": "service",
-    "Dropped": "store",
-    "Group": "executors, service",
 }
 
 

@@ -1,4 +1,4 @@
-"""A server in a process of its own until nothing is left to run: what `headrace run --no-wait` leaves behind."""
+"""A server in a process of its own that ends when no run is active: `headrace run --no-wait` starts it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from headrace.service.access import owner
 from headrace.service.settings import Settings, database_url
 from headrace.store.records import ListQuery, Predicate
 
-#: So long it stays without anything to do: for the run it was started for to arrive, and for those who look.
+#: Seconds that it stays without an active run: for its first run to arrive, and for users who look at the UI.
 _IDLE_S = 10.0
 _LOOK_S = 0.5
 _ACTIVE = Predicate(key="state", operation="IN", value=[state.value for state in State if not state.final])
 
 
 async def serve_until_idle(settings: Settings) -> None:
-    """Serve until no run has been active for a while."""
+    """Serve until no run has been active for some seconds."""
     async with running(settings, port=0) as (server, task):
         shorten_collections()
         idle_since = time.monotonic()

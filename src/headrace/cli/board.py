@@ -1,4 +1,4 @@
-"""What is known of a run, kept for showing: which tasks there are, what each is doing, what is worth a line."""
+"""The state of a run for the terminal: its tasks, what each is doing, and which changes are worth a line."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from headrace.wire.api import ExecutionView, GraphNode, RunChange, RunSummary, R
 MANY = 24
 FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 _ITERATION = re.compile(r"^(.*)\[(\d+)\]$")
-#: Waiting for these is the ordinary course of things.
+#: Reasons to wait that every run has: not worth a line.
 _ORDINARY_WAITS = frozenset({"WAITING_FOR_SLOT"})
 
 
 class BoardLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Something worth telling of one task."""
+    """A line that the terminal shows about one task."""
 
     label: str
     #: A state, or WAITING or RETRYING.
     word: str
     note: str = ""
-    #: RFC 3339, or None when nobody knows.
+    #: RFC 3339, or None where the server does not know it.
     started_at: str | None = None
     ended_at: str | None = None
-    #: True for a line that a screen which shows running tasks by itself need not print.
+    #: True for a line that a screen does not print if it shows running tasks in another way.
     passing: bool = False
 
 
 class Board:
-    """The run as far as it has been heard of."""
+    """The run, as of the last change that was applied."""
 
     def __init__(self, view: RunView) -> None:
         self.run: RunSummary = view.run
         self._groups = dict(_groups(view.graph, ""))
         self._executions: dict[str, ExecutionView] = {}
-        self._told: set[tuple[str, str, int]] = set()
-        # Kept, not worked out: screens ask ten times a second, and a run may have 100,000 tasks.
+        self._shown: set[tuple[str, str, int]] = set()
+        # Updated with each change: screens ask ten times a second, and a run may have 100,000 tasks.
         self._active: dict[str, ExecutionView] = {}
         self._loops: dict[str, ExecutionView] = {}
         self._counts: Counter[str] = Counter()
@@ -71,7 +71,7 @@ class Board:
         return [task for task in self.tasks if task.state == "FAILED"]
 
     def apply(self, change: RunChange) -> list[BoardLine]:
-        """Take note of a change; the lines it is worth."""
+        """Apply a change. Returns the lines to show for it."""
         self.run = change.run
         for execution in change.executions:
             self._note(execution)
@@ -153,8 +153,8 @@ class Board:
 
     def _first(self, execution: ExecutionView, what: str, number: int) -> bool:
         key = (execution.execution_id, what, number)
-        fresh = key not in self._told
-        self._told.add(key)
+        fresh = key not in self._shown
+        self._shown.add(key)
         return fresh
 
 

@@ -1,4 +1,4 @@
-"""`headrace cache`: what may be used again, and how to forget it."""
+"""`headrace cache`: list results that can be reused, and delete them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _PAGE = 200
 _IDS = 5000
 
 
-@click.group(short_help="List results that are used again, and forget them.")
+@click.group(short_help="List results that can be reused, and delete them.")
 def command() -> None:
-    """List results that are used again, and forget them.
+    """List results that can be reused, and delete them from the cache.
 
-    A task whose component, inputs, command, image or packages are as they were takes the outputs of then.
+    A task with the same component, inputs, command, image and packages as an earlier one reuses that one's outputs.
     """
 
 
@@ -37,11 +37,11 @@ _task_option = click.option("--task", metavar="NAME", help="Only results of this
 @command.command("list")
 @_pipeline_option
 @_task_option
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 @home_option
 def list_command(pipeline: str | None, task: str | None, limit: int, as_json: bool, home: Path | None) -> int:
-    """List results that may be used again, newest first."""
+    """List results that can be reused, newest first."""
 
     def act(connection: Connection) -> int:
         page = connection.client.list_cache(
@@ -65,7 +65,7 @@ def list_command(pipeline: str | None, task: str | None, limit: int, as_json: bo
 @click.argument("task_of_run", metavar="TASK", required=False)
 @_pipeline_option
 @_task_option
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="All results.")
 @home_option
 def drop_command(
     run: str | None,
@@ -75,21 +75,21 @@ def drop_command(
     everything: bool,
     home: Path | None,
 ) -> int:
-    """Forget results: those that a run made or used (or one TASK of it), of a pipeline, or of a task.
+    """Delete results from the cache: those that a run (or one TASK of it) made or reused, of a pipeline, or of a task.
 
-    Only that they are used again: outputs, artifacts and runs stay.
+    They are not reused any more. The outputs, artifacts and runs themselves stay.
     """
     ways = [run is not None, pipeline is not None or task is not None, everything]
     if sum(ways) != 1:
         raise CliError(
-            "Say which results are to be forgotten, in one way.",
+            "Say in one way which results to delete.",
             code="USAGE",
             fix="headrace cache drop RUN [TASK], or --pipeline NAME and --task NAME, or --all",
         )
 
     def act(connection: Connection) -> int:
         count = sum(connection.client.drop_cache(which) for which in _wanted(connection.client))
-        print(f"{count or 'No'} {'result' if count == 1 else 'results'} forgotten.")
+        print(f"{count or 'No'} {'result' if count == 1 else 'results'} deleted from the cache.")
         return OK
 
     def _wanted(client: Headrace) -> Iterator[DropCache]:
@@ -105,7 +105,7 @@ def drop_command(
 
 
 def _ids(client: Headrace, run: str, task: str | None) -> list[str]:
-    """Executions whose results the run, or one task of it, made or used."""
+    """Executions whose results the run, or one task of it, made or reused."""
     from headrace.cli.lists import resolve
     from headrace.cli.tasks import board_of, named
 

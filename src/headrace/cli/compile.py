@@ -13,13 +13,15 @@ from headrace.cli.errors import OK, CliError
 @click.command(short_help="Write a pipeline's document as YAML.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--py", type=click.Path(path_type=Path), help="The same as FILE, as `kfp dsl compile` has it.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to; - for the terminal.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The file to write; - prints it.")
 @click.option("--pipeline", "--function", "pipeline", metavar="NAME", help="Which pipeline or component of the file.")
 @click.option("--pipeline-parameters", metavar="JSON", help="New defaults for the pipeline's inputs.")
 @click.option("--pipeline-name", help="A name other than the pipeline's own.")
 @click.option("--pipeline-display-name", help="A display name other than the pipeline's own.")
-@click.option("--disable-execution-caching-by-default", is_flag=True, help="Cache only where a task says so.")
-@click.option("--disable-type-check", is_flag=True, help="Accepted for kfp's sake; types are always checked.")
+@click.option(
+    "--disable-execution-caching-by-default", is_flag=True, help="Reuse results only for tasks that ask for it."
+)
+@click.option("--disable-type-check", is_flag=True, help="Accepted because kfp has it; types are always checked.")
 @click.option("--kubernetes-manifest-format", is_flag=True, help="Write a Kubernetes PipelineVersion.")
 @click.option("--pipeline-version-name", help="Name of the PipelineVersion.")
 @click.option("--pipeline-version-display-name", help="Display name of the PipelineVersion.")
@@ -79,7 +81,7 @@ def _parameters(text: str | None) -> dict[str, Any] | None:
     try:
         found = read_json(text)
     except DocumentError as error:
-        raise CliError(f"--pipeline-parameters is no JSON: {error}", code="USAGE") from None
+        raise CliError(f"--pipeline-parameters is not JSON: {error}", code="USAGE") from None
     if not isinstance(found, dict):
         raise CliError(
             "--pipeline-parameters must be a JSON object.", code="USAGE", fix="""For example '{"rate": 0.1}'"""

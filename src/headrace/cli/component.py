@@ -31,10 +31,12 @@ def command() -> None:
 )
 @click.option("--kfp-package-path", metavar="PATH", help="kfp for the image: a folder, a wheel, a requirement, a URL.")
 @click.option("--headrace-package-path", metavar="PATH", help="The same for headrace.")
-@click.option("--overwrite-dockerfile", is_flag=True, help="Write the Dockerfile anew even if there is one.")
-@click.option("--build-image/--no-build-image", default=True, show_default=True, help="Build it, or write files only.")
+@click.option("--overwrite-dockerfile", is_flag=True, help="Write the Dockerfile even if there is one already.")
+@click.option(
+    "--build-image/--no-build-image", default=True, show_default=True, help="Build the image, or only write its files."
+)
 @click.option("--platform", default="linux/amd64", show_default=True, help="The image's platform.")
-@click.option("--push-image/--no-push-image", default=True, show_default=True, help="Push it to its registry.")
+@click.option("--push-image/--no-push-image", default=True, show_default=True, help="Push the image to its registry.")
 def build(
     directory: Path,
     component_filepattern: str,
@@ -108,7 +110,9 @@ def _files(folder: Path, pattern: str) -> list[Path]:
     try:
         found = sorted(file for file in folder.glob(pattern) if file.is_file())
     except (ValueError, NotImplementedError) as error:
-        raise CliError(f"{pattern!r} is no file pattern: {error}", code="USAGE", fix="For example '**/*.py'") from None
+        raise CliError(
+            f"{pattern!r} is not a file pattern: {error}", code="USAGE", fix="For example '**/*.py'"
+        ) from None
     files = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
     if not files:
         raise CliError(

@@ -1,4 +1,4 @@
-"""A server to talk to: the one that runs over the data directory, else one in this process for as long as needed."""
+"""The server of a command: the one that runs over the data directory, else one in this process."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from headrace.service.settings import Settings, database_url, default_home, warm
 from headrace.store.errors import BadUrl
 from headrace.wire.server_file import ServerInfo, read_info
 
-#: How long another process that has the data directory may take to answer, or to let go.
+#: Seconds that another process with the data directory may take to answer, or to end.
 _PATIENCE_S = 30.0
 _LOOK_S = 0.05
 _ACTIVE = "PENDING,RUNNING,CANCELING"
 
 
 def settings_for(home: Path | None, max_parallel: int | None = None, *, database: str = "") -> Settings:
-    """Settings with what was said on the command line, else in the environment. Raises CliError."""
+    """Settings from the command line and the environment; the command line wins. Raises CliError."""
     try:
         settings = Settings(
             home=home or default_home(),
@@ -52,7 +52,7 @@ class Connection:
         self.embedded = embedded
 
     def active_runs(self) -> int:
-        """Runs that have not ended, of anybody."""
+        """How many runs have not ended, of all users."""
         return self.client.list_runs(state=_ACTIVE, page_size=1).total_size
 
 
@@ -78,7 +78,7 @@ def _client(info: ServerInfo, home: Path) -> Headrace:
 
 
 def _embed(settings: Settings, stack: contextlib.ExitStack, drive: bool) -> ServerInfo:
-    """Start a server in this process; while another process has the directory, wait for it to answer or to let go."""
+    """Start a server in this process; while another process has the directory, wait for it to answer or to end."""
     from headrace.server.serve import in_background
     from headrace.service.service import Service
 

@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 _run_argument = click.argument("run", metavar="RUN")
 
 
-@click.command("pause", short_help="Begin nothing new in a run; what runs goes on.")
+@click.command("pause", short_help="Pause a run: running tasks go on, no other task starts.")
 @_run_argument
 @home_option
 def pause(run: str, home: Path | None) -> int:
-    """Begin nothing new in a run: tasks that run go on, the others wait until `headrace resume RUN`."""
+    """Pause a run: running tasks go on, and no other task starts until `headrace resume RUN`."""
     from headrace.cli.connection import connected, settings_for
     from headrace.cli.lists import resolve
 
     with connected(settings_for(home)) as connection:
         run_id = resolve(connection.client, run)
         connection.client.pause_run(run_id)
-        click.echo(f"Run {run_id} is paused. To go on: headrace resume {run_id[:8]}")
+        click.echo(f"Run {run_id} is paused. Resume it: headrace resume {run_id[:8]}")
     return OK
 
 
-@click.command("resume", short_help="Go on with a paused run.")
+@click.command("resume", short_help="Resume a paused run.")
 @_run_argument
-@click.option("--no-wait", is_flag=True, help="Let it go on, and do not wait until it has ended.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the run has ended.")
 @home_option
 def resume(run: str, no_wait: bool, home: Path | None) -> int:
-    """Go on with a paused run, and watch it to its end."""
+    """Resume a paused run, and watch it to its end."""
     from headrace.client.headrace import Headrace
 
     return go_on(run, Headrace.resume_run, home, no_wait=no_wait)
 
 
 def go_on(run: str, ask: Callable[[Headrace, str], None], home: Path | None, *, no_wait: bool) -> int:
-    """Ask that a run that stands still goes on, and watch it to its end, or leave it to a server that stays for it."""
+    """Resume or retry a run (`ask` does it), then watch it; with `no_wait`, leave it to a server that stays."""
     from headrace.cli.connection import connected, settings_for, start_in_background
     from headrace.cli.lists import resolve
     from headrace.cli.running import watch
@@ -56,20 +56,20 @@ def go_on(run: str, ask: Callable[[Headrace, str], None], home: Path | None, *, 
         run_id = resolve(connection.client, run)
         ask(connection.client, run_id)
         if no_wait:
-            click.echo(f"Run {run_id} goes on.")
+            click.echo(f"Run {run_id} is running again.")
             return OK
         return watch(connection, run_id)
 
 
-@click.command("rerun", short_help="Run a run again from a task, keeping what came before it.")
+@click.command("rerun", short_help="Re-run a run from a task; results before it are reused.")
 @_run_argument
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--from", "tasks", multiple=True, metavar="TASK", help="A task to run again; once for each.")
+@click.option("--from", "tasks", multiple=True, metavar="TASK", help="A task to run again; may be given several times.")
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of a Python file that has several.")
 @click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="Another value for an input.")
 @click.option("--name", help="A name for the new run. [default: the earlier run's]")
 @click.option("--no-wait", is_flag=True, help="Start it, print its id, and leave it to the server.")
-@click.option("--cache", is_flag=True, help="What runs again may be found in the cache.")
+@click.option("--cache", is_flag=True, help="Tasks that run again may reuse results from the cache.")
 @home_option
 def rerun(
     run: str,
@@ -82,13 +82,13 @@ def rerun(
     cache: bool,
     home: Path | None,
 ) -> int:
-    """Make a new run of RUN in which some tasks run again, and watch it to its end.
+    """Re-run: make a new run from RUN in which some tasks run again, and watch it to its end.
 
-    Each TASK, and all that depends on it, runs; so does what had not succeeded. All else is taken over from RUN as it
-    is. TASK is a path such as `train/for-loop-1[3]/evaluate` (without the number: of all iterations), or a name where
-    no other task has it. Without --from, only what had not succeeded runs.
+    Each TASK runs again, with all tasks that depend on it, and so do tasks that have not succeeded. All other results
+    are reused from RUN. TASK is a path such as `train/for-loop-1[3]/evaluate` (without the number: of all iterations),
+    or a name that only one task has. Without --from, only tasks that have not succeeded run again.
 
-    With FILE, the new run is of this pipeline instead of RUN's own.
+    With FILE, the new run has the pipeline of this file instead of RUN's own.
     """
     from headrace.cli.connection import connected, settings_for, start_in_background
     from headrace.cli.lists import resolve
@@ -135,14 +135,20 @@ def _rerun(
     )
 
 
-@click.command("mark", short_help="Decide what a task came to: succeeded, or skipped.")
+@click.command("mark", short_help="Mark a task as succeeded or as skipped.")
 @_run_argument
 @click.argument("task", metavar="TASK")
-@click.option("--succeeded", "word", flag_value="SUCCEEDED", help="With the outputs that are given.")
-@click.option("--skipped", "word", flag_value="SKIPPED", help="What depends on it is skipped, too.")
-@click.option("--output", "outputs", multiple=True, metavar="NAME=VALUE", help="An output parameter; once for each.")
+@click.option(
+    "--succeeded", "word", flag_value="SUCCEEDED", help="Mark it as succeeded, with the outputs that are given."
+)
+@click.option(
+    "--skipped", "word", flag_value="SKIPPED", help="Mark it as skipped; tasks that depend on it are skipped too."
+)
+@click.option(
+    "--output", "outputs", multiple=True, metavar="NAME=VALUE", help="An output parameter; may be given several times."
+)
 @click.option("--artifact", "artifacts", multiple=True, metavar="NAME=ID", help="An output artifact, by its id.")
-@click.option("--note", default="", help="Why; kept with the task.")
+@click.option("--note", default="", help="Why; stored with the task.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until the run has ended.")
 @home_option
 def mark(
@@ -155,9 +161,10 @@ def mark(
     no_wait: bool,
     home: Path | None,
 ) -> int:
-    """Decide what a task came to, in a run that is under way or has failed; the run goes on from there.
+    """Mark a task as succeeded or as skipped, in a run that is running or has failed; the run goes on from there.
 
-    TASK is its name, or path, or id. One that runs is stopped first. Outputs that no other task reads may be left out.
+    TASK is the task's name, path or id. A running task is stopped first. Outputs that no other task reads may be left
+    out.
     """
     from headrace.cli.connection import connected, settings_for, start_in_background
     from headrace.cli.lists import resolve

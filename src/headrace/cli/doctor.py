@@ -34,7 +34,7 @@ SERVER_PACKAGES = ("cel_expr_python", "immutables", "psutil", "sqlalchemy", "sta
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one look at the machine has shown."""
+    """The result of one check of the machine."""
 
     subject: str
     verdict: Literal["ok", "warn", "fail"]
@@ -43,7 +43,7 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_python() -> CheckResult:
-    """One that all of our packages have wheels for; an older one could not have started this."""
+    """Python is not newer than the wheels of our packages. An older one could not have started this."""
     found = f"{platform.python_version()}, {sys.executable}"
     if tuple(sys.version_info[:2]) <= _NEWEST_PYTHON:
         return CheckResult(subject="Python", verdict="ok", note=found)
@@ -70,7 +70,7 @@ def check_server_packages() -> CheckResult:
 
 
 def check_sqlite() -> CheckResult:
-    """New enough for what the store says."""
+    """SQLite is new enough for the statements of the store."""
     verdict: Literal["ok", "fail"] = "ok" if sqlite3.sqlite_version_info >= (3, 35) else "fail"
     return CheckResult(
         subject="SQLite",
@@ -132,7 +132,7 @@ def check_home(home: Path) -> CheckResult:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     if not place.is_dir():
         return CheckResult(
-            subject="data directory", verdict="fail", note=f"{place} is no directory", fix="Choose another: --home"
+            subject="data directory", verdict="fail", note=f"{place} is not a directory", fix="Choose another: --home"
         )
     try:
         tempfile.TemporaryFile(dir=place).close()
@@ -157,7 +157,7 @@ def check_home(home: Path) -> CheckResult:
 
 
 def check_disk(home: Path) -> CheckResult:
-    """Room for environments and artifacts."""
+    """The disk has room for environments and artifacts."""
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     if free >= _LITTLE_SPACE:
@@ -190,7 +190,7 @@ def check_port(home: Path, port: int = DEFAULT_PORT) -> CheckResult:
 
 
 def check_ui() -> CheckResult:
-    """The built web UI; from a source checkout, Node builds it."""
+    """The web UI is built. In a source checkout, Node builds it."""
     import headrace
 
     index = Path(headrace.__file__).parent / "server" / "static" / "index.html"
@@ -203,7 +203,7 @@ def check_ui() -> CheckResult:
 
 
 def check_limits(home: Path) -> CheckResult:
-    """Whether the kernel holds tasks to their limits, or we do by looking."""
+    """Whether the kernel enforces the limits of tasks, or the server by measuring."""
     if importlib.util.find_spec("psutil") is None or not Path("/proc/self/cgroup").exists():
         return CheckResult(subject="limits", verdict="warn", note="no control groups; limits of tasks need Linux")
     from headrace.executors.local.limits import Confinement
@@ -221,7 +221,7 @@ def check_limits(home: Path) -> CheckResult:
 
 
 def findings(home: Path) -> list[CheckResult]:
-    """Everything there is to say."""
+    """The results of all checks."""
     looks: list[Callable[[], CheckResult]] = [
         check_python,
         check_server_packages,
@@ -241,13 +241,13 @@ def findings(home: Path) -> list[CheckResult]:
 def running_url(home: Path) -> str:
     """URL of the server that runs over this home; "" when there is none."""
     try:
-        told = json.loads((home / "server.json").read_bytes())
-        os.kill(int(told["pid"]), 0)
+        info = json.loads((home / "server.json").read_bytes())
+        os.kill(int(info["pid"]), 0)
     except PermissionError:
         pass
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    url = told.get("url")
+    url = info.get("url")
     return url if isinstance(url, str) else ""
 
 
@@ -301,11 +301,11 @@ def _answers(words: list[str]) -> bool:
         return False
 
 
-@click.command(short_help="Say what is missing on this machine, and how to get it.")
+@click.command(short_help="Check this machine: what is missing, and how to get it.")
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def command(home: Path | None, as_json: bool) -> int:
-    """Look at this machine: what is there, what is missing, and how to get it.
+    """Check this machine: what is there, what is missing, and how to get it.
 
     Exits with 0 when pipelines can run here, warnings or not; with 1 when they cannot.
     """
@@ -320,7 +320,7 @@ def command(home: Path | None, as_json: bool) -> int:
 
 
 def report(found: list[CheckResult], paint: Paint) -> str:
-    """One line a finding, and one below it where something is to be done."""
+    """One line for each check, and one below it with the fix if there is one."""
     colours = {"ok": paint.green, "warn": paint.yellow, "fail": paint.red}
     lines: list[str] = []
     for finding in found:

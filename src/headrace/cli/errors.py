@@ -1,4 +1,4 @@
-"""What the command line says when something is wrong: one shape, one place where it is written."""
+"""Errors of the command line: what they consist of, and how they are printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headrace explain`: why a run or a task is in its state, and what a code means."""
+"""`headrace explain`: why a run or a task is in its state, or what a code means."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _ID = re.compile(r"[0-9A-Fa-f-]+")
 _SHOWN = 10
 
 
-@click.command(short_help="Say why a run or a task is in its state, and what a code means.")
+@click.command(short_help="Explain why a run or a task is in its state, or what a code means.")
 @click.argument("run", metavar="RUN|CODE", default="last")
 @click.argument("task", metavar="TASK", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 @home_option
 def command(run: str, task: str | None, as_json: bool, home: Path | None) -> int:
-    """Say why a run, or one TASK of it, is in its state: what it waits for, what failed and where, why it was skipped,
-    whether the cache was used and what was different. Without RUN, the newest.
+    """Explain why a run, or one TASK of it, is in its state: what it waits for, what failed and where, why it was
+    skipped, whether a cached result was reused and what was different. Without RUN, the newest run.
 
-    With a CODE, such as OUT_OF_MEMORY: what it means, an example, and what to do. Needs no server.
+    With a CODE, such as OUT_OF_MEMORY: what it means, an example, and how to fix it. Needs no server.
     """
     if task is None and ("_" in run or run.isupper()) and not _ID.fullmatch(run):
         return _explain_code(run, as_json)

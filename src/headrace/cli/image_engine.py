@@ -36,7 +36,7 @@ def build(engine: str, *, folder: Path, build_file: Path, image: str, platform: 
             f"{Path(engine).name} could not build {image} (exit status {status}); it says above why.",
             code="IMAGE_BUILD_FAILED",
             where=str(build_file),
-            fix="Correct the components' packages or base_image; a build file that was there is only written anew "
+            fix="Correct the components' packages or base_image; an existing build file is only replaced "
             "with --overwrite-dockerfile.",
             exit_code=FAILED,
         )

@@ -1,4 +1,4 @@
-"""Runs listed and shown; a run found by the beginning of its id."""
+"""List runs, show one run, and find a run by the beginning of its id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ID_LENGTH = 36
 _PAGE = 200
 #: Words for the newest run.
 _NEWEST = ("last", "latest")
-#: Among so many of the newest runs, those that come near are looked for.
+#: How many of the newest runs are searched for similar names and ids.
 _NEAR_RUNS = 1000
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 
@@ -50,7 +50,7 @@ def resolve(client: Headrace, text: str) -> str:
 
 
 def _no_run(text: str, runs: Iterable[RunSummary]) -> CliError:
-    """There is no such run; what may have been meant: its name, or an id with a slip in it."""
+    """The error for an unknown run, with a suggestion: a run of this name, or with a similar id."""
     known = list(islice(runs, _NEAR_RUNS))
     by_name = [run for run in known if run.display_name == text or run.display_name.startswith(text)]
     by_id = {run.run_id[: len(text)]: run for run in reversed(known)}
@@ -107,7 +107,7 @@ def _row(run: RunSummary, paint: Paint) -> tuple[str, ...]:
 
 
 def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
-    """Print one run, whole."""
+    """Print one run with its tasks and outputs."""
     view = connection.client.get_run(resolve(connection.client, text))
     if as_json:
         print(_json(view))

@@ -1,4 +1,4 @@
-"""Logs of a run's tasks, printed."""
+"""Print logs of a run's tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STEERING = re.compile(
 
 
 def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None, *, follow: bool) -> int:
-    """Print the logs of all tasks, or of those that `task` means."""
+    """Print the logs of all tasks, or of the tasks that `task` names."""
     board = board_of(client.get_run(resolve(client, run)))
     wanted = meant(board, task)
     if follow and len(wanted) > 1:
@@ -41,7 +41,7 @@ def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None
 
 
 def meant(board: Board, task: str | None) -> list[ExecutionView]:
-    """Tasks that have been started and that the text means: a label, a path, or the name of a loop's task."""
+    """The started tasks that the text names: by a label, a path, or the name of a task in a loop."""
     if task is None:
         return [one for one in board.tasks if one.attempts or one.cached_from]
     return named(board, task)
@@ -62,7 +62,7 @@ def _pieces(client: Headrace, task: ExecutionView, attempt: int | None) -> Itera
 
 
 def _whose(task: ExecutionView) -> str:
-    """The execution whose log it is: a cached one's is that of the execution its outputs came from."""
+    """The execution that wrote the log: for a cached one, the execution whose outputs it reuses."""
     return task.cached_from if task.cached_from and not task.attempts else task.execution_id
 
 

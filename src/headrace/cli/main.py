@@ -1,4 +1,4 @@
-"""The entry point: finds the command, imports only what it needs, and says what went wrong in one style."""
+"""The entry point: it finds the command, imports only what the command needs, and prints errors in one style."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from headrace.cli.terminal import Paint
 COMMANDS = {
     "run": ("headrace.cli.run", "Run a pipeline and watch it."),
     "up": ("headrace.cli.up", "Start the server and the web UI, until Ctrl-C."),
-    "runs": ("headrace.cli.runs", "List, look at, stop, retry and delete runs."),
-    "pause": ("headrace.cli.control:pause", "Begin nothing new in a run; what runs goes on."),
-    "resume": ("headrace.cli.control:resume", "Go on with a paused run."),
-    "cache": ("headrace.cli.cache", "List results that are used again, and forget them."),
-    "explain": ("headrace.cli.explain", "Say why a run or a task is in its state, and what a code means."),
-    "rerun": ("headrace.cli.control:rerun", "Run a run again from a task, keeping what came before it."),
-    "mark": ("headrace.cli.control:mark", "Decide what a task came to: succeeded, or skipped."),
+    "runs": ("headrace.cli.runs", "List, show, cancel, retry and delete runs."),
+    "pause": ("headrace.cli.control:pause", "Pause a run: running tasks go on, no other task starts."),
+    "resume": ("headrace.cli.control:resume", "Resume a paused run."),
+    "cache": ("headrace.cli.cache", "List results that can be reused, and delete them."),
+    "explain": ("headrace.cli.explain", "Explain why a run or a task is in its state, or what a code means."),
+    "rerun": ("headrace.cli.control:rerun", "Re-run a run from a task; results before it are reused."),
+    "mark": ("headrace.cli.control:mark", "Mark a task as succeeded or as skipped."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
     "component": ("headrace.cli.component", "Build images of components."),
     "lint": ("headrace.cli.lint", "Check a pipeline document."),
-    "doctor": ("headrace.cli.doctor", "Say what is missing on this machine, and how to get it."),
+    "doctor": ("headrace.cli.doctor", "Check this machine: what is missing, and how to get it."),
     "version": ("headrace.cli.version", "Print the version."),
 }
 
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported; None when there is no such."""
+        """The command, imported; None when there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
@@ -95,14 +95,14 @@ def _complain(error: CliError) -> int:
 
 
 def _usage(error: click.ClickException) -> CliError:
-    """Click's complaints about options, in our words."""
+    """Click's errors about options, in our words."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "headrace"
     return CliError(error.format_message(), code="USAGE", fix=f"See: {path} --help", exit_code=USAGE)
 
 
 def _leave(status: int) -> None:
-    """Exit; where whoever read our output has gone, without a second complaint."""
+    """Exit. Where the reader of our output is gone, print no second error about it."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What `headrace mark` asks for, made of what was typed."""
+"""The request of `headrace mark`, from its arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def request(
     artifacts: tuple[str, ...],
     note: str,
 ) -> tuple[ExecutionView, MarkExecution]:
-    """The task that is meant, and the request. Raises CliError TASK_NOT_FOUND, TASK_AMBIGUOUS, ARGUMENT_…, USAGE."""
+    """The execution and the request. Raises CliError TASK_NOT_FOUND, TASK_AMBIGUOUS, ARGUMENT_…, USAGE."""
     if word is None:
         raise CliError("Say what it came to.", code="USAGE", fix="Add --succeeded or --skipped.")
     view = client.get_run(run_id)
@@ -52,7 +52,7 @@ def _meant(board: Board, task: str) -> ExecutionView:
 
 
 def _declared(spec: Mapping[str, Json], graph: list[GraphNode], node: str) -> dict[str, dict[str, Json]]:
-    """Output parameters of the component at a place in the graph, as the document declares them."""
+    """Output parameters of the component at a path of the graph, as the document declares them."""
     nodes, found = graph, None
     for name in node.split("/"):
         found = next((one for one in nodes if one.name == name), None)

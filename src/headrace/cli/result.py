@@ -1,4 +1,4 @@
-"""How a run ended, for people: outputs, metrics and artifacts, or which task failed and why."""
+"""The end of a run, printed: outputs, metrics and artifacts, or which task failed and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS = 40
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that has given something."""
+    """A task with outputs."""
 
     label: str
     outputs: BundleView
@@ -47,7 +47,7 @@ def summary(board: Board, view: RunView, paint: Paint) -> str:
 
 
 def outputs(view: RunView, results: Sequence[TaskResult], paint: Paint) -> str:
-    """What the run gave: the pipeline's own outputs, else those of its tasks; metrics; where the artifacts are."""
+    """The outputs of the pipeline, or else of its tasks; metrics; the paths of artifacts."""
     sections = [
         _section("Outputs", _parameters(view, results), paint),
         _section("Metrics", _metrics(results), paint),
@@ -57,7 +57,7 @@ def outputs(view: RunView, results: Sequence[TaskResult], paint: Paint) -> str:
 
 
 def failure(failed: Failure, paint: Paint) -> str:
-    """Which task, why, and the end of its log."""
+    """The task that failed, why, and the end of its log."""
     reason = failed.execution.reason or ReasonView(code="UNKNOWN", message="No reason was recorded.")
     lines = [
         f"{paint.red('failed:')} {paint.bold(failed.label)}  {plain(reason.message)} {paint.dim(f'[{reason.code}]')}"

@@ -1,4 +1,4 @@
-"""`headrace run`: a pipeline from a file to its end, watched."""
+"""`headrace run`: run a pipeline from a file and watch it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 @click.command(short_help="Run a pipeline and watch it.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of a Python file that has several.")
-@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="A value for an input; once for each.")
+@click.option(
+    "--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="A value for an input; may be given several times."
+)
 @click.option("--args-file", type=click.Path(path_type=Path), help="Values for inputs, as a YAML or JSON object.")
 @click.option(
-    "--experiment", metavar="NAME", help="The experiment the run goes into; made if need be. [default: Default]"
+    "--experiment", metavar="NAME", help="The run's experiment; created if it does not exist. [default: Default]"
 )
 @click.option("--name", help="A name for the run. [default: the pipeline's name and the time]")
 @click.option("--no-wait", is_flag=True, help="Start it, print its id, and leave it to the server.")
-@click.option("--no-cache", is_flag=True, help="Run every task, whatever ran before.")
+@click.option("--no-cache", is_flag=True, help="Run every task; reuse no earlier results.")
 @click.option(
-    "--max-parallel", type=click.IntRange(min=1), help="Tasks running at once, where no server is running yet."
+    "--max-parallel",
+    type=click.IntRange(min=1),
+    help="How many tasks run at the same time, if no server is running yet.",
 )
 @home_option
 def command(
@@ -45,9 +49,9 @@ def command(
     FILE is a Python file with a pipeline, or a compiled document. Values of inputs are read by the inputs' types:
     texts as they are, lists and objects as JSON.
 
-    Uses the server that runs over the data directory; where there is none, brings one along until the run has ended.
-    Exits with 0 when the run SUCCEEDED, 1 when it did not, 2 when it could not begin, 130 after Ctrl-C, which cancels
-    the run.
+    Uses the server that runs over the data directory; if there is none, this command is the server until the run has
+    ended. Exits with 0 when the run SUCCEEDED, 1 when it did not, 2 when it could not start, and 130 after Ctrl-C,
+    which cancels the run.
     """
     from headrace.cli.arguments import collect
     from headrace.cli.connection import settings_for

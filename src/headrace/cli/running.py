@@ -1,4 +1,4 @@
-"""A run started, followed to its end and told of."""
+"""`headrace run`: start a run, follow it to its end, print what it made and what failed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from headrace.client.headrace import Headrace
 from headrace.service.settings import Settings
 from headrace.wire.api import BundleView, CreateRun, RunSummary, RunView
 
-#: Tasks whose outputs are shown, and failed tasks that are told of.
+#: How many tasks are shown at the end: with their outputs, and failed ones.
 _TASKS_SHOWN = 100
 _FAILURES_SHOWN = 3
 _TAIL_BYTES = 8192
 _TAIL_LINES = 20
-#: A watched server may be gone for so long before we look for another, or become one.
+#: Seconds that a watched server may not answer before another server is looked for, or started here.
 _GONE_S = 3.0
 
 
@@ -38,14 +38,14 @@ def run_and_leave(wanted: CreateRun, settings: Settings) -> int:
 
 
 def tell_left(run: RunSummary, settings: Settings) -> None:
-    """How to follow a run that is left to a server."""
+    """Print how to follow a run that is left to a server."""
     print(f"Run {run.run_id} ({run.display_name}) has begun.")
     print(f"Look at it:  {this_command()} runs get {run.run_id[:8]}{home_words(settings)}")
     print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{home_words(settings)}")
 
 
 def run_and_watch(wanted: CreateRun, settings: Settings) -> int:
-    """Start the run and follow it; where the server goes away meanwhile, find the next one, or be it."""
+    """Start the run and follow it. If the server ends meanwhile, find the next one, or start one here."""
     run_id = ""
     while True:
         try:
@@ -65,14 +65,14 @@ def _begin(connection: Connection, wanted: CreateRun) -> str:
 
 
 def announce(connection: Connection, run: RunSummary) -> None:
-    """A run that has begun and is going to be watched."""
+    """Print that a run has started and is watched."""
     paint = Paint.for_stream(sys.stdout)
     print(f"{paint.bold(run.display_name)}  {paint.dim(f'run {run.run_id}')}")
     print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"), flush=True)
 
 
 def watch(connection: Connection, run_id: str) -> int:
-    """Follow a run to its end, and tell how it ended. The first Ctrl-C cancels the run, the second leaves."""
+    """Follow a run to its end, and print how it ended. The first Ctrl-C cancels the run, the second one leaves it."""
     paint = Paint.for_stream(sys.stdout)
     screen = screen_for(sys.stdout, paint)
     board = Board(connection.client.get_run(run_id))
@@ -105,7 +105,7 @@ def _follow(client: Headrace, board: Board, screen: PlainScreen | LiveScreen, ru
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C is ours even where whoever started us had it ignored (`headrace run … &` in a script)."""
+    """Handle Ctrl-C also where the parent process has set it to be ignored (`headrace run … &` in a script)."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -114,7 +114,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> None:
-    """How it ended, what came of it, and where to read on."""
+    """Print how the run ended, its outputs or failures, and where to read more."""
     client, settings = connection.client, connection.settings
     run_id = view.run.run_id
     print()
@@ -147,7 +147,7 @@ def _results(client: Headrace, board: Board) -> list[result.TaskResult]:
 
 
 def _failures(client: Headrace, board: Board) -> list[result.Failure]:
-    """The first that failed is what the others may follow from; of it alone all is told."""
+    """The failed tasks, first one first. Only the first has its whole explanation: the others may follow from it."""
     failed = sorted(board.failed, key=lambda task: task.ended_at or "")[:_FAILURES_SHOWN]
     return [
         result.Failure(
@@ -171,15 +171,15 @@ def log_tail(client: Headrace, execution_id: str) -> str:
 
 
 def _stay_for_others(connection: Connection) -> None:
-    """A server of ours that others have begun to use stays until their runs have ended."""
+    """If the server in this process has active runs of other commands, wait until they have ended."""
     if not connection.embedded:
         return
-    told = False
+    is_announced = False
     with contextlib.suppress(KeyboardInterrupt):
         while connection.active_runs():
-            if not told:
+            if not is_announced:
                 print("Other runs use this server; staying until they have ended (Ctrl-C leaves them to the next).")
-                told = True
+                is_announced = True
             time.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""`headrace runs`: list, look at, read the logs of, stop, retry and delete runs."""
+"""`headrace runs`: list, show, cancel, retry and delete runs, and read their logs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from headrace.cli.connection import Connection
 
 
-@click.group(short_help="List, look at, stop, retry and delete runs.")
+@click.group(short_help="List, show, cancel, retry and delete runs.")
 def command() -> None:
-    """List, look at, stop, retry and delete runs.
+    """List, show, cancel, retry and delete runs.
 
-    RUN is a run's id, or as much of its beginning as tells it from all others; `last` is the newest run.
+    RUN is a run's id, or so much of its beginning that no other id begins with it; `last` is the newest run.
     """
 
 
@@ -37,10 +37,10 @@ def _with_connection(home: Path | None, act: Callable[[Connection], int], *, dri
 
 
 @command.command("list")
-@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
-@click.option("--state", help="Only runs in this state, or these, with commas between them.")
-@click.option("--search", help="Only runs with this in their names.")
-@click.option("--archived", is_flag=True, help="Archived runs instead of the others.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--state", help="Only runs in this state, or in one of several, with commas.")
+@click.option("--search", help="Only runs whose name contains this.")
+@click.option("--archived", is_flag=True, help="Archived runs only.")
 @_json_option
 @home_option
 def list_command(
@@ -69,7 +69,7 @@ def list_command(
 @_json_option
 @home_option
 def get_command(run: str, as_json: bool, home: Path | None) -> int:
-    """Show one run: its tasks, what came of it, and why it failed. Without RUN, the newest."""
+    """Show one run: its tasks, its outputs, and why it failed. Without RUN, the newest."""
     from headrace.cli.lists import show_run
 
     return _with_connection(home, lambda connection: show_run(connection, run, as_json=as_json), drive=False)
@@ -79,10 +79,10 @@ def get_command(run: str, as_json: bool, home: Path | None) -> int:
 @click.argument("run", metavar="RUN", default="last")
 @click.argument("task", metavar="TASK", required=False)
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt. [default: the latest]")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended; needs TASK.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task has ended; needs TASK.")
 @home_option
 def logs_command(run: str, task: str | None, attempt: int | None, follow: bool, home: Path | None) -> int:
-    """Print the logs of a run's tasks, or of one: `train` means all of a loop's, `train[2]` one of them."""
+    """Print the logs of a run's tasks, or of one TASK: `train` means all iterations, `train[2]` one of them."""
     from headrace.cli.logs import print_logs
 
     if follow and task is None:
@@ -96,10 +96,10 @@ def logs_command(run: str, task: str | None, attempt: int | None, follow: bool, 
 
 @command.command("terminate")
 @_run_argument
-@click.option("--no-wait", is_flag=True, help="Ask for it, and do not wait until it has ended.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the run has ended.")
 @home_option
 def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
-    """End a run early: its tasks are stopped, its exit tasks still run."""
+    """Cancel a run: its tasks are stopped, its exit tasks still run."""
     from headrace.cli.lists import resolve
     from headrace.cli.running import watch
 
@@ -117,10 +117,10 @@ def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
 
 @command.command("retry")
 @_run_argument
-@click.option("--no-wait", is_flag=True, help="Ask for it, and do not wait until it has ended.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until the run has ended.")
 @home_option
 def retry_command(run: str, no_wait: bool, home: Path | None) -> int:
-    """Try the failed parts of a run again; what succeeded stays."""
+    """Run the failed tasks of a run again, in the same run; results that succeeded stay."""
     from headrace.cli.control import go_on
     from headrace.client.headrace import Headrace
 
@@ -129,10 +129,10 @@ def retry_command(run: str, no_wait: bool, home: Path | None) -> int:
 
 @command.command("delete")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without a question.")
 @home_option
 def delete_command(runs: tuple[str, ...], yes: bool, home: Path | None) -> int:
-    """Delete runs, with their logs and artifacts. One that has not ended is stopped first."""
+    """Delete runs, with their logs and artifacts. A run that has not ended is canceled first."""
     from headrace.cli.lists import resolve
 
     def act(connection: Connection) -> int:
@@ -149,7 +149,11 @@ def delete_command(runs: tuple[str, ...], yes: bool, home: Path | None) -> int:
 
 def _agreed(run_ids: list[str]) -> bool:
     if not sys.stdin.isatty():
-        raise CliError("Nobody is there to be asked.", code="USAGE", fix="Add --yes to delete without being asked.")
+        raise CliError(
+            "This is not a terminal, so nothing was asked and nothing was deleted.",
+            code="USAGE",
+            fix="Add --yes to delete without a question.",
+        )
     paint = Paint.for_stream(sys.stderr)
     click.echo("\n".join(run_ids), err=True)
     agreed: Any = click.confirm(paint.bold("Delete these, with their logs and artifacts?"), err=True)

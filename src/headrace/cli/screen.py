@@ -1,4 +1,4 @@
-"""A run on the terminal while it goes on: a few lines redrawn on a terminal, one line an event elsewhere."""
+"""A running run on the terminal: a few lines that are redrawn, or one line for each event in files and pipes."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class PlainScreen:
 
     @contextlib.contextmanager
     def going(self, board: Board) -> Iterator[None]:
-        """Nothing is redrawn."""
+        """Do nothing: there is nothing to redraw."""
         yield
 
     def say(self, text: str) -> None:
-        """A line of our own."""
+        """Print a line that is not about a task."""
         print(text, file=self._stream, flush=True)
 
 
 class LiveScreen:
-    """For terminals: what has ended scrolls up, what goes on is redrawn below it."""
+    """For terminals: ended tasks scroll up, running tasks are redrawn below them."""
 
     def __init__(self, stream: IO[str], paint: Paint) -> None:
         self._stream = stream
@@ -58,12 +58,12 @@ class LiveScreen:
         self._spin = _SPIN if unicode else "|/-\\"
 
     def show(self, board: Board, lines: list[BoardLine]) -> None:
-        """Print what is new above what goes on."""
+        """Print new lines above the running tasks."""
         self._draw([self._line(line) for line in lines if not line.passing], self._region(board))
 
     @contextlib.contextmanager
     def going(self, board: Board) -> Iterator[None]:
-        """Keep times and spinners going; leaves nothing of them behind."""
+        """Redraw times and spinners in the block; remove them at its end."""
         ended = threading.Event()
 
         def redraw() -> None:
@@ -80,7 +80,7 @@ class LiveScreen:
             self._draw([], [])
 
     def say(self, text: str) -> None:
-        """A line of our own, above what goes on."""
+        """Print a line that is not about a task, above the running tasks."""
         self._draw([text], [])
 
     def _draw(self, kept: list[str], region: list[str]) -> None:
@@ -128,7 +128,7 @@ class LiveScreen:
 
 
 def screen_for(stream: IO[str], paint: Paint) -> PlainScreen | LiveScreen:
-    """The one that fits the stream."""
+    """The screen for this stream: live on a terminal, else plain."""
     return LiveScreen(stream, paint) if paint.colours else PlainScreen(stream)
 
 

@@ -1,4 +1,4 @@
-"""A file given on the command line as a pipeline document: Python is imported and compiled, everything else is read."""
+"""From a file of the command line to a pipeline document: Python is imported and compiled, other files are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN_FINDINGS = 20
 
 
 class PipelineSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A pipeline document and where it is from."""
+    """A pipeline document and the file it comes from."""
 
     path: Path
     text: str
@@ -52,7 +52,7 @@ def load(path: Path, choice: str | None = None) -> PipelineSource:
 
 
 def verified(source: PipelineSource) -> PipelineSource:
-    """The same, or CliError with all that is wrong with it."""
+    """The same source, verified. Raises CliError with everything that is wrong with it."""
     found = errors(verify(source.pipeline_spec, source.platform_spec))
     if found:
         raise CliError(
@@ -65,20 +65,20 @@ def verified(source: PipelineSource) -> PipelineSource:
 
 
 def findings_text(found: list[Finding]) -> str:
-    """One line a finding."""
+    """One line for each finding."""
     lines = [f"{finding.severity}: {finding} [{finding.code}]" for finding in found[:_SHOWN_FINDINGS]]
     more = len(found) - _SHOWN_FINDINGS
     return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else [])])
 
 
 def document_error(error: DocumentError, path: Path) -> CliError:
-    """A document that cannot be read."""
+    """The error for a document that cannot be read."""
     where = str(path) if error.line is None else f"{path}:{error.line}"
     return CliError(error.message, code=error.code, where=where)
 
 
 def choose(module: ModuleType, path: Path, choice: str | None) -> Any:
-    """The pipeline meant: the chosen one, the only one, or the only component."""
+    """The pipeline to use: the chosen one, the only one, or the only component."""
     pipelines = _found(module, "GraphComponent")
     components = _found(module, "BaseComponent")
     if choice is not None:
@@ -125,7 +125,7 @@ def compiled(component: Any, path: Path, **options: Any) -> str:
 
 
 def with_caching_default(disabled: bool) -> None:
-    """KFP's switch, read when components are made."""
+    """Set KFP's environment variable, which is read when components are made."""
     if disabled:
         os.environ["KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT"] = "true"
 
@@ -183,7 +183,7 @@ def _chosen(choice: str, known: dict[str, Any], path: Path) -> Any:
 
 
 def _compiler_of(component: Any) -> Callable[[], Any]:
-    """Ours for our components, KFP's for KFP's."""
+    """Our compiler for our components, KFP's for KFP's."""
     if type(component).__module__.startswith("kfp."):
         import kfp.compiler
 

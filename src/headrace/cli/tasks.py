@@ -1,4 +1,4 @@
-"""Tasks of a run, found by what people call them."""
+"""Find tasks of a run by the names that people use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LISTED = 30
 
 
 def board_of(view: RunView) -> Board:
-    """The run as it stands."""
+    """The run as it is now."""
     board = Board(view)
     board.apply(RunChange(version=view.run.version, run=view.run, executions=view.executions))
     return board
 
 
 def named(board: Board, text: str, *, among: Iterable[ExecutionView] | None = None) -> list[ExecutionView]:
-    """The tasks that the text means: a label, a path, an id or its beginning, or the name of a loop's task.
+    """The tasks that the text names: by a label, a path, an id or its beginning, or the name of a task in a loop.
 
     Raises CliError TASK_NOT_FOUND with names that come near.
     """
@@ -37,7 +37,7 @@ def named(board: Board, text: str, *, among: Iterable[ExecutionView] | None = No
 
 
 def not_found(text: str, labels: Iterable[str]) -> CliError:
-    """There is no such task; what may have been meant."""
+    """The error for an unknown task, with similar names."""
     known = sorted(set(labels))
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
     fix = f"Did you mean {' or '.join(near)}?" if near else f"Its tasks: {', '.join(known[:_LISTED]) or 'none yet'}"

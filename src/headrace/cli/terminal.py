@@ -64,7 +64,7 @@ _STATE_COLOURS = {
 
 
 def this_command() -> str:
-    """`headrace`, or the path to it where the shell would not find it by name."""
+    """`headrace`, or its path if the shell would not find it by name."""
     called = Path(sys.argv[0])
     if called.stem != "headrace":
         return "headrace"
@@ -76,7 +76,7 @@ def this_command() -> str:
 
 
 def plain(text: str) -> str:
-    """Text of others without what would steer the terminal: colours, titles, cursor moves."""
+    """A text without control sequences: colours, titles, cursor moves."""
     return _CONTROL.sub("", text)
 
 
@@ -121,7 +121,7 @@ def moment(text: str | None) -> float | None:
 
 
 def local_time(text: str | None) -> str:
-    """An RFC 3339 time as clocks here show it; "" for None."""
+    """An RFC 3339 time in the local time zone; "" for None."""
     at = moment(text)
     return "" if at is None else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
 

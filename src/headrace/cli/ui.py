@@ -1,4 +1,4 @@
-"""`headrace ui`: a way into the web UI of the running server."""
+"""`headrace ui`: open the web UI of the running server."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _span(_: click.Context, __: click.Parameter, text: str | None) -> float | No
         return None
     number, unit = text[:-1], text[-1:]
     if unit not in _UNITS or not number.isdigit() or int(number) == 0:
-        raise click.BadParameter(f"{text!r} is no span of time. Write a whole number and s, m, h or d: 12h, 30d.")
+        raise click.BadParameter(f"{text!r} is not a span of time. Write a whole number and s, m, h or d: 12h, 30d.")
     span = int(number[:12]) * _UNITS[unit]
     if span > _LONGEST_S:
         raise click.BadParameter(f"{text!r} is longer than 100 years.")
@@ -59,7 +59,7 @@ def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> d
         kind, equals, names = word.partition("=")
         devices = tuple(name for name in names.split(",") if name)
         if not kind or not equals or len(set(devices)) != len(devices):
-            raise click.BadParameter(f"{word!r} is no TYPE=DEVICE,... with distinct devices: nvidia.com/gpu=0,1.")
+            raise click.BadParameter(f"{word!r} is not TYPE=DEVICE,... with distinct devices: nvidia.com/gpu=0,1.")
         found[kind] = devices
     return found or None
 
@@ -69,11 +69,13 @@ def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> d
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. [default: 8888]")
 @home_option
 @click.option("--no-open", is_flag=True, help="Print the link to the web UI, but do not open it in a browser.")
-@click.option("--insecure-no-auth", is_flag=True, help="Ask nobody on this machine who they are.")
+@click.option("--insecure-no-auth", is_flag=True, help="Let everyone on this machine in without a token.")
 @click.option(
     "--database-url", metavar="URL", default="", help="PostgreSQL to use, without a password. [default: SQLite]"
 )
-@click.option("--max-parallel", type=click.IntRange(min=1), help="Tasks running at once. [default: number of cores]")
+@click.option(
+    "--max-parallel", type=click.IntRange(min=1), help="How many tasks run at the same time. [default: number of cores]"
+)
 @click.option("--machine-cpus", type=click.FloatRange(min=0.001), help="Cores that tasks may ask for together.")
 @click.option("--machine-memory", metavar="SIZE", callback=_size, help="Memory that tasks may use together: 12Gi.")
 @click.option(
@@ -83,8 +85,8 @@ def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> d
     callback=_devices,
     help="Accelerators that tasks may ask for: nvidia.com/gpu=0,1.",
 )
-@click.option("--no-cache", is_flag=True, help="Run every task of every run, whatever ran before.")
-@click.option("--no-warm-starts", is_flag=True, help="Start every task in a Python of its own, from nothing.")
+@click.option("--no-cache", is_flag=True, help="Run every task of every run; reuse no earlier results.")
+@click.option("--no-warm-starts", is_flag=True, help="Start a new Python for every task.")
 @click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
 def command(
     host: str,
@@ -103,8 +105,8 @@ def command(
 ) -> int:
     """Start the server and the web UI, until Ctrl-C.
 
-    Runs that were under way when the last server ended go on. Ctrl-C ends the server, not the tasks: they go on,
-    and the next server takes them over. With PostgreSQL several servers may share the work: start another on
+    Runs that were active when the last server ended go on. Ctrl-C ends the server, not the tasks: they go on, and the
+    next server takes over their runs. With PostgreSQL several servers may share the work: start another one on
     another port.
     """
     from headrace.cli.connection import settings_for, translated
@@ -139,7 +141,7 @@ def command(
 
 
 def _check_words(database_url: str) -> None:
-    """Whoever may list processes sees what is on a command line."""
+    """Refuse a password in an argument: every user who may list processes sees the command line."""
     from headrace.store.errors import BadUrl
     from headrace.store.urls import DatabaseUrl
 
@@ -162,7 +164,7 @@ def _port_of(there: ServerInfo) -> int:
 
 
 def _already(there: ServerInfo, home: Path, port: int | None) -> int:
-    """Somebody else serves this directory: say where."""
+    """Another server uses this data directory: print where it is."""
     from headrace.cli.connection import sign_in_link
 
     if port not in (None, 0, _port_of(there)):
@@ -178,7 +180,7 @@ def _already(there: ServerInfo, home: Path, port: int | None) -> int:
 
 
 def _greet(running: Running, settings: Settings, *, open_browser: bool) -> None:
-    """Where it is, and how to get in."""
+    """Print where the server is, and how to sign in."""
     paint = Paint.for_stream(sys.stdout)
     link = running.sign_in_link()
     files = f"data in {settings.home}"

@@ -1,4 +1,4 @@
-"""The user's Python file, imported here; and what it raised, told by the user's own lines."""
+"""Import the user's Python file, and report what it raises with the user's own lines."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from headrace.cli.errors import CliError
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module that the file holds, with its folder first on `sys.path`, as if `python FILE` had been said.
+    """The module that the file holds, with its folder first on `sys.path`, as `python FILE` does.
 
-    Raises CliError for whatever the file does on import other than succeed.
+    Raises CliError if the import fails in any way.
     """
     path = path.resolve()
     sys.path.insert(0, str(path.parent))
     name = path.stem if path.stem not in sys.modules else f"_headrace_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise CliError("This is no Python file.", code="NOT_A_PIPELINE", where=str(path))
+        raise CliError("This is not a Python file.", code="NOT_A_PIPELINE", where=str(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -35,11 +35,11 @@ def import_file(path: Path) -> ModuleType:
             fix='Put what is not to happen on import below `if __name__ == "__main__":`.',
         ) from None
     except Exception as error:
-        raise _told(error, path) from None
+        raise _reported(error, path) from None
     return module
 
 
-def _told(error: Exception, path: Path) -> CliError:
+def _reported(error: Exception, path: Path) -> CliError:
     if (refusal := refused(error)) is not None:
         return refusal
     if isinstance(error, SyntaxError) and error.filename:
@@ -61,7 +61,7 @@ def _told(error: Exception, path: Path) -> CliError:
 
 
 def refused(error: BaseException) -> CliError | None:
-    """What the authoring language refused, in our style; None for any other error."""
+    """An error of the SDK as an error of the command line; None for any other error."""
     from headrace.dsl.errors import DslError
 
     if not isinstance(error, DslError):
@@ -88,7 +88,7 @@ def _module_fix(error: Exception) -> str:
 
 
 def trimmed(error: BaseException, path: Path) -> str:
-    """The traceback from the user's first line on, without ours and the import system's above it."""
+    """The traceback from the user's first line on, without the lines of Headrace and of the import system."""
     frames = traceback.extract_tb(error.__traceback__)
     first = next((i for i, frame in enumerate(frames) if Path(frame.filename).resolve() == path), 0)
     lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames[first:])]

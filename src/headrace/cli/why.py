@@ -1,4 +1,4 @@
-"""Explanations as people read them on a terminal."""
+"""Print explanations on a terminal."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from headrace.wire.api import CacheUse, CodePage, Explanation, FailureView, RunE
 _WIDTH = 110
 _TABLE_ROWS = 40
 _PARTS_SHOWN = 12
-#: For what did not run it is nothing that the cache is off.
+#: Not shown for a task that did not run: that the cache is off.
 _NOT_RUN = frozenset({"PENDING", "SKIPPED", "CANCELED"})
-#: Of these nothing needs to be said twice: the table has them.
+#: Codes whose message the table does not repeat.
 _PLAIN = frozenset({"SUCCEEDED", "RUNNING"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """What things are called here."""
+    """Names of executions, and of the command itself, for the texts."""
 
     #: Label of each execution of the run, by id.
     labels: Mapping[str, str] = field(default_factory=dict)
-    #: How this program is called, and ` --home …` where that must be said.
+    #: The command to type, with ` --home …` if it is needed.
     command: str = "headrace"
     home: str = ""
 
     def of(self, ref: TaskRef | Explanation, *, here: str) -> str:
-        """What a person calls the execution, seen from the run `here`."""
+        """The execution's name, as seen from the run `here`."""
         label = self.labels.get(ref.execution_id) or ref.path or "a task that is gone"
         if ref.run_id in ("", here) or isinstance(ref, Explanation):
             return label
@@ -93,18 +93,18 @@ def code_text(page: CodePage, paint: Paint) -> str:
 
 
 def failure_facts(found: Explanation, label: str, paint: Paint) -> list[str]:
-    """Where it failed and what to do, for the end of a run that is already told of."""
+    """Where it failed and what to do, for the end of a run whose state was printed already."""
     lines = [*_where(found.failure, paint)] if found.failure else []
     return [*lines, *_retry(found, paint), *_fix(found.fix, Names(), found.run_id, label, paint)]
 
 
 def _first_line(found: RunExplanation) -> str:
-    """The sentence; where the task that explains it follows below, only as much as fits a line."""
+    """The message; only as much as fits a line if the task that explains it follows below."""
     return found.reason.message if found.cause is None else shorten(found.reason.message, _WIDTH - 40)
 
 
 def _fix(text: str, names: Names, run_id: str, label: str, paint: Paint) -> Iterator[str]:
-    """What to do, with the commands as they are to be typed here."""
+    """How to fix it, with the commands as they can be typed here."""
 
     def typed(match: re.Match[str]) -> str:
         words = re.sub(r"\bTASK\b", lambda _: quote(label), re.sub(r"\bRUN\b", run_id[:8], match[1]))
@@ -141,8 +141,8 @@ def _chain(causes: Iterable[TaskRef], names: Names, here: str, paint: Paint) -> 
 
 def _mention(ref: TaskRef, names: Names, here: str, paint: Paint) -> str:
     state = f" is {ref.state}" if ref.state else ""
-    told = f": {_reason(shorten(ref.reason.message, 200), ref.reason.code, paint)}" if ref.reason else ""
-    return f"{names.of(ref, here=here)}{state}{told}"
+    words = f": {_reason(shorten(ref.reason.message, 200), ref.reason.code, paint)}" if ref.reason else ""
+    return f"{names.of(ref, here=here)}{state}{words}"
 
 
 def _failure(failure: FailureView, log_tail: str, paint: Paint) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _cache(use: CacheUse, state: str, names: Names, here: str, paint: Paint) -> 
         yield from _field("cache", _reason(use.reason.message, use.reason.code, paint), paint)
         if use.source is not None and use.source.path:
             yield from _field("nearest", names.of(use.source, here=here), paint)
-    # Of what failed the key is of no interest: nothing was kept under it.
+    # For a failed task the key is left out: nothing was stored under it.
     shown = list(use.parts.items()) if state != "FAILED" else []
     for number, (name, text) in enumerate(shown[:_PARTS_SHOWN]):
         yield from _field("its key" if number == 0 else "", f"{name} = {shorten(text, 80)}", paint)
@@ -193,10 +193,10 @@ def _cache(use: CacheUse, state: str, names: Names, here: str, paint: Paint) -> 
 def _task_table(found: RunExplanation, names: Names, paint: Paint) -> Iterator[str]:
     rows = []
     for one in found.tasks[:_TABLE_ROWS]:
-        told = "" if one.reason.code in _PLAIN else shorten(one.reason.message, 70)
+        words = "" if one.reason.code in _PLAIN else shorten(one.reason.message, 70)
         if one.cache is not None and one.cache.use == "HIT" and one.cache.source is not None:
-            told = f"from {names.of(one.cache.source, here=found.run_id)}"
-        rows.append((names.of(one, here=found.run_id), paint.state(one.state), one.reason.code, told))
+            words = f"from {names.of(one.cache.source, here=found.run_id)}"
+        rows.append((names.of(one, here=found.run_id), paint.state(one.state), one.reason.code, words))
     yield table(rows, heads=("task", "state", "code", "why"), paint=paint)
     left = found.omitted + max(0, len(found.tasks) - _TABLE_ROWS)
     if left:

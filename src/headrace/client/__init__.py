@@ -1,4 +1,4 @@
-"""The Python client: `Headrace` for our own API, `Client` for KFP's; it knows the wire and never the server's rooms."""
+"""The Python client: `Headrace` for our own API, `Client` for KFP's; it imports no room of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every method of the drop-in client does with its request."""
+"""Sending requests and reading answers, for all methods of the KFP client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests built and answers read, without any I/O: what every skin of the client shares."""
+"""Requests built and answers read, without any I/O: shared by all clients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer, wholly read."""
+    """One answer, read to its end."""
 
     status: int
     reason: str = ""
@@ -40,22 +40,22 @@ def path(template: str, **ids: str) -> str:
 
 
 def get(where: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
-    """Read; query values that are None or "" are left out."""
+    """A GET request; query values that are None or "" are left out."""
     return HttpRequest(method="GET", path=_with_query(where, query))
 
 
 def post(where: str, body: Any = None, query: Mapping[str, Any] | None = None) -> HttpRequest:
-    """Make or do; without a body nothing is sent."""
+    """A POST request; without `body`, its body is empty."""
     return _with_body("POST", _with_query(where, query), body)
 
 
 def patch(where: str, body: Any) -> HttpRequest:
-    """Change."""
+    """A PATCH request."""
     return _with_body("PATCH", where, body)
 
 
 def delete(where: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
-    """Delete."""
+    """A DELETE request."""
     return HttpRequest(method="DELETE", path=_with_query(where, query))
 
 
@@ -73,7 +73,7 @@ def upload(where: str, filename: str, content: bytes, query: Mapping[str, Any]) 
 
 
 def read(answer: Answer, kind: type[T]) -> T:
-    """The answer as a shape. Raises ApiError for an error, and for what is no answer of this API."""
+    """The answer as a shape. Raises ApiError for an error, and for an answer that is not of this API."""
     check(answer)
     try:
         return msgspec.json.decode(answer.body, type=kind)
@@ -87,7 +87,7 @@ def read(answer: Answer, kind: type[T]) -> T:
 
 
 def check(answer: Answer) -> None:
-    """Raise ApiError unless the answer is a good one."""
+    """Raise ApiError if the answer is an error."""
     if 200 <= answer.status < 300:
         return
     code, message, details = _error(answer)

@@ -1,4 +1,4 @@
-"""What a client can run into."""
+"""The errors of a client."""
 
 from __future__ import annotations
 

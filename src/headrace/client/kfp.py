@@ -1,4 +1,4 @@
-"""A client with the methods of `kfp.Client`, for the same calls in the same words."""
+"""A client with the methods and arguments of `kfp.Client`."""
 
 from __future__ import annotations
 

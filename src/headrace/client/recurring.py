@@ -1,4 +1,4 @@
-"""Recurring runs, as `kfp.Client` has them; what the server does not do yet, it says itself."""
+"""Recurring runs, as `kfp.Client` has them; a server that does not support them answers with an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the server is and what lets us in: an address given, or what the data directory says."""
+"""The address and the token of the server: given by the caller, or read from the data directory."""
 
 from __future__ import annotations
 

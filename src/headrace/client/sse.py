@@ -12,12 +12,12 @@ class SentEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     event: str
     data: str
-    #: The last id the stream gave, also when it was an earlier event's.
+    #: The last id of the stream, which may be an earlier event's.
     id: str = ""
 
 
 def parse_events(lines: Iterable[bytes]) -> Iterator[SentEvent]:
-    """The events in the lines; comments (heartbeats) are passed over, an unfinished last event is dropped."""
+    """The events in the lines; comments (heartbeats) are skipped, and an unfinished last event is dropped."""
     event, last_id = "message", ""
     data: list[str] = []
     for raw in lines:

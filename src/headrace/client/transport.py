@@ -1,4 +1,4 @@
-"""The sync skin: requests over `http.client`, one kept connection a thread."""
+"""Send requests with `http.client`, over one connection for each thread, which is used again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.address = address
-        #: Sent with every request, for what stands before the server.
+        #: Headers of every request, for proxies in front of the server.
         self._headers = dict(headers or {})
         self._parts = urlsplit(address.url)
         self._timeout_s = timeout_s
@@ -43,13 +43,13 @@ class Transport:
         weakref.finalize(self, _close_all, self._kept)
 
     def send(self, request: HttpRequest) -> Answer:
-        """The answer, wholly read. Raises ServerUnreachable."""
+        """The answer, read to its end. Raises ServerUnreachable."""
         kept = self._kept.get(threading.get_ident())
         if kept is not None and request.method == "GET":
             try:
                 return self._exchange(kept, request)
             except _BROKEN:
-                # The server may have closed an idle connection; reading again does no harm.
+                # The server may have closed an idle connection; sending a GET again does no harm.
                 self._drop()
         self._drop()
         connection = self._connect(self._timeout_s)
@@ -61,7 +61,7 @@ class Transport:
             raise self._unreachable(error) from error
 
     def events(self, request: HttpRequest, *, end: str = "end", patience_s: float = 30.0) -> Iterator[SentEvent]:
-        """Server-sent events up to the one named `end`; a lost connection is taken up again where it broke off.
+        """Server-sent events up to the one named `end`; after a lost connection it continues at the next event.
 
         Raises ApiError, or ServerUnreachable when the server has been gone for `patience_s`.
         """
@@ -96,7 +96,7 @@ class Transport:
             connection.close()
 
     def close(self) -> None:
-        """Let go of all connections; the next request makes a new one."""
+        """Close all connections; the next request opens a new one."""
         _close_all(self._kept)
 
     def _events_once(self, request: HttpRequest, last_id: str) -> Iterator[SentEvent]:

@@ -1,4 +1,4 @@
-"""A traced pipeline as a document and as YAML text; it knows nothing of servers, runs or how tasks are executed."""
+"""A traced pipeline as a document and as YAML text; it does not know servers, runs or how tasks are executed."""
 
 from __future__ import annotations
 

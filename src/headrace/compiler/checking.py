@@ -1,4 +1,4 @@
-"""The last step of each compile: the verifier reads the document as the backend will."""
+"""The last step of each compile: the verifier checks the document, as the backend would read it."""
 
 from __future__ import annotations
 

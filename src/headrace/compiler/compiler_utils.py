@@ -1,4 +1,4 @@
-"""What users catch and pass: illegal dependencies, and options for Kubernetes manifests."""
+"""The exception for illegal dependencies, and the options for Kubernetes manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs a task: its container with settings, or its importer."""
+"""The executor of a task: its container with settings, or its importer."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _memory(text: str) -> float:
 
 
 def _check_passthroughs(task: PipelineTask) -> None:
-    """A component that takes over settings must have been told of every one that is set."""
+    """Refuse a setting that a component with `task_config_passthroughs` does not declare there."""
     allowed = {one.field for one in task.component_spec.task_config_passthroughs}
     if not allowed:
         return

@@ -22,7 +22,7 @@ def interface_ir(spec: ComponentSpec) -> IR:
 
 
 def define(ir: IR, side: str, name: str, found: ValueType) -> IR:
-    """Declare an input or output; answers its definition."""
+    """Declare an input or output; returns its definition."""
     artifact = isinstance(found, ArtifactType)
     definition = found.to_ir() if isinstance(found, ArtifactType) else _parameter(found)
     ir.setdefault(side, {}).setdefault("artifacts" if artifact else "parameters", {})[name] = definition

@@ -1,4 +1,4 @@
-"""From a traced pipeline to its document, as plain dicts with the document's own keys."""
+"""Compile a traced pipeline to its document, as plain dicts with the document's own keys."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lower_pipeline(traced: Pipeline, spec: ComponentSpec, outputs: Any, config: 
 
 
 def lower_component(component: BaseComponent) -> tuple[IR, IR]:
-    """A component alone: a pipeline of one task, wired through."""
+    """Compile a single component: a pipeline of one task with the same inputs and outputs."""
     from headrace.dsl.base_component import _pipeline_input
 
     spec = component.component_spec

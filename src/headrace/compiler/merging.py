@@ -1,4 +1,4 @@
-"""A pipeline used inside another: its components and executors join the outer document under names still free."""
+"""A nested pipeline: its components and executors are copied into the outer document, under free names."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from headrace.dsl.structures import IR
 
 
 def merged_root(outer: IR, outer_platforms: IR, graph: IR, graph_platforms: IR) -> IR:
-    """Bring a pipeline's parts into the outer document; answers its root, ready to be one component there.
+    """Copy a pipeline's parts into the outer document. Returns its root, as a component of that document.
 
-    What is not taken keeps its name; the rest is renamed at once, so that no renaming meets another one.
+    Names that are free stay; the others are all renamed in one step, so that no renaming affects another one.
     """
     executors: dict[str, IR] = outer["deploymentSpec"]["executors"]
     inner_executors: dict[str, IR] = graph.get("deploymentSpec", {}).get("executors", {})

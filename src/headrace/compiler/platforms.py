@@ -1,4 +1,4 @@
-"""Settings that only one platform knows: the document's second part."""
+"""Settings of one platform: the document's second part."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pipeline_config_ir(config: PipelineConfig | None) -> IR:
 
 
 def platform_settings(task: PipelineTask, wiring: Wiring, path: tuple[TasksGroup, ...]) -> dict[str, IR]:
-    """A task's settings by platform, with channels written as seen from the task's place."""
+    """A task's settings by platform, with channels written as seen from the task's position."""
 
     def written(value: Any) -> Any:
         if isinstance(value, PipelineChannel):
@@ -52,7 +52,7 @@ def platform_settings(task: PipelineTask, wiring: Wiring, path: tuple[TasksGroup
 
 
 def _rewired(spec: IR, task: PipelineTask, wiring: Wiring, path: tuple[TasksGroup, ...]) -> IR:
-    """References written by hand as on the top level, seen from inside a group."""
+    """References that were written for the top level, as seen from inside a group."""
     declared = wiring.group(path[-1]).inputs if len(path) > 1 else {}
     name = spec.get("componentInputParameter")
     if isinstance(name, str) and f"pipelinechannel--{name}" in declared:

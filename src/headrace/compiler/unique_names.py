@@ -1,4 +1,4 @@
-"""Names made unique by a number at the end, without looking through all names each time."""
+"""Names made unique by a number at the end, without a search through all names each time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Container
 
 
 class UniqueNames:
-    """Hands out names that are not in a collection it watches."""
+    """Makes names that are not in a collection."""
 
     def __init__(self, taken: Container[str]) -> None:
         self._taken = taken

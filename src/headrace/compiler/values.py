@@ -1,4 +1,4 @@
-"""Python values as the document carries them: every number is a double."""
+"""Python values as the document writes them: every number is a double."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headrace.dsl.errors import DslValueError
 
 
 def wire_value(value: Any, *, what: str) -> Any:
-    """A value after its trip through the document's JSON-like value type."""
+    """The value as the document's JSON-like value type has it."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

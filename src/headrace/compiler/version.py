@@ -1,4 +1,4 @@
-"""How documents say what wrote them."""
+"""The version of the compiler, as documents name it."""
 
 from __future__ import annotations
 

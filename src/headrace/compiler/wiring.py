@@ -1,4 +1,4 @@
-"""How values reach the tasks that need them: which group declares which input and output, and who waits for whom."""
+"""How values reach tasks: which group declares which input and output, and which task waits for which."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ILLEGAL = "Illegal task dependency across DSL context managers."
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """A channel as seen from one place: which sibling or outer input it comes from, under which name."""
+    """A channel as seen from one DAG: which sibling or outer input it comes from, under which name."""
 
     #: Unique name; an input injected for it is called after this.
     full_name: str
     type: ValueType
-    #: The sibling task or group that answers it, and its output there; None for what comes from outside.
+    #: The sibling task or group that produces it, and its output there; None for a value from outside the DAG.
     producer: Node | None = None
     key: str = ""
-    #: What is taken out of the value, for members of loop items.
+    #: The CEL that selects a part of the value, for members of loop items.
     expression: str | None = None
 
     @property
@@ -45,7 +45,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surfaced:
-    """An output of a group: from one of its tasks or groups, or from whichever of several ran."""
+    """An output of a group: from one of its tasks or groups, or from the one of several that ran."""
 
     type: ValueType
     selectors: tuple[tuple[str, str], ...]
@@ -88,7 +88,7 @@ class Wiring:
         self._check_cycles()
 
     def _check_cycles(self) -> None:
-        """Leave out what waits for nothing, then what waits only for that, and so on: nothing may remain."""
+        """Remove tasks that wait for nothing, then tasks that wait only for those, and so on: none may remain."""
         waiting = {name: set(upstream) for name, upstream in self.dependencies.items()}
         followers: dict[str, list[str]] = {}
         for name, upstream in waiting.items():
@@ -134,7 +134,7 @@ class Wiring:
         for task in group.tasks:
             self._task(task, path)
 
-    # Who needs what
+    # Which task needs which value
 
     def _task(self, task: PipelineTask, path: tuple[TasksGroup, ...]) -> None:
         for channel in task.channel_inputs:
@@ -143,7 +143,7 @@ class Wiring:
             self._after(task, upstream, path)
 
     def _condition_channels(self, group: _Branch, above: tuple[TasksGroup, ...]) -> tuple[PipelineChannel, ...]:
-        """Declared by the branch itself; everything outside is brought up to the group around it."""
+        """Declared by the branch itself; everything outside is made available in the group around it."""
         found = tuple(dict.fromkeys(_primitive_channels(group.conditions)))
         for channel in found:
             self.bring(channel, above, group)
@@ -283,13 +283,13 @@ class Wiring:
     def _depend(
         self, path: tuple[TasksGroup, ...], home: tuple[TasksGroup, ...], upstream: str, consumer: Node
     ) -> None:
-        """Only siblings wait for each other: what is around the consumer in the producer's DAG does."""
+        """Only siblings wait for each other: the sibling of the producer that contains the consumer does."""
         downstream = path[len(home)] if len(path) > len(home) else consumer
         if downstream.name != upstream:
             self.dependencies.setdefault(downstream.name, set()).add(upstream)
 
     def _pass_down(self, channel: PipelineChannel, path: tuple[TasksGroup, ...]) -> None:
-        """Declare the channel, or what it comes from, as an input of every group between its home and here."""
+        """Declare the channel, or what it comes from, as an input of every group between its producer and here."""
         if (id(channel), id(path[-1])) in self._passed:
             return
         self._passed.add((id(channel), id(path[-1])))
@@ -306,7 +306,7 @@ class Wiring:
             position = position if inside is None else inside
 
     def _item_position(self, group: TasksGroup, chain: tuple[PipelineChannel, ...]) -> int | None:
-        """Where in a chain a loop's own item stands, if it does."""
+        """The position of a loop's own item in a chain; None if it is not in it."""
         if not isinstance(group, ParallelFor):
             return None
         return next((at for at, one in enumerate(chain) if one is group.loop_argument), None)
@@ -407,7 +407,7 @@ class Wiring:
                 location=producer.location,
             )
 
-    # What a place sees
+    # What a DAG sees
 
     def reference(self, channel: PipelineChannel, path: tuple[TasksGroup, ...]) -> Reference:
         """A channel as the DAG at the end of `path` refers to it."""
@@ -458,7 +458,7 @@ class Wiring:
 
 
 def _common(one: tuple[TasksGroup, ...], other: tuple[TasksGroup, ...]) -> int:
-    """How many groups two places share."""
+    """How many groups two paths share."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left is not right:

@@ -1,6 +1,6 @@
 """Documents as YAML text, byte for byte as PyYAML's own emitter writes them, in a fraction of its time.
 
-Written by hand because libyaml folds quoted texts at other places than PyYAML does, and because a document repeats
+Written by hand because libyaml breaks quoted texts at other positions than PyYAML does, and because a document repeats
 the same texts (a component's source, for each of its tasks): those are formatted once.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 _WIDTH = 80
 _PLAIN = re.compile(r"[A-Za-z_/$(][A-Za-z0-9_./$()+=-]*(?: [A-Za-z0-9_./$()+=-]+)*")
 _BREAKS = "\n\x85\u2028\u2029"
-# Plain texts that YAML 1.1 would read as something else.
+# Plain texts that YAML 1.1 reads as another type.
 _RESOLVED = re.compile(
     r"""
       ~|null|Null|NULL|
@@ -62,7 +62,7 @@ class _Writer:
         return "".join(self._lines)
 
     def _mapping(self, mapping: dict[str, Any], indent: int, first: str | None = None) -> None:
-        """`first` is what stands before the first key where the line has already begun."""
+        """`first` is the text before the first key, if its line has already begun."""
         pad = " " * indent
         lead = pad if first is None else first
         for key in sorted(mapping):
@@ -128,7 +128,7 @@ class _Writer:
     def _text(self, text: str, indent: int, column: int, *, key: bool) -> str:
         if len(text) + column <= _WIDTH and _PLAIN.fullmatch(text) and not _RESOLVED.fullmatch(text):
             return text
-        # Where a text starts matters only as far as where it is folded.
+        # The column of a text only matters for where it is folded.
         cached = self._folded.get((text, indent, column, key))
         if cached is None:
             cached = _formatted(text, indent, column, key=key)
@@ -153,7 +153,7 @@ def _formatted(text: str, indent: int, column: int, *, key: bool) -> str:
 
 
 def _style(text: str, *, key: bool) -> str:
-    """The plainest way of writing that keeps the text what it is."""
+    """The plainest style in which the text keeps its value."""
     if not text:
         return "single"
     if not _printable(text) or _space_meets_break(text):
@@ -189,7 +189,7 @@ def _plain_allowed(text: str) -> bool:
 
 
 def _plain(text: str, indent: int, column: int, *, split: bool) -> str:
-    """Only single spaces inside are places to fold."""
+    """Lines can only be folded at single spaces inside."""
     out: list[str] = []
     for chunk in re.findall(r" +|[^ ]+", text):
         if chunk == " " and split and column > _WIDTH:

@@ -1,4 +1,4 @@
-"""Components read from files: IR YAML and KFP 1's; knows how to read and fetch them, never how to run them."""
+"""Components read from files: IR YAML and KFP 1's; it reads and fetches them, and does not run them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ __all__ = [
     "structures",
 ]
 
-# `from kfp.components.placeholders import ...` is written in the wild; these are the language's own modules.
+# `from kfp.components.placeholders import ...` is found in user code; these are the modules of the SDK.
 for _module in (base_component, placeholders, structures):
     _sys.modules.setdefault(f"{__name__}.{_module.__name__.rpartition('.')[2]}", _module)

@@ -1,4 +1,4 @@
-"""The folder from which an image with Python components is built: what is written beside the user's modules."""
+"""The folder of an image with Python components: the files that are written beside the user's modules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headrace.dsl.base_component import PythonComponent
 from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.source import index_options, kfp_version
 
-#: What a container engine reads when it is not told; users of kfp have files of this name, so that is what we write.
+#: What a container engine reads by default. Users of kfp have files of this name, so we write it too.
 DOCKERFILE = "Dockerfile"
 CONTAINERFILE = "Containerfile"
 REQUIREMENTS = "runtime-requirements.txt"
@@ -50,7 +50,7 @@ class ImageComponent:
 
     @property
     def function(self) -> str:
-        """What the start-up command calls it."""
+        """Its name in the start-up command."""
         return self.component.python_func.__name__
 
 
@@ -73,13 +73,13 @@ class BuildContext:
 
     @property
     def build_file(self) -> Path:
-        """The file the engine follows: a Containerfile that is there already, else the Dockerfile."""
+        """The file the engine follows: an existing Containerfile, else the Dockerfile."""
         containerfile, dockerfile = self.folder / CONTAINERFILE, self.folder / DOCKERFILE
         return containerfile if containerfile.exists() and not dockerfile.exists() else dockerfile
 
 
 def context_of(folder: Path, components: Iterable[PythonComponent]) -> BuildContext:
-    """The components of a folder that have a target image. Raises ContextError where they do not fit into one image."""
+    """The components of a folder that have a target image. Raises ContextError if they cannot share one image."""
     members: dict[tuple[str, PurePosixPath], ImageComponent] = {}
     for component in components:
         member = _member(folder, component)
@@ -119,9 +119,9 @@ def _check(members: Sequence[ImageComponent]) -> None:
 def _check_one(what: str, images: list[tuple[str, str]]) -> None:
     by_image = {image: function for function, image in reversed(images)}
     if len(by_image) > 1:
-        told = ", ".join(f"{image!r} of {function}" for image, function in sorted(by_image.items()))
+        values = ", ".join(f"{image!r} of {function}" for image, function in sorted(by_image.items()))
         raise ContextError(
-            f"One image is built from one folder, and its components have {len(by_image)} values of {what}: {told}.",
+            f"One image is built from one folder, and its components have {len(by_image)} values of {what}: {values}.",
             code="BASE_IMAGES_DIFFER" if what == "base_image" else "TARGET_IMAGES_DIFFER",
             fix=f"Give all of them the same {what}, or choose those of one image with --component-filepattern.",
         )
@@ -133,7 +133,7 @@ def write(
     """Write what the build needs, and say what was written.
 
     `installed` are the requirements of the start-up command, `copied` the files of the folder among them. A build file
-    and an ignore file that are there are the user's, and stay.
+    and an ignore file that exist already are the user's, and stay.
     """
     folder = context.folder
     written = [*_write_metadata(context), CONFIG, REQUIREMENTS]
@@ -159,7 +159,7 @@ def _write_metadata(context: BuildContext) -> list[str]:
 
 
 def _config(context: BuildContext) -> str:
-    """Which module has which function. What else the user has written there stays."""
+    """Write which module has which function. Other lines of the user stay."""
     config = configparser.ConfigParser(interpolation=None)
     config.optionxform = str  # type: ignore[assignment, method-assign]  # names of functions keep their case
     config.read(context.folder / CONFIG, encoding="utf-8")

@@ -91,7 +91,7 @@ def load_component_from_url(url: str, auth: tuple[str, str] | None = None) -> Ya
 
 
 def description(pipeline_spec: dict[str, Any], text: str) -> str | None:
-    """What the document says it is: the function's docstring, else the comment above the document."""
+    """The description: the function's docstring, else the comment above the document."""
     return _docstring(pipeline_spec) or _heading(text) or pipeline_spec["pipelineInfo"].get("description")
 
 
@@ -177,7 +177,7 @@ def _check_address(url: str) -> None:
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return
     raise DslValueError(
-        f"{_shown(url)!r} is no address that is read: only https://, gs://, and http:// on this machine.",
+        f"{_shown(url)!r} cannot be read: only https://, gs://, and http:// on this machine are allowed.",
         code="URL_NOT_ALLOWED",
         hint="download the file and use load_component_from_file.",
     )

@@ -1,4 +1,4 @@
-"""KFP 1's component YAML as a component of today: names, types, defaults and the placeholders of its command."""
+"""KFP 1's component YAML as a KFP 2 component: names, types, defaults and the placeholders of its command."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _ARTIFACTS: Final = {
 _GOOGLE_TYPE: Final = re.compile(r"google\.[A-Za-z]+")
 _TRUE: Final = frozenset(("y", "yes", "t", "true", "on", "1"))
 _FALSE: Final = frozenset(("n", "no", "f", "false", "off", "0"))
-#: Of the first generation's backend; nothing in today's document says the same.
+#: Fields of KFP 1's backend that KFP 2's document does not have.
 _GONE: Final = ("inputMetadata", "inputOutputPortName", "outputMetadata")
 
 
@@ -73,7 +73,7 @@ def is_v1(document: Mapping[str, Json]) -> bool:
 
 
 def component_spec(document: Mapping[str, Json]) -> ComponentSpec:
-    """The component that a v1 document describes; raises DslValueError and its kin."""
+    """The component that a v1 document describes; raises DslError."""
     implementation = document.get("implementation")
     if not isinstance(implementation, Mapping) or not isinstance(implementation.get("container"), Mapping):
         raise DslNotImplementedError(
@@ -92,7 +92,7 @@ def sanitized_name(name: str) -> str:
 
 
 def value_type(name: Json) -> ValueType:
-    """The type a v1 file writes; whatever is not known is an artifact of no special kind."""
+    """The type a v1 file writes; an unknown type is a generic artifact."""
     if not isinstance(name, str):
         return artifact_type(artifact_types.Artifact)
     short = _outer(name)

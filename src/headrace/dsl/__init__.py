@@ -1,4 +1,4 @@
-"""What authors write: components, pipelines, control flow, artifact types; it knows no document file, server or run."""
+"""What authors write: components, pipelines, control flow, artifact types; no document files, servers or runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from headrace.dsl.types.artifact_types import (
 )
 from headrace.dsl.types.type_annotations import EmbeddedInput, Input, InputPath, Output, OutputPath
 
-#: Set in every task, as KFP sets it: a component at run time touches artifacts and annotations, rarely the rest.
+#: Set in every task, as KFP sets it: a running component uses artifacts and annotations, rarely the rest.
 _AT_RUN_TIME = os.environ.get("_KFP_RUNTIME") == "true"
 
 if TYPE_CHECKING or not _AT_RUN_TIME:

@@ -1,4 +1,4 @@
-"""What stands for a value at run time, as type checkers see it: as that value."""
+"""Channels as type checkers see them: as the values they will have at run time."""
 
 # ruff: noqa: N802 (the names users write)
 from __future__ import annotations
@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 
 class AnyValue(Any):  # type: ignore[misc]  # it is meant to have any attribute and to go anywhere
-    """A value of a type that no checker can know. Unlike Any, returning it needs no cast under `mypy --strict`."""
+    """A value whose type a checker cannot know. Unlike Any, returning it needs no cast under `mypy --strict`."""
 
 
 _Value = TypeVar("_Value")

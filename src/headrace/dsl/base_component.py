@@ -1,4 +1,4 @@
-"""Components: what a decorator or loader answers, and what calling it in a pipeline turns into a task."""
+"""Components: decorators and loaders return them; calling one in a pipeline makes a task."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BaseComponent:
         self.component_spec = component_spec
         self.name = component_spec.name
         self.description = component_spec.description or None
-        #: Whether the verifier has read its documents and found nothing.
+        #: Whether the verifier has checked its documents and found no fault.
         self.checked = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Any]:
@@ -129,8 +129,8 @@ class BaseComponent:
                 )
 
 
-#: The functions of this process by the source that stands for them in documents, and their name: what runs them
-#: in this process finds the function itself, so that a debugger stops in the user's file.
+#: (source in the document, name) -> the function in this process. An inline run calls the function itself, so that a
+#: debugger stops in the user's file.
 FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
@@ -143,13 +143,13 @@ class PythonComponent(BaseComponent, Generic[Answer]):
     """
 
     if TYPE_CHECKING:
-        # Not the function's own parameters: callers leave out those that are outputs, which no checker can tell.
+        # Not the function's own parameters: callers leave out those that are outputs, which a checker cannot know.
         def __call__(self, **kwargs: Any) -> PipelineTask[Answer]: ...
 
     def __init__(self, component_spec: ComponentSpec, python_func: Callable[..., Answer]) -> None:
         super().__init__(component_spec)
         self.python_func = python_func
-        #: For `headrace component build`; None where nothing could be built.
+        #: For `headrace component build`; None if no image can be built.
         self.recipe: ImageRecipe | None = None
         self._refuse_artifact_list_outputs()
         implementation = component_spec.implementation

@@ -26,15 +26,15 @@ Code: TypeAlias = str | Path | Sequence[str | Path]
 WARN_BYTES = 1024 * 1024
 #: Compressed; above it the document itself becomes too large for servers.
 MAX_BYTES = 8 * 1024 * 1024
-#: Of a file that is no Python and was not named one by one.
+#: Of a file that is not Python and was not named itself.
 MAX_DATA_BYTES = 1024 * 1024
-#: What is looked at before giving up: somebody has named their home directory, or `/`.
+#: More files than this are refused: the user has probably named a home directory, or `/`.
 MAX_FILES = 10_000
 MAX_UNPACKED_BYTES = 64 * 1024 * 1024
 
 _PIECE = 100_000
 _ARGUMENT = "--headrace-code="
-#: Beside whatever begins with a dot (.git, .venv, .env ...): environments, caches, results, keys.
+#: Left out, and also every name that begins with a dot (.git, .venv, .env ...): environments, caches, results, keys.
 _LEFT_OUT_NAMES = frozenset({"__pycache__", "node_modules", "venv", "local_outputs"})
 _LEFT_OUT_SUFFIXES = frozenset({".pyc", ".pyo", ".egg-info", ".dist-info", ".ipynb", ".log", ".pem", ".key"})
 _PYTHON = frozenset({".py", ".pyi"})
@@ -68,7 +68,7 @@ __headrace_code()"""
 
 
 class Shipment(NamedTuple):
-    """What the document holds of it."""
+    """The parts of the document that carry the code."""
 
     #: Source that puts the modules on the task's path.
     helper: str
@@ -77,7 +77,7 @@ class Shipment(NamedTuple):
 
 
 class _SourceFile(NamedTuple):
-    """One file that travels."""
+    """One file of the archive."""
 
     name: str
     path: Path
@@ -85,7 +85,7 @@ class _SourceFile(NamedTuple):
 
 
 def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
-    """What `code` names, relative to the file that defines the function."""
+    """The files that `code` names, relative to the file that defines the function, as parts of the document."""
     selection = _Selection(base_of(func), function_location(func))
     try:
         contents = tuple((file.name, file.path.read_bytes()) for file in selection.files(code))
@@ -103,14 +103,14 @@ def shipment(code: Code, func: Callable[..., Any]) -> Shipment:
 
 
 def base_of(func: Callable[..., Any]) -> Path:
-    """The folder of the file that defines the function; the current one for what a notebook or console defines."""
+    """The folder of the file that defines the function; the current folder for a function of a notebook or console."""
     location = function_location(func)
     file = Path(location.file) if location else None
     return file.resolve().parent if file is not None and file.is_file() else Path.cwd()
 
 
 def warn(message: str, location: SourceLocation | None) -> None:
-    """Say it of the line in the user's file."""
+    """Warn, with the line of the user's file."""
     if location is None:
         warnings.warn(message, UserWarning, stacklevel=3)
     else:
@@ -131,7 +131,7 @@ class _Selection:
         self._bytes = 0
 
     def files(self, code: Code) -> list[_SourceFile]:
-        """All that travels, in the order of their names."""
+        """All files, in the order of their names."""
         if isinstance(code, str | Path):
             self._add_alone(self._existing(code))
         elif isinstance(code, list | tuple):
@@ -193,7 +193,7 @@ class _Selection:
             raise self._wrong(str(path))
 
     def _add_folder(self, folder: Path, prefix: str, around: tuple[Path, ...]) -> None:
-        """`around`: this folder and those it lies in, up to the one that was named."""
+        """`around`: this folder and the folders around it, up to the one that was named."""
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
@@ -224,9 +224,9 @@ class _Selection:
 
     def too_large(self, much: str) -> DslValueError:
         largest = sorted(self.found.values(), key=lambda file: (-file.size, file.name))[:5]
-        told = ", ".join(f"{file.name} ({_readable(file.size)})" for file in largest)
+        largest_files = ", ".join(f"{file.name} ({_readable(file.size)})" for file in largest)
         return DslValueError(
-            f"What code names is too large to travel with a component: {much}. The largest files: {told}.",
+            f"What code names is too large to travel with a component: {much}. The largest files: {largest_files}.",
             code="CODE_TOO_LARGE",
             hint="name only the packages the component imports, and hand data over as artifacts.",
             location=self.location,
@@ -242,7 +242,7 @@ class _Selection:
 
 
 def _is_compiled_pipeline(path: Path) -> bool:
-    """What we write ourselves must not travel in what we write: every compile would change the next."""
+    """Compiled pipelines are left out: otherwise every compile would change the next one."""
     if path.suffix not in (".yaml", ".yml", ".json"):
         return False
     content = path.read_bytes()
@@ -258,12 +258,12 @@ def _readable(size: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _archive(contents: tuple[tuple[str, bytes], ...]) -> bytes:
-    """Made once for all components of a pipeline that bring the same."""
+    """The archive; made once for all components of a pipeline with the same files."""
     return _compressed(_tar(contents))
 
 
 def _tar(contents: tuple[tuple[str, bytes], ...]) -> bytes:
-    """Names and contents, nothing else: every file has the same mode, owner and date."""
+    """Names and contents only: every file has the same mode, owner and date."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, content in contents:

@@ -33,7 +33,7 @@ DEFAULT_BASE_IMAGE = "python:3.11"
 
 
 class ComponentDecorator(Protocol):
-    """`@dsl.component(...)`, still without its function."""
+    """The result of `@dsl.component(...)`, before it is applied to a function."""
 
     def __call__(self, func: Callable[..., Answer], /) -> PythonComponent[Answer]: ...
 
@@ -219,7 +219,7 @@ def _python_component(
 
 
 def _own_code(func: Callable[..., Any], code: Code | None, target_image: str | None) -> tuple[str | None, list[str]]:
-    """Source and arguments that bring the user's own modules along."""
+    """Source and arguments that carry the user's own modules."""
     if code is None:
         return None, []
     if target_image:
@@ -386,7 +386,7 @@ def container_component(func: Callable[..., Any]) -> ContainerComponent:
 
 
 def _stand_in(spec: ComponentSpec, name: str) -> Any:
-    """What the function gets for a parameter, so that its command can mention it."""
+    """The placeholder that the function receives for a parameter, so that its command can use it."""
     side, found = ("output", spec.outputs[name].type) if name in spec.outputs else ("input", spec.inputs[name].type)
     if not isinstance(found, ArtifactType):
         return OutputParameterPlaceholder(name) if side == "output" else InputValuePlaceholder(name)

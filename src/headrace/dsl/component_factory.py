@@ -1,4 +1,4 @@
-"""From a Python function's signature and docstring to a component's interface."""
+"""Read a component's interface from the signature and docstring of a Python function."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _has_text(signature: inspect.Signature) -> bool:
 
 
 def _resolved_one_by_one(func: Callable[..., Any], signature: inspect.Signature) -> inspect.Signature:
-    """Some name is not known at module level: resolve with the names around the function as well."""
+    """A name is not known at module level: resolve with the names around the function too."""
     names = {**func.__globals__, **inspect.getclosurevars(func).nonlocals, **_caller_names(func)}
 
     def resolved(annotation: Any, what: str) -> Any:
@@ -157,7 +157,7 @@ def _parameters(
         role = marker(annotation)
         if role is EmbeddedAnnotation:
             continue
-        # By name: KFP's own marker stands here inside of an image that KFP's executor runs.
+        # By name: in an image that KFP's executor runs, this is KFP's own marker.
         if role is OutputAnnotation or type(annotation).__name__ == OutputPath.__name__:
             outputs[name] = OutputSpec(type=_type_of(annotation, f"Parameter {name!r}"))
             continue
@@ -220,7 +220,7 @@ def _input(name: str, type_: ValueType, default: Any) -> InputSpec:
 
 
 def checked_default(name: str, type_: ParameterType, default: Any) -> Any:
-    """A default value that the document can carry under its type."""
+    """The default value, checked against its type."""
     from headrace.dsl.pipeline_task import constant
 
     value = constant(default, what=f"the default of {name!r}", expected=InputSpec(type=type_))
@@ -276,5 +276,5 @@ def _output(annotation: Any, what: str) -> OutputSpec:
 
 
 def passthroughs(given: list[TaskConfigPassthrough | TaskConfigField] | None) -> list[TaskConfigPassthrough]:
-    """Plain fields mean: pass through, do not apply."""
+    """Passthroughs; a plain field is passed through and not applied to the task."""
     return [one if isinstance(one, TaskConfigPassthrough) else TaskConfigPassthrough(field=one) for one in given or []]

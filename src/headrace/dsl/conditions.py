@@ -144,7 +144,7 @@ def truth(channel: PipelineChannel) -> ConditionExpression:
     kind = getattr(channel.type, "kind", None)
     if kind != BOOLEAN:
         raise DslTypeError(
-            f"{channel.described()} is no condition: it is not a bool.",
+            f"{channel.described()} is not a condition: it is not a bool.",
             code="CONDITION_NOT_BOOL",
             hint="compare it: `value == ...`; put comparisons in parentheses before `&` and `|`.",
         )
@@ -152,7 +152,7 @@ def truth(channel: PipelineChannel) -> ConditionExpression:
 
 
 def condition(value: object) -> ConditionExpression:
-    """What `dsl.If` was given, as a condition."""
+    """The argument of `dsl.If` as a condition."""
     if isinstance(value, ConditionExpression):
         return value
     if _is_channel(value):
@@ -170,7 +170,7 @@ def condition(value: object) -> ConditionExpression:
 
 
 def conjunction(parts: tuple[ConditionExpression, ...]) -> str:
-    """All must hold. Single comparisons stand bare, as KFP writes them."""
+    """All must be true. A single comparison has no parentheses, as KFP writes it."""
     if len(parts) == 1:
         return parts[0].cel()
     return " && ".join(f"({part.cel()})" if isinstance(part, Combined) else part.cel() for part in parts)

@@ -1,4 +1,4 @@
-"""Texts and paths the wire format fixes."""
+"""Texts and paths that the wire format prescribes."""
 
 from __future__ import annotations
 

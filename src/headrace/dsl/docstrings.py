@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(kw_only=True)
 class Docstring:
-    """What a docstring says."""
+    """The parts of a docstring."""
 
     short: str | None = None
     long: str | None = None
@@ -29,7 +29,7 @@ class _NotThisStyle(Exception):
 
 
 def parse(text: str | None) -> Docstring:
-    """The docstring by the style that recognises most in it."""
+    """The docstring, parsed in the style that recognises most of it."""
     if not text:
         return Docstring()
     found = []

@@ -13,7 +13,7 @@ from headrace.dsl.errors import DslValueError
 
 _LARGE_BYTES = 1024 * 1024
 
-# Wire format, like the bootstrap: the names in it are what runtimes and users' code look for.
+# Wire format, like the bootstrap: runtimes and users' code look for the names in it.
 _HELPER = """__KFP_EMBEDDED_ARCHIVE_B64 = '@ARCHIVE@'
 
 import base64 as __kfp_b64

@@ -1,4 +1,4 @@
-"""Refusals of the authoring language: what, where in the user's file, why, and how to write it instead."""
+"""Errors of the SDK: what is wrong, where in the user's file, why, and how to write it instead."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SourceLocation(NamedTuple):
 
 
 def user_location() -> SourceLocation | None:
-    """The innermost line that is not ours: what the user was writing when this was called."""
+    """The innermost line that is not ours: the line of the user that called us."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
@@ -70,13 +70,13 @@ class DslError(Exception):
 
 
 class DslValueError(DslError, ValueError):
-    """A value the language cannot take."""
+    """A value that the SDK does not accept."""
 
     code = "INVALID_VALUE"
 
 
 class DslTypeError(DslError, TypeError):
-    """A thing of a kind the language cannot take."""
+    """A type that the SDK does not accept."""
 
     code = "INVALID_TYPE"
 
@@ -103,12 +103,12 @@ class DslIndexError(DslError, IndexError):
 
 
 class DslRuntimeError(DslError, RuntimeError):
-    """Something that cannot be done here and now."""
+    """Something that is not possible at this point."""
 
     code = "NOT_NOW"
 
 
 class DslNotImplementedError(DslError, NotImplementedError):
-    """Something Kubeflow Pipelines' document cannot express."""
+    """Something that the document of Kubeflow Pipelines cannot express."""
 
     code = "NOT_SUPPORTED"

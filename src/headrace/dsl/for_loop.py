@@ -1,4 +1,4 @@
-"""What a loop yields: its item, the members of a dict item, and what is collected after it."""
+"""Values of a loop: its item, the members of a dict item, and the outputs collected after it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class LoopArgumentVariable(PipelineParameterChannel):
 
 
 def item_of(items: Any, *, next_number: Any) -> LoopParameterArgument | LoopArtifactArgument:
-    """The item of a loop over `items`. A constant list takes a number of its own, before the loop's."""
+    """The item of a loop over `items`. A constant list gets a number of its own, before the loop's."""
     if isinstance(items, PipelineChannel):
         return _item_of_channel(items)
     return _item_of_constants(items, next_number)
@@ -194,7 +194,7 @@ def _parameter(found: ValueType | None) -> ParameterType:
 
 
 def _constants_type(values: list[Any]) -> ParameterType:
-    """The first item's type, as KFP has it; members of dicts are looked at in every item."""
+    """The first item's type, as KFP has it; members of dicts are checked in every item."""
     first = type_of_constant(values[0])
     if first is None:
         raise DslTypeError(

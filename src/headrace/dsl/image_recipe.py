@@ -1,4 +1,4 @@
-"""What a Python component asks of the image that `headrace component build` makes for it."""
+"""What a Python component needs in the image that `headrace component build` makes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _NAMES = (
 
 
 def borrowed() -> dict[str, Any]:
-    """KFP's types to be used for ours where its executor is the program that runs; else nothing."""
+    """KFP's types, which replace ours while KFP's executor runs the program; else none."""
     program = getattr(sys.modules.get("__main__"), "__spec__", None)
     if program is None or program.name != _EXECUTOR:
         return {}

@@ -1,4 +1,4 @@
-"""Classes of several outputs (`class Out(NamedTuple)`) that travel to a task with the function that answers them."""
+"""Classes of several outputs (`class Out(NamedTuple)`), shipped to a task with the function that returns them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-#: What the field types of such a class may name: what every task has.
+#: Names that field types of such a class may use: those that every task has.
 _TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "None", *typing.__all__})
 
 
 def returned_class(func: Callable[..., Any]) -> tuple[str, str] | None:
-    """Name and source of the class, if the function makes one of its module's and each of its types is there."""
+    """Name and source of the class, if the function returns a class of its module and a task knows all its types."""
     name = _annotated_name(func)
     found = func.__globals__.get(name) if name in func.__code__.co_names else None
     if not isinstance(found, type) or not issubclass(found, tuple) or found.__name__ != name:

@@ -1,4 +1,4 @@
-"""Names a shipped function uses that will not exist where it runs: module globals and closures stay behind."""
+"""Names a shipped function uses that will not exist where it runs: module globals and closures are not shipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notebook components: the notebook travels inside the source, with the code that runs it."""
+"""Notebook components: the notebook is shipped inside the source, with the code that runs it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def helper_source(path: Path) -> str:
 
 
 def _notebook_inside(path: Path) -> str:
-    """The notebook's place in the archive."""
+    """The notebook's path in the archive."""
     if not path.exists():
         raise DslValueError(f"Notebook path does not exist: {path}", code="NOTEBOOK_MISSING")
     if path.is_file():

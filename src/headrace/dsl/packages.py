@@ -1,4 +1,4 @@
-"""A component's packages from the files that projects keep them in: requirements files, pyproject.toml with uv.lock.
+"""A component's packages, read from requirements files, or from pyproject.toml with uv.lock.
 
 They become plain requirements of the start-up command, so that stock Kubeflow Pipelines installs the same ones.
 """
@@ -22,12 +22,12 @@ class Wanted(NamedTuple):
     trusted_hosts: list[str] | None
 
 
-#: What a task gets without asking; in a project it is there for writing pipelines.
+#: Every task has these; a project only needs them to write pipelines.
 _OURS = ("headrace", "kfp")
 _MAX_BYTES = 1024 * 1024
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\]\s*)?(?=[=<>!~;@(]|\Z)(.*)", re.DOTALL)
 _URL = re.compile(r"(?:[a-z]+\+)?(?:https?|ssh)://\S+", re.IGNORECASE)
-#: What can stand in a shell command as it is.
+#: A URL that needs no quotes in a shell command.
 _INDEX_URL = re.compile(r"https?://[A-Za-z0-9._~%+=/:\[\]-]+")
 _SECRET = re.compile(r"://[^/\s@]+@|\$\{")
 _HASH = re.compile(r"\s+--hash[= ]\S+")
@@ -38,7 +38,7 @@ _OPTIONS = {"-r": "--requirement", "-i": "--index-url", "-e": "--editable", "-c"
 def from_files(
     func: Callable[..., Any], given: Wanted, requirements: str | Path | None, project: str | Path | None
 ) -> Wanted:
-    """What was given in the decorator, and then what the files say. Paths are relative to the function's file."""
+    """Requirements of the decorator, then those of the files. Paths are relative to the function's file."""
     from headrace.dsl.code import base_of
 
     location = function_location(func)
@@ -51,7 +51,7 @@ def from_files(
 
 
 class _Found:
-    """What requirements files say, as they are read."""
+    """The contents of requirements files, while they are read."""
 
     def __init__(self, location: SourceLocation | None) -> None:
         self.location = location
@@ -67,7 +67,7 @@ class _Found:
         if given.index_urls or self._index:
             first = [self._index] if self._index else []
             urls = list(dict.fromkeys((*(given.index_urls or ()), *first, *self._extra)))
-            # Without any host given, KFP's command would trust every index blindly, which the file does not say.
+            # Without a host, KFP's command would trust every index, which the file does not say.
             return Wanted(requirements, urls, given.trusted_hosts if given.index_urls and not hosts else hosts)
         options = [f"--extra-index-url={url}" for url in self._extra]
         return Wanted([*options, *requirements], given.index_urls, given.trusted_hosts)
@@ -112,7 +112,7 @@ class _Found:
 def _text_of(path: Path, location: SourceLocation | None) -> str:
     if not path.is_file():
         raise DslValueError(
-            f"There is no requirements file {path}.",
+            f"There is not a requirements file {path}.",
             code="REQUIREMENTS_NOT_FOUND",
             hint="the path is relative to the file that defines the component; with -r, to the file that includes it.",
             location=location,
@@ -143,7 +143,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def checked(requirement: str, location: SourceLocation) -> str:
-    """A requirement as it can stand in the command; refused where it would mean something else in a task."""
+    """A requirement for the command; refused if it would mean something else in a task."""
     if _SECRET.search(requirement) and not re.match(r"[^:]*\bgit\+ssh://\w+@", requirement):
         _refuse_secret(location)
     if not requirement.isprintable() or "\\" in requirement or " -" in requirement:
@@ -155,7 +155,7 @@ def checked(requirement: str, location: SourceLocation) -> str:
     if found is None or re.search(r"\.(?:whl|zip|tar\.gz)$", found[1]):
         if "/" in requirement or requirement.startswith(".") or found is not None:
             _refuse_local(requirement, location)
-        _refuse(f"{requirement!r} is no requirement", location, "write it as `name==1.2`.")
+        _refuse(f"{requirement!r} is not a requirement", location, "write it as `name==1.2`.")
     if rest.startswith("@") and not _URL.match(rest[1:].strip()):
         _refuse_local(requirement, location)
     # Shells end a quoted word at the same quote; markers may use either.
@@ -166,7 +166,7 @@ def _checked_url(url: str, location: SourceLocation) -> str:
     if _SECRET.search(url):
         _refuse_secret(location)
     if not _INDEX_URL.fullmatch(url):
-        _refuse(f"{url!r} is no address of a package index", location, "write https://HOST/PATH.")
+        _refuse(f"{url!r} is not the address of a package index", location, "write https://HOST/PATH.")
     return url
 
 
@@ -251,7 +251,7 @@ def _exported(uv: str, folder: Path, project: bytes, lock: bytes, location: Sour
         raise DslValueError(
             f"uv cannot read the lock of {folder}: {done.stderr.strip()[-1000:]}",
             code="PROJECT_LOCK_FAILED",
-            hint="`uv lock` makes it anew.",
+            hint="`uv lock` makes a new one.",
             location=location,
         )
     return done.stdout

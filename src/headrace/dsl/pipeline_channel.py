@@ -1,4 +1,4 @@
-"""Channels: what a pipeline function handles instead of values, which exist only once the pipeline runs."""
+"""Channels: a pipeline function has them instead of values, which exist only once the pipeline runs."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ def create_pipeline_channel(*, name: str, type: ValueType, producer: Producer | 
 
 
 class OneOfMixin(PipelineChannel):
-    """The output of whichever branch of an If/Else chain ran."""
+    """The output of the branch of an If/Else chain that ran."""
 
     __slots__ = ()
     channels: tuple[PipelineChannel, ...]

@@ -22,7 +22,7 @@ NO_CACHING_VARIABLE = "KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT"
 
 
 class Pipeline:
-    """What a pipeline function has made so far."""
+    """The tasks and groups that a pipeline function has made so far."""
 
     _current: Pipeline | None = None
 
@@ -32,7 +32,7 @@ class Pipeline:
         self.name = name
         self.tasks: dict[str, PipelineTask] = {}
         self.root = TasksGroup(name)
-        #: The channels its function was given.
+        #: The channels that its function got as arguments.
         self.inputs: set[PipelineChannel] = set()
         self._open: list[TasksGroup] = [self.root]
         self._group_number = 0
@@ -69,7 +69,7 @@ class Pipeline:
         return self._open
 
     def add_task(self, task: PipelineTask) -> str:
-        """Put a task into the current group; answers its name, unique in the pipeline."""
+        """Put a task into the current group. Returns its name, unique in the pipeline."""
         name = self._unique(sanitized(task.component_spec.name) or "task")
         self.tasks[name] = task
         task.parent_task_group = self.current_group
@@ -86,7 +86,7 @@ class Pipeline:
         return f"{base}-{suffix}"
 
     def take_out(self, task: PipelineTask) -> None:
-        """An exit task stands in no group."""
+        """Remove an exit task from its group: it belongs to none."""
         group = task.parent_task_group
         if group is not None:
             group.tasks.remove(task)
@@ -101,7 +101,7 @@ class Pipeline:
         self._open.pop()
 
     def close(self, group: TasksGroup) -> None:
-        """Leave a group, and whatever is still open inside it."""
+        """Close a group, and every group that is still open inside it."""
         while self._open.pop() is not group:
             pass
 
@@ -124,7 +124,7 @@ def current(what: str) -> Pipeline:
 
 
 class PipelineDecorator(Protocol):
-    """`@dsl.pipeline(...)`, still without its function."""
+    """The result of `@dsl.pipeline(...)`, before it is applied to a function."""
 
     def __call__(self, func: Callable[Parameters, Answer], /) -> GraphComponent[Parameters, Answer]: ...
 

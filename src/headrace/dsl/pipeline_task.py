@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from headrace.dsl.as_values import AnyValue
     from headrace.dsl.tasks_group import ExitHandler, TasksGroup
 
-    #: What the pipeline's function takes.
+    #: Parameters of the pipeline's function.
     Parameters = ParamSpec("Parameters", default=...)
-    #: What the component's function answers.
+    #: What the component's function returns.
     Answer = TypeVar("Answer", covariant=True, default=Any)
 else:
     from typing import ParamSpec, TypeVar
@@ -91,7 +91,7 @@ class TaskOutputs(Mapping[str, "AnyValue"]):
 
 
 class _OutputAttribute:
-    """`task.output`: to a type checker it is what the component's function answers."""
+    """`task.output`: to a type checker it is what the component's function returns."""
 
     @overload
     def __get__(self, task: None, owner: object) -> Self: ...
@@ -642,7 +642,7 @@ def _quantity(value: Any, what: str, examples: str) -> Any:
 
 
 def _omitted(spec: ComponentSpec, name: str, value: object) -> bool:
-    """None for an optional input means: not given."""
+    """Whether the argument is left out: None for an optional input."""
     if value is not None:
         return False
     found = spec.inputs.get(name)
@@ -710,7 +710,7 @@ def _check_literals(spec: ComponentSpec, name: str, value: Any, expected: InputS
 
 
 def constant(value: Any, *, what: str, expected: InputSpec | None = None) -> Any:
-    """A value written in the pipeline, in the shape documents carry; refused if no task can take it."""
+    """A constant of the pipeline as the document writes it; refused if no task can receive it."""
     if isinstance(value, Enum) and type_of_constant(value) is not None:
         value = value.value
     if isinstance(value, tuple):

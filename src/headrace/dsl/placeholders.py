@@ -1,4 +1,4 @@
-"""What a container component's command may hold besides plain texts, and how each is written in the document."""
+"""Elements of a container component's command that are not plain texts, and how each is written in the document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headrace.dsl.errors import DslAttributeError, DslIndexError, DslValueError
 
 
 class Placeholder:
-    """Something the backend replaces before the container starts."""
+    """A text that the backend replaces before the container starts."""
 
     def _to_string(self) -> str:
         raise NotImplementedError
@@ -79,7 +79,7 @@ class InputMetadataPlaceholder(_Metadata):
 
 
 class _List(_Named):
-    """A list of artifacts: only as a whole."""
+    """A list of artifacts, which cannot be indexed."""
 
     def __getattr__(self, name: str) -> Any:
         if name in {"name", "uri", "metadata", "path"}:
@@ -154,7 +154,7 @@ class OutputMetadataPlaceholder(_Metadata):
 
 
 class ContainerComponentArtifactChannel:
-    """Stands for an artifact parameter while a container component's function is called."""
+    """An artifact parameter, as a container component's function receives it."""
 
     _CLASSES = {
         ("input", "uri"): InputUriPlaceholder,

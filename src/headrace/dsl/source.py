@@ -1,4 +1,4 @@
-"""What a lightweight component ships: the function's source and the command that installs and starts it."""
+"""The source of a lightweight component, and the command that installs packages and starts it."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _extra_imports(func: Callable[..., Any], body: str) -> list[str]:
     tree = _parsed(body)
     found = [_import_line(path) for path in _custom_artifacts(func, tree)]
     if _names_headrace(tree):
-        # Stock Kubeflow installs kfp in the task; annotations that say headrace.dsl... mean the same there.
+        # Stock Kubeflow installs kfp in the task; annotations with headrace.dsl... mean the same there.
         found.insert(0, "import kfp as headrace")
     return list(dict.fromkeys(found))
 

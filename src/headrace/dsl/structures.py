@@ -1,4 +1,4 @@
-"""A component as a value: its interface, and what runs when a task of it runs."""
+"""A component as a value: its interface, and what its tasks run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class InputSpec:
 
     @property
     def is_system_filled(self) -> bool:
-        """The backend gives this one, never the pipeline's author."""
+        """Whether the backend fills it in, not the author of the pipeline."""
         return isinstance(self.type, ParameterType) and self.type.kind in (TASK_FINAL_STATUS, TASK_CONFIG)
 
     @property
@@ -67,7 +67,7 @@ class OutputSpec:
 
 @dataclasses.dataclass
 class ResourceSpec:
-    """What a task asks of the machine it runs on; texts, or channels."""
+    """Resources of a task: texts, or channels."""
 
     cpu_request: Any = None
     cpu_limit: Any = None
@@ -251,7 +251,7 @@ _DASHES = re.compile("-+")
 
 
 def sanitized(name: str) -> str:
-    """A name in the letters Kubernetes allows."""
+    """The name, reduced to the characters that Kubernetes allows."""
     return _DASHES.sub("-", _NOT_NAME.sub("-", name.lower())).strip("-")
 
 
@@ -280,7 +280,7 @@ def seconds_of(duration: str) -> int:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """When and how often a failed task is tried again."""
+    """How often, and after which waits, a failed task runs again."""
 
     max_retry_count: int | None = None
     backoff_duration: str | None = None

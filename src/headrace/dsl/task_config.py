@@ -1,4 +1,4 @@
-"""A task's own Kubernetes settings, handed to the component instead of to its pod."""
+"""A task's own Kubernetes settings, passed to the component instead of applied to its pod."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from headrace.dsl.pipeline_task import PipelineTask
 
-    #: What the list that a loop runs over holds.
+    #: The type of a loop's items.
     Item = TypeVar("Item", default=Any)
 else:
     from typing import TypeVar
@@ -342,7 +342,7 @@ class ParallelFor(TasksGroup, Generic[Item]):
 
     group_type = TasksGroupType.FOR_LOOP
 
-    # Members of dict items can be attributes too (`item.key`), so a checker is told nothing about such items.
+    # Members of dict items can be attributes too (`item.key`), so such items have no type for a checker.
     @overload
     def __init__(
         self: ParallelFor[Any],

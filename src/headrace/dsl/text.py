@@ -1,4 +1,4 @@
-"""Channels inside Python texts: an f-string leaves a token of private-use characters that is looked up later."""
+"""Channels inside Python texts: an f-string has a token of private-use characters for it, which is resolved later."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def channels_in_text(text: str) -> Iterator[PipelineChannel]:
 
 
 def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> str:
-    """The text with each channel replaced; a cut-up token is refused."""
+    """The text with each channel replaced; a partial token is refused."""
     if not has_token(text):
         return text
     check_undamaged(text)
@@ -50,7 +50,7 @@ def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> 
 
 
 def check_undamaged(text: str) -> None:
-    """Refuse a text that holds a part of a token."""
+    """Refuse a text with a partial token."""
     if has_token(text) and _DAMAGED.search(_TOKEN.sub("", text)):
         raise DslValueError(
             "A text with a pipeline value in it was sliced, split or changed letter by letter.",

@@ -1,4 +1,4 @@
-"""Settings of tasks that only Kubernetes understands, put on the task; knows the settings' names, never a cluster."""
+"""Settings of tasks that only Kubernetes understands, stored on the task; it never connects to a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pod around the task: its labels, its images, how long it may live, as whom it runs, what runs before it."""
+"""The pod around the task: its labels, its images, how long it may run, as which user, and what runs before it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Object: TypeAlias = dict[str, Any] | PipelineChannel
 
 
 def of(task: PipelineTask) -> IR:
-    """The task's settings, to be changed."""
+    """The task's settings, which may be changed in place."""
     if task.container_spec is None:
         raise DslTypeError(
             f"Task {task.name!r} runs no container of its own, so Kubernetes settings cannot be put on it.",
@@ -36,7 +36,7 @@ def append(task: PipelineTask, name: str, *items: IR) -> PipelineTask:
 
 
 def without(**fields: Any) -> IR:
-    """The fields that say something: as the format has it, empty texts, lists and maps are not written."""
+    """The fields with a value: the format leaves out empty texts, lists and maps."""
     return {name: value for name, value in fields.items() if value is not None and value not in ("", [], {})}
 
 

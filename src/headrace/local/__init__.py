@@ -1,6 +1,6 @@
 """Run a component or a pipeline by calling it: the same engine, a store in memory, processes of this machine.
 
-Never knows HTTP. Nothing of a local run outlives this process but the artifacts it made.
+There is no HTTP. After this process has ended, only the artifacts of its local runs are left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Between the engine's artifacts and the objects that authors know from `dsl`."""
+"""Convert the engine's artifacts to the artifact objects of `dsl`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLASSES: dict[str, type[dsl.Artifact]] = {
 
 
 def artifact_class(schema_title: str) -> type[dsl.Artifact]:
-    """The class that goes with a type's title; the plain one for titles of others."""
+    """The class that goes with a type's title; `Artifact` for unknown titles."""
     return _CLASSES.get(schema_title, dsl.Artifact)
 
 

@@ -1,4 +1,4 @@
-"""How local runs are made: set once by `init`, with KFP's arguments, or left at the defaults."""
+"""Settings of local runs: set by `init`, with KFP's arguments, or the defaults."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LocalConfig:
 
     runner: SubprocessRunner | DockerRunner = SubprocessRunner()
     pipeline_root: Path = Path("local_outputs")
-    #: Holds a workspace for each run that asks for one; None: beside what the run makes. Never deleted.
+    #: Has a folder for each run with a workspace; None: inside the run's own folder. Never deleted.
     workspace_root: Path | None = None
     raise_on_error: bool = True
     enable_caching: bool = False

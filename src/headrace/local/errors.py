@@ -1,4 +1,4 @@
-"""What a local run can raise."""
+"""The error of a local run."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class InlineExecutor:
         self._own: set[AttemptId] = set()
         self._loop = asyncio.get_running_loop()
         self._reports: asyncio.Queue[AnyReport] = asyncio.Queue()
-        #: Taken by the thread that called the component.
+        #: Orders that the thread which called the component takes.
         self.work = work
         #: The last exception of a user's function, to be the cause of the error that the caller sees.
         self.raised: BaseException | None = None
@@ -119,7 +119,7 @@ class InlineExecutor:
         await self._others.close()
 
     def perform(self, order: LaunchOrder) -> None:
-        """Run one order on the present thread."""
+        """Run one order on this thread."""
         self._say(Started(attempt=order.attempt, at=time.time()))
         self._say(self._outcome(order))
 
@@ -166,7 +166,7 @@ class InlineExecutor:
 
 
 def function_of(order: LaunchOrder) -> Callable[..., Any] | None:
-    """The function whose source the order carries, where this process has defined it."""
+    """The function with the source of the order, if this process has defined it."""
     entry = python_entry(order)
     return None if entry is None else FUNCTIONS.get((entry.source, entry.function))
 

@@ -1,4 +1,4 @@
-"""One local run, from the call to the outputs: a service in memory, on a thread of its own, while the call takes."""
+"""One local run, from the call to the outputs: a service in memory, on a thread of its own, until the call returns."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_component(component: BaseComponent, arguments: dict[str, Any]) -> LocalT
 
 
 class LocalRun:
-    """One call under way."""
+    """One running call."""
 
     def __init__(self, config: LocalConfig, component: BaseComponent, arguments: dict[str, Any]) -> None:
         self.config = config
@@ -79,7 +79,7 @@ class LocalRun:
     # the calling thread ------------------------------------------------------------------------
 
     def finish(self) -> LocalTask:
-        """Run, and answer when it is over. Ctrl-C ends the run and what it started."""
+        """Run, and return when the run has ended. Ctrl-C cancels the run."""
         thread = threading.Thread(target=self._thread, name=f"headrace-local-{self.name}", daemon=True)
         thread.start()
         try:
@@ -124,7 +124,7 @@ class LocalRun:
             settings, executor=self._executor(settings), in_memory=not self.config.enable_caching
         )
         try:
-            # What a call answers is read where it was made: on this machine, whatever the document's root.
+            # Outputs of a call are read on this machine, whatever pipeline root the document has.
             new = msgspec.structs.replace(self.new, pipeline_root=str(home / "artifacts"))
             session = service.for_caller(owner())
             run = await session.create_run(new)
@@ -134,7 +134,7 @@ class LocalRun:
             await service.close()
 
     def _home(self) -> Path:
-        """A place of its own for each run, so that calls do not wait for each other; with caching, a shared one."""
+        """A data directory for each run, so that calls do not wait for each other; a shared one with caching."""
         if self.config.enable_caching:
             return self.config.home
         stamp = time.strftime("%Y-%m-%d-%H-%M-%S")

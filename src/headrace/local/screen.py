@@ -1,4 +1,4 @@
-"""Tells a local run as it goes: a line for each change of a task, and what tasks print, marked with their names."""
+"""Prints a local run while it runs: a line for each change of a task, and what tasks print, marked with their names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from headrace.service.session import Session
 from headrace.wire.api import ExecutionView, RunChange
 
-_WORTH_TELLING = frozenset({"RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+_SHOWN_STATES = frozenset({"RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 
 
 class Screen:
@@ -17,7 +17,7 @@ class Screen:
     def __init__(self, session: Session, run_id: str) -> None:
         self._session = session
         self._run_id = run_id
-        self._told: set[tuple[str, str, int]] = set()
+        self._shown: set[tuple[str, str, int]] = set()
         self._logs: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def show(self, change: RunChange) -> None:
@@ -29,9 +29,9 @@ class Screen:
     def _execution(self, execution: ExecutionView) -> None:
         number = len(execution.attempts)
         key = (execution.path, execution.state, number)
-        if execution.state not in _WORTH_TELLING or key in self._told:
+        if execution.state not in _SHOWN_STATES or key in self._shown:
             return
-        self._told.add(key)
+        self._shown.add(key)
         if number and (execution.execution_id, number) not in self._logs:
             follow = self._follow(execution.execution_id, number, execution.path)
             self._logs[execution.execution_id, number] = asyncio.create_task(follow)

@@ -1,4 +1,4 @@
-"""What calling a component outside a pipeline answers."""
+"""The result of calling a component outside a pipeline."""
 
 from __future__ import annotations
 

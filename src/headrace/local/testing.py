@@ -1,4 +1,4 @@
-"""Unit tests of a component: call its function in this process, with artifacts made of what the test hands over.
+"""Unit tests of a component: call its function in this process, with artifacts made from the arguments of the test.
 
 def test_train(tmp_path):
     data = tmp_path / "data.csv"

@@ -12,7 +12,7 @@ from headrace.local.errors import LocalRunError
 
 
 def split(arguments: dict[str, Any]) -> tuple[dict[str, Json], dict[str, Any]]:
-    """Parameters, and artifacts; an argument of None is left to the component's default."""
+    """Parameters, and artifacts; for an argument of None the component uses its default."""
     parameters: dict[str, Json] = {}
     artifacts: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -30,7 +30,7 @@ def split(arguments: dict[str, Any]) -> tuple[dict[str, Json], dict[str, Any]]:
 
 
 def with_importers(pipeline_spec: dict[str, Json], artifacts: dict[str, Any]) -> dict[str, Json]:
-    """The document with `artifacts` imported instead of asked for."""
+    """The document with `artifacts` as importers instead of inputs."""
     if not artifacts:
         return pipeline_spec
     spec = copy.deepcopy(pipeline_spec)

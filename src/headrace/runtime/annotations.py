@@ -1,7 +1,7 @@
-"""What a component's annotations ask for at run time.
+"""Read a component's annotations at run time.
 
 Recognised by shape and name, not by identity: the annotation may come from `headrace.dsl`,
-from the stand-in or from a real `kfp` in the user's environment.
+from the shim or from a real `kfp` in the user's environment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-#: What an argument is filled with.
+#: Kinds of arguments.
 PARAMETER = "parameter"
 FINAL_STATUS = "final status"
 TASK_CONFIG = "task config"
@@ -36,7 +36,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def origin_of(annotation: Any) -> Any:
-    """As `typing.get_origin`; where nobody has loaded `typing`, no annotation can be one of its own."""
+    """As `typing.get_origin`. While `typing` is not loaded, no annotation can be one of its own."""
     typing = sys.modules.get("typing")
     return getattr(annotation, "__origin__", None) if typing is None else typing.get_origin(annotation)
 
@@ -96,7 +96,7 @@ def of_title(annotation: Any, schema_title: str) -> Any:
 
 
 def kind_of(annotation: Any) -> str:
-    """What an argument annotated so is filled with."""
+    """The kind of argument that the annotation asks for."""
     annotation = strip_optional(annotation)
     named = annotation if isinstance(annotation, type) else type(annotation)
     if named.__name__ in _BY_NAME:

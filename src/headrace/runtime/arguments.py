@@ -57,7 +57,7 @@ class Files:
         return made
 
     def _annotation(self, name: str) -> Any:
-        """The annotation that speaks of artifact `name`: an argument's, or the return value's."""
+        """The annotation of artifact `name`: an argument's, or the return value's."""
         if name in self.annotations:
             return self.annotations[name]
         returned = self.annotations.get("return")
@@ -71,7 +71,7 @@ class Files:
 
 
 def arguments_for(function: Callable[..., Any], executor_input: dict[str, Any], files: Files) -> dict[str, Any]:
-    """Keyword arguments for the function; what is missing is left to its defaults."""
+    """Keyword arguments for the function; for missing ones the function uses its defaults."""
     values = executor_input.get("inputs", {}).get("parameterValues", {})
     arguments: dict[str, Any] = {}
     for name, annotation in files.annotations.items():
@@ -161,7 +161,7 @@ def _output_path(arguments: dict[str, Any], name: str, annotation: Any, values: 
 
 
 def _embedded(arguments: dict[str, Any], name: str, annotation: Any, values: dict[str, Any], files: Files) -> None:
-    """Assets that travel in the source text, which unpacks them where two globals say."""
+    """Files that are embedded in the source, which unpacks them; two globals have their paths."""
     path = files.globals.get("__KFP_EMBEDDED_ASSET_FILE") or files.globals.get("__KFP_EMBEDDED_ASSET_DIR")
     if not path:
         raise Problem("INPUT_MISSING", f"input {name!r} is embedded, but the source brings no asset.", input=name)
@@ -184,23 +184,23 @@ _FILLERS: dict[str, Callable[[dict[str, Any], str, Any, dict[str, Any], Files], 
 
 
 def base_artifact() -> Any:
-    """The plain artifact class of whichever `kfp.dsl` the user's code sees."""
+    """The class `Artifact` of the `kfp.dsl` that the user's code imports."""
     from kfp.dsl import Artifact
 
     return Artifact
 
 
 def set_task_root(path: str) -> None:
-    """Tell `get_uri()`, of the real kfp or of ours, where the task's root is."""
+    """Set the task's root for `get_uri()`, of the real kfp or of ours."""
     for name in ("kfp.dsl.types.artifact_types", "headrace.dsl.types.artifact_types"):
         if name in sys.modules:
             setattr(sys.modules[name], "CONTAINER_TASK_ROOT", path)  # noqa: B010
 
 
 def _mirror(root: dict[str, str] | None, elsewhere: dict[str, Any]) -> Any:
-    """Tell our artifact classes where content lies on this machine, or why it does not.
+    """Give our artifact classes the paths of content on this machine, or the reason why it is not here.
 
-    Answers their base class, or None where the user's code sees those of the real kfp, which cannot be told.
+    Returns their base class; None where the user's code sees those of the real kfp, which we cannot change.
     """
     kinds = sys.modules.get("headrace.dsl.types.artifact_types")
     if kinds is None:

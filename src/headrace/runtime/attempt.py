@@ -1,9 +1,9 @@
 """One attempt of a Python component, from its request to its outputs.
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
-`source` (a Python file), `function` (a name in it), `outcome` (where to tell of a failure), `code` (the folder of
-the user's own modules, if the component brings any) and `imports` (where to tell of modules that were loaded, if
-anybody wants to know).
+`source` (a Python file), `function` (a name in it), `outcome` (the file for the report of a failure), `code` (the
+folder of the user's own modules, if the component has any) and `imports` (the file for the names of the modules that
+were loaded, if the executor asks for them).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def main(request_path: str) -> NoReturn:
-    """Do what the request in a file says, and end the interpreter."""
+    """Execute the request in a file, and end the interpreter."""
     with open(request_path, encoding="utf-8") as file:  # noqa: PTH123
         request = plain.loads(file.read())
     if request_path.startswith("/dev/fd/"):
@@ -39,18 +39,18 @@ def main(request_path: str) -> NoReturn:
 def run(request: dict[str, Any]) -> int:
     """Do the work; the exit status is 0 only when all is well."""
     try:
-        return _told(_execute(request), request["outcome"])
+        return _reported(_execute(request), request["outcome"])
     except Problem as problem:
         report_problem(request["outcome"], problem)
     except SystemExit as exit_:
-        return _told(_status(exit_.code), request["outcome"])
+        return _reported(_status(exit_.code), request["outcome"])
     except BaseException as error:
         report_exception(request["outcome"], error)
     return 1
 
 
 def tell_imports(request: dict[str, Any], known: int) -> None:
-    """Tell which modules of the environment were loaded after the first `known` ones, in their order."""
+    """Write down which modules of the environment were loaded after the first `known` ones, in their order."""
     path, new = request.get("imports"), list(sys.modules)[known:]
     names = [name for name in new if _is_installed(name)] if path else []
     if path and names:
@@ -62,7 +62,7 @@ def tell_imports(request: dict[str, Any], known: int) -> None:
 
 
 def _is_installed(name: str) -> bool:
-    """Whether importing it by this name again would find the same, whoever asks."""
+    """Whether importing it by this name again would find the same, for every importer."""
     spec = getattr(sys.modules.get(name), "__spec__", None)
     origin = getattr(spec, "origin", None)
     if spec is None or spec.name != name or not isinstance(origin, str):
@@ -71,9 +71,9 @@ def _is_installed(name: str) -> bool:
 
 
 def leave(status: int, request: dict[str, Any], claim: str = "") -> NoReturn:
-    """End the interpreter as it would end by itself, but for taking apart what is not the user's.
+    """End the interpreter as it would end by itself, except that modules that are not the user's are not torn down.
 
-    In Python's order: threads are waited for, `atexit` is heard, what the user's own modules hold is let go of (so
+    In Python's order: threads are joined, `atexit` handlers run, the user's own modules are emptied (so
     that files are flushed and finalizers run), streams are flushed. With `claim`, the process that has taken it adds
     its status.
     """
@@ -130,8 +130,8 @@ def _execute(request: dict[str, Any]) -> int:
     return status
 
 
-def _told(status: int, outcome: str) -> int:
-    """A status other than 0 is told as the user's own choice, not a signal's."""
+def _reported(status: int, outcome: str) -> int:
+    """The status, after a report where it is not 0: the user's code chose it, it is not a signal's."""
     if status:
         message = f"The component ended the interpreter with exit status {status}."
         report_problem(outcome, Problem("EXIT_CODE", message, exit_code=status))
@@ -139,7 +139,7 @@ def _told(status: int, outcome: str) -> int:
 
 
 def _status(code: Any) -> int:
-    """What `sys.exit(code)` means to the operating system."""
+    """The exit status of `sys.exit(code)`."""
     if code is None:
         return 0
     if isinstance(code, int):
@@ -171,7 +171,7 @@ def _load(source: str, name: str, code: str) -> Callable[..., Any]:
 
 
 def _load_late(text: str) -> None:
-    """What our stand-in has only on demand, `from kfp.dsl import *` must find."""
+    """Load the names that our shim only has on demand, if the source uses them after `from kfp.dsl import *`."""
     for name in ("PipelineTaskFinalStatus", "TaskConfig"):
         if name in text:
             import kfp.dsl

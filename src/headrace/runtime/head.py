@@ -17,7 +17,7 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-#: What `from kfp.dsl import *` gives, and the imports beside it. The stand-in's names: a real `kfp` is always loaded.
+#: Names of `from kfp.dsl import *`, and of the other imports. The shim's names: a real `kfp` is always loaded.
 KFP_NAMES = _words("""
     kfp dsl headrace Artifact ClassificationMetrics Dataset HTML Markdown Metrics Model
     SlicedClassificationMetrics get_uri EmbeddedInput Input InputPath Output OutputPath run_notebook
@@ -27,7 +27,7 @@ KFP_NAMES = _words("""
     PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER PIPELINE_ROOT_PLACEHOLDER PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER
     PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER WORKSPACE_PATH_PLACEHOLDER
 """)
-#: What `from typing import *` gives, in any Python from 3.9 on.
+#: Names of `from typing import *`, in any Python from 3.9 on.
 TYPING_NAMES = _words("""
     AbstractSet Annotated Any AnyStr AsyncContextManager AsyncGenerator AsyncIterable AsyncIterator Awaitable
     BinaryIO ByteString Callable ChainMap ClassVar Collection Concatenate Container ContextManager Coroutine
@@ -41,7 +41,7 @@ TYPING_NAMES = _words("""
     evaluate_forward_ref final get_args get_origin get_overloads get_protocol_members get_type_hints is_protocol
     is_typeddict no_type_check no_type_check_decorator overload override reveal_type runtime_checkable
 """)
-#: With one of these, names may be used that are written nowhere.
+#: A source with one of these may use names that it does not contain as words.
 _ANY_NAME = _words("""
     eval exec globals locals vars dir modules __dict__ __main__ __import__ _getframe f_globals import_module
     inspect ephemeral_component __HEADRACE_CODE_PLACE
@@ -49,7 +49,7 @@ _ANY_NAME = _words("""
 
 
 def without_idle_imports(text: str) -> str:
-    """The source, with those of KFP's four imports blanked whose names it cannot use. Lines keep their numbers."""
+    """The source, without those of KFP's four imports whose names it does not use. Lines keep their numbers."""
     head, body = _parted(text)
     if not head or _has_word(body, _ANY_NAME):
         return text

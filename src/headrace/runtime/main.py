@@ -1,7 +1,7 @@
 """Runs one Python component. Started by file path: `python …/headrace/runtime/main.py REQUEST`.
 With `--parent FD` instead, it becomes a parent of warm starts.
 
-This file is compiled anew by every start, so it holds next to nothing: `names` says what a task finds under our
+This file is compiled by every start, so it is very short: `names` says what a task finds under our
 names, `attempt` does the work.
 """
 
@@ -10,7 +10,7 @@ import sys
 
 
 def add_names() -> None:
-    """Make our names importable, whatever the environment holds: only this file's own place tells where they are."""
+    """Make our names importable, whatever the environment holds: they are found from the path of this file."""
     packages = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
     sys.path.insert(0, packages)
     try:

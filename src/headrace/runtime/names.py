@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class OneName:
-    """A meta-path finder that finds a single name in a single place."""
+    """A meta-path finder for a single name in a single folder."""
 
     def __init__(self, name: str, place: str, parts: str = "") -> None:
         self._name = name
         self._place = [place]
-        #: Where the package's modules are, when not beside itself.
+        #: The folder of the package's modules, if it is another one.
         self._parts = parts
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:

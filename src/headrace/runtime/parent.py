@@ -6,7 +6,7 @@ nothing of the user's: it imports, it forks, it writes down how its children end
 What comes over the socket are messages, each a kind (one byte), a length (4 bytes, big-endian) and that many bytes:
     P  what to import: `{"modules": […], "never": […]}`, once, first
     S  an attempt to start: `{"number": n, "place": …, "joins": […], "request": {…}}`
-    R  a child's process id: whoever asked needs its number no more
+    R  a child's process id: the server needs its number no more
 What it answers are lines:
     ready TOP-LEVEL,NAMES          it can fork
     unsafe TOP-LEVEL,NAMES         it cannot, because of these, and ends
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 #: Carried by every process of an attempt. The parent starts with it full of these, to be written over by children.
 TAG, FILLER = "HEADRACE_ATTEMPT", "-"
 CLAIM_TAKEN, UNCONFINED = 75, 76
-#: What KFP writes at the head of every source, and what telling of an exception needs.
+#: What KFP writes at the head of every source, and what the report of an exception needs.
 _ALWAYS = ("typing", "kfp.dsl", "traceback")
 #: What a task's own arguments are in a cold start.
 _REQUEST = "/dev/fd/3"
 
 
 def main(socket: int) -> int:
-    """Serve until nobody asks any more and no child is left."""
+    """Serve until the server is gone and no child is left."""
     os.chdir("/")
     del sys.path[0]
     parent = ParentProcess(socket)
@@ -55,7 +55,7 @@ def main(socket: int) -> int:
 
 
 class ParentProcess:
-    """The parent's state: who is asking, and which children there are."""
+    """The parent's state: its connection to the server, and its children."""
 
     def __init__(self, socket: int) -> None:
         self._socket = socket
@@ -63,28 +63,28 @@ class ParentProcess:
         self._is_asked = True
         self._poll = select.poll()
         self._poll.register(socket, select.POLLIN)
-        #: Descriptor that tells of a child's end -> its process id and its attempt's place.
+        #: Descriptor that becomes readable at a child's end -> its process id and its attempt's folder.
         self._children: dict[int, tuple[int, str]] = {}
-        #: Ended, and not let go of yet.
+        #: Ended, and not reaped yet: the server may still need the number.
         self._ended: set[int] = set()
-        #: Not ended yet, and nobody's concern any more.
+        #: Not ended yet; the server does not need the number any more.
         self._unwatched: set[int] = set()
         self._boot = _read("/proc/sys/kernel/random/boot_id")
         self._mark_at = _place_of_mark()
 
     def is_needed(self) -> bool:
-        """Whether anybody asks, or any child is left."""
+        """Whether the server is connected, or any child is left."""
         return self._is_asked or bool(self._children)
 
     def wait(self) -> None:
-        """For the next thing to do, and do it."""
+        """Wait for the next message or the end of a child, and handle it."""
         for descriptor, _ in self._poll.poll():
             if descriptor == self._socket:
                 self._hear()
             else:
                 self._bury(descriptor)
 
-    # what is asked ----------------------------------------------------------------------------
+    # messages ----------------------------------------------------------------------------
 
     def _hear(self) -> None:
         try:
@@ -126,7 +126,7 @@ class ParentProcess:
                 while text:
                     text = text[os.write(self._socket, text) :]
             except OSError:
-                pass  # nobody is there any more, as the next read will show
+                pass  # the server is gone, as the next read will show
 
     # importing --------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class ParentProcess:
         self._say(f"started {asked['number']} {pid}")
 
     def _bury(self, descriptor: int) -> None:
-        """Write down how a child has ended. It keeps its number until whoever asked has looked at all it left."""
+        """Write down how a child has ended. It keeps its number until the server has looked at everything it left."""
         self._poll.unregister(descriptor)
         os.close(descriptor)
         pid, place = self._children.pop(descriptor)
@@ -212,7 +212,7 @@ class ParentProcess:
         sys.path.insert(0, work)
         sys.argv[1:] = [_REQUEST]
         sys.orig_argv[2:] = [_REQUEST]
-        # Python's own random numbers begin anew in a child; numpy's do not.
+        # Python reseeds its own random numbers in a child; numpy does not.
         numpy = sys.modules.get("numpy.random")
         if numpy is not None:
             numpy.seed()
@@ -222,7 +222,7 @@ class ParentProcess:
 
 
 def _import_all(modules: list[str], never: set[str]) -> list[str]:
-    """Import them all in turn. The top-level names of those after which this process must not fork."""
+    """Import them all in turn. Returns the top-level names of modules after which this process must not fork."""
     from importlib import import_module
 
     threads, unsafe = 1, {}
@@ -232,7 +232,7 @@ def _import_all(modules: list[str], never: set[str]) -> list[str]:
             continue
         try:
             import_module(module)
-        except BaseException:  # noqa: S112 - whatever it is, whoever needs the module will see it
+        except BaseException:  # noqa: S112 - whatever it is, the code that needs the module will see it
             continue
         if _threads() > threads:
             # Libraries that start threads when they are loaded may stop them before a fork, as OpenBLAS does.
@@ -248,7 +248,7 @@ def _import_all(modules: list[str], never: set[str]) -> list[str]:
 
 
 def _threads() -> int:
-    """A directory has two names of its own, and one for each directory in it."""
+    """The number of threads: a directory has two links of its own, and one for each directory in it."""
     return os.stat("/proc/self/task").st_nlink - 2  # noqa: PTH116
 
 
@@ -256,7 +256,7 @@ def _threads() -> int:
 
 
 def _place_of_mark() -> tuple[int, int] | None:
-    """Where in memory the kernel shows our mark from, and its length; None where that cannot be written."""
+    """Address and length of our mark in memory, which the kernel shows; None if it cannot be written."""
     try:
         with open("/proc/self/environ", "rb") as file:  # noqa: PTH123
             before, found, rest = file.read().partition(f"{TAG}=".encode())
@@ -270,7 +270,7 @@ def _place_of_mark() -> tuple[int, int] | None:
 
 
 def _mark(place: tuple[int, int], tag: str) -> None:
-    """Show others our mark: `/proc/PID/environ` is the memory in which a process was given its variables."""
+    """Make our mark visible to other processes: `/proc/PID/environ` shows the memory of a process's first variables."""
     address, length = place
     memory = os.open("/proc/self/mem", os.O_WRONLY)
     try:
@@ -283,7 +283,7 @@ def _mark(place: tuple[int, int], tag: str) -> None:
 
 
 def _claim(place: str, boot: str) -> None:
-    """As the supervisor of a cold start: of all who would be this attempt's process, one is."""
+    """As a cold start's supervisor: of all processes that were started for this attempt, one gets the claim."""
     try:
         claim = os.open(f"{place}/claim", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:

@@ -1,4 +1,4 @@
-"""How a component's failure is told to who started it: one JSON document beside the outputs."""
+"""How a component's failure reaches the process that started it: one JSON document beside the outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-#: Frames of the user's traceback that are kept: the last ones, and, where a library's are many, the user's first.
+#: Frames of the user's traceback that are reported: the last ones, and the user's first ones if a library has many.
 KEPT_FRAMES = 12
 FIRST_FRAMES = 3
 #: Characters of one text in the document; a longer one is cut in the middle.
@@ -20,7 +20,7 @@ KEPT_CHARACTERS = 8_000
 
 
 class Problem(Exception):
-    """The attempt failed for a reason that has a name of its own."""
+    """The attempt failed for a reason with a code of its own."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -30,19 +30,19 @@ class Problem(Exception):
 
 
 def write_json(path: str, value: Any) -> None:
-    """Write a document. Nobody reads it unless we go on: how we end says whether it is whole."""
+    """Write a document. Readers look at it only after a normal end, so a partial one is never read."""
     with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(plain.dumps(value))
 
 
 def report_problem(path: str, problem: Problem) -> None:
-    """Tell the log and the outcome file."""
+    """Write the problem to the log and to the outcome file."""
     print(f"{problem.code}: {problem.message}", file=sys.stderr)
     write_json(path, {"code": problem.code, "message": cut(problem.message), "details": problem.details})
 
 
 def report_exception(path: str, error: BaseException) -> None:
-    """Tell the log and the outcome file of what the user's code raised."""
+    """Write what the user's code raised to the log and to the outcome file."""
     import traceback
 
     frames = user_frames(error.__traceback__)
@@ -93,7 +93,7 @@ def user_frames(frames: TracebackType | None) -> TracebackType | None:
 
 
 def safe_text(error: BaseException) -> str:
-    """`str(error)`, also when that raises or holds what UTF-8 cannot say."""
+    """`str(error)`, also if that raises or is not valid UTF-8."""
     try:
         text = str(error)
     except Exception:

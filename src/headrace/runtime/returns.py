@@ -1,4 +1,4 @@
-"""Turns what a component returned, and what it noted on its artifacts, into the ExecutorOutput file."""
+"""Write the ExecutorOutput file: the values a component returned, and the metadata of its artifacts."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def _fields(name: str, artifact: Any, files: Files) -> dict[str, Any]:
 
 
 def _brought_in(name: str, path: str, files: Files) -> str:
-    """Where the content at a path of the user's choice is to be read: copied in when it lies outside the attempt.
+    """The path of content that the user wrote elsewhere: it is copied if it is outside the attempt's folder.
 
-    Outside may be gone with a container, and belongs to others on a machine: it is copied, never moved.
+    A path outside may vanish with a container, or belong to another program: the content is copied, never moved.
     """
     home = os.path.realpath(os.path.dirname(files.output_file))  # noqa: PTH120
     if not os.path.exists(path) or os.path.realpath(path).startswith(f"{home}/"):  # noqa: PTH110

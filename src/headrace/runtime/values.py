@@ -17,7 +17,7 @@ _PLAIN = (str, int, float, bool, list, dict)
 
 
 def to_argument(value: Any, annotation: Any) -> Any:
-    """A parameter's JSON value as the function wants it."""
+    """A parameter's JSON value, converted to the type of its annotation."""
     wanted = strip_optional(annotation)
     if wanted is float and type(value) is int:
         return float(value)
@@ -65,7 +65,7 @@ def _check_type(name: str, value: Any, wanted: Any) -> None:
 
 
 def _plain_type(wanted: Any) -> Any:
-    """The JSON-able type an annotation stands for; None when any will do."""
+    """The JSON-able type an annotation stands for; None if any type is allowed."""
     if is_of_typing(origin_of(wanted), "Literal"):
         return type(wanted.__args__[0])
     wanted = origin_of(wanted) or wanted
@@ -87,7 +87,7 @@ def type_name(value: Any) -> str:
 
 
 def strict(what: str, value: Any, **details: Any) -> Any:
-    """`value` as it comes back from JSON; refuses what JSON cannot say."""
+    """`value` as it comes back from JSON; refuses what JSON cannot hold."""
     try:
         text = plain.dumps(value, allow_nan=False, default=_unusual)
         if "\\ud" in text:
@@ -99,7 +99,7 @@ def strict(what: str, value: Any, **details: Any) -> Any:
 
 
 def _refuse_half_characters(text: str) -> None:
-    """Escaped, a lone surrogate passes for JSON; whoever reads it as UTF-8 stumbles."""
+    """Refuse a lone surrogate: escaped it passes as JSON, and every reader of UTF-8 fails on it."""
     import json
 
     json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
@@ -114,7 +114,7 @@ def _unusual(value: Any) -> Any:
 
 
 def find_fault(value: Any, where: str = "", depth: int = 0) -> tuple[str, str] | None:
-    """Where in a value, and what, JSON cannot say: `("['auc'][3]", "is NaN …")`."""
+    """The path and the fault of something in a value that JSON cannot hold: `("['auc'][3]", "is NaN …")`."""
     if depth > 200:
         return where[:60] + "…", "is nested too deeply."
     if isinstance(value, dict):

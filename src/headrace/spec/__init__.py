@@ -1,1 +1,1 @@
-"""The pipeline document: its types, reading it from strangers, its placeholders, its faults; it knows no other room."""
+"""The pipeline document: its types, reading untrusted text, its placeholders, its faults; it imports no other room."""

@@ -1,4 +1,4 @@
-"""How KFP's compiler starts a Python component, recognised: so that we can serve it without pip, a shell or `kfp`.
+"""How KFP's compiler starts a Python component, recognised: so that it can run without pip, a shell or `kfp`.
 
 The text is taken apart, never run. Whatever differs from what a `kfp` 2.x compiler writes by more than whitespace is
 not recognised, and is then an ordinary command.
@@ -118,7 +118,7 @@ def _arguments(args: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
 
 # --- what is installed -----------------------------------------------------------------------
 
-#: A Python string literal (as `repr` writes requirements) or a run of anything else that is no space.
+#: A Python string literal (as `repr` writes requirements) or a run of other characters without a space.
 _WORD: Final = re.compile(r"""'(?:[^'\\\n]|\\.)*+'|"(?:[^"\\\n]|\\.)*+"|[^\s'"]+""")
 #: Characters in an unquoted word that make the shell do something.
 _SHELL_WORK: Final = re.compile(r"[$`;|&<>(){}\\]|^#")

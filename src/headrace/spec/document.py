@@ -4,7 +4,7 @@
 shapes, not references: those are `spec.verify`'s. Field names are accepted in
 camelCase, as compilers write them, and in snake_case; enums as names or numbers;
 integers also as whole doubles. Unknown fields are passed over: documents of newer
-compilers stay readable, and the original text is kept by whoever stores it.
+compilers stay readable, and the store keeps the original text.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SpecError(ValueError):
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of all parts of the document. They hold no cycles, so the garbage collector need not look at them."""
+    """Base of all parts of the document. They have no cycles, so the garbage collector skips them."""
 
 
 # --- interfaces ------------------------------------------------------------------------------
@@ -72,11 +72,11 @@ class ArtifactSchema(Part, frozen=True, kw_only=True):
 
 
 class ParameterDefinition(Part, frozen=True, kw_only=True):
-    """A parameter a component takes or gives."""
+    """An input or output parameter of a component."""
 
     #: A word of `PARAMETER_TYPES`.
     type: str = "STRING"
-    #: UNSET when there is none; None is a default too.
+    #: UNSET if there is none; None is a default value too.
     default: Json = msgspec.UNSET
     optional: bool = False
     description: str = ""
@@ -85,12 +85,12 @@ class ParameterDefinition(Part, frozen=True, kw_only=True):
 
     @property
     def required(self) -> bool:
-        """True when a value has to be given."""
+        """True if a value must be given."""
         return not self.optional and self.default is msgspec.UNSET
 
 
 class ArtifactDefinition(Part, frozen=True, kw_only=True):
-    """An artifact a component takes or gives."""
+    """An input or output artifact of a component."""
 
     schema: ArtifactSchema = ArtifactSchema()
     is_list: bool = False
@@ -122,7 +122,7 @@ class ParameterSource(Part, frozen=True, kw_only=True):
     constant: Json = msgspec.UNSET
     component_input: str | None = None
     task_output: TaskOutput | None = None
-    #: Task whose final status is wanted.
+    #: The task whose final status is the value.
     final_status_of: str | None = None
     #: `parameterExpressionSelector`: CEL over the value.
     selector: str = ""
@@ -177,7 +177,7 @@ class Iteration(Part, frozen=True, kw_only=True):
     raw: str | None = None
     #: the task input that holds them.
     input: str | None = None
-    #: At most so many iterations at a time; 0: no limit.
+    #: How many iterations may run at the same time; 0: no limit.
     parallelism: int = 0
 
 
@@ -209,7 +209,7 @@ class Task(Part, frozen=True, kw_only=True):
 
 
 class Dag(Part, frozen=True, kw_only=True):
-    """Tasks and what of theirs is handed out."""
+    """Tasks, and which of their outputs are outputs of the DAG."""
 
     tasks: dict[str, Task] = {}
     outputs: DagOutputs = DagOutputs()
@@ -234,7 +234,7 @@ class Component(Part, frozen=True, kw_only=True):
 
 
 class Container(Part, frozen=True, kw_only=True):
-    """`container`; texts may hold placeholders."""
+    """`container`; texts may contain placeholders."""
 
     image: str = ""
     command: tuple[str, ...] = ()
@@ -263,7 +263,7 @@ class ExecutorDefinition(Part, frozen=True, kw_only=True):
 
     container: Container | None = None
     importer: Importer | None = None
-    #: `resolver` or `customJob`: known to the document's schema, run by nobody.
+    #: `resolver` or `customJob`: known to the document's schema; no backend runs them.
     unsupported: str | None = None
 
 
@@ -331,7 +331,7 @@ class _DocumentNode:
         return _DocumentNode(fields.get(key), f"{self.path}.{key if key in fields else name}".lstrip("."))
 
     def find(self, *names: str) -> _DocumentNode | None:
-        """The last of the fields that is there and not null."""
+        """The last of the fields that exists and is not null."""
         found = None
         for name in names:
             node = self.at(name)
@@ -434,7 +434,7 @@ def parse_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json
     info = spec.at("pipelineInfo")
     if not isinstance(info.value, Mapping):
         raise SpecError(
-            "pipelineInfo", "is missing: this is no pipeline document (KFP IR YAML).", code="SPEC_NOT_A_PIPELINE"
+            "pipelineInfo", "is missing: this is not a pipeline document (KFP IR YAML).", code="SPEC_NOT_A_PIPELINE"
         )
     if not isinstance(spec.at("root").value, Mapping):
         raise SpecError("root", "is missing: the pipeline has no root component.", code="SPEC_NOT_A_PIPELINE")
@@ -704,7 +704,7 @@ def _container(node: _DocumentNode) -> Container:
 
 
 def _resources(node: _DocumentNode | None) -> dict[str, str]:
-    """Kubernetes quantities as texts; the deprecated numbers (cores, gigabytes) are read where no text stands."""
+    """Kubernetes quantities as texts; the deprecated numbers (cores, gigabytes) are read if there is no text."""
     if node is None:
         return {}
     found = {}

@@ -1,6 +1,6 @@
 """`{{$...}}` in commands, arguments and constants, replaced; and the `Concat` and `IfPresent` clauses of commands.
 
-Every text is scanned once: what a value brings in is never looked at again, so no value can name another.
+Every text is scanned once: a value that was put in is not scanned again, so no value can refer to another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLACEHOLDER: Final = re.compile(r"""\{\{\$((?:\.[A-Za-z_]\w*|\[(?:'[^'\n]*'|"[^
 _STEP: Final = re.compile(r"""\.([A-Za-z_]\w*)|\[(?:'([^'\n]*)'|"([^"\n]*)"|([0-9]{1,9}))\]""")
 _CLAUSE: Final = re.compile(r'\s*\{\s*"(?:Concat|IfPresent)"\s*:')
 
-#: Facts of a run and a task that may be asked for by name.
+#: Facts of a run and a task that a placeholder can name.
 FACTS: Final = (
     "pipeline_job_name",
     "pipeline_job_resource_name",
@@ -37,7 +37,7 @@ FACTS: Final = (
 
 
 class PlaceholderError(ValueError):
-    """A placeholder stands for nothing known; `placeholder` is its text."""
+    """A placeholder refers to nothing that exists; `placeholder` is its text."""
 
     code = "PLACEHOLDER_UNKNOWN"
 
@@ -75,9 +75,9 @@ def render(
     facts: Mapping[str, str],
     paths: Mapping[str, str] | None = None,
 ) -> str:
-    """The text with every placeholder replaced; inputs that are not given leave nothing.
+    """The text with every placeholder replaced; an input that is not given becomes an empty text.
 
-    `paths` says where an artifact's URI lies for the task. Raises PlaceholderError.
+    `paths` maps an artifact's URI to its path in the task. Raises PlaceholderError.
     """
     return _Renderer(executor_input, facts, paths or {}).text(text)
 
@@ -90,14 +90,14 @@ def render_command(
 ) -> list[str]:
     """A command or its arguments with all placeholders replaced and all clauses decided.
 
-    An element that is nothing but an input that is not given is left out. Raises PlaceholderError.
+    An element that consists only of an input that is not given is left out. Raises PlaceholderError.
     """
     renderer = _Renderer(executor_input, facts, paths or {})
     return [word for item in items for word in renderer.element(item)]
 
 
 def as_text(value: Json) -> str:
-    """A parameter's value as it stands in a command."""
+    """A parameter's value as a text of a command."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, float):
@@ -140,7 +140,7 @@ def _in_clause(clause: Json) -> Iterator[Placeholder]:
 
 
 class _Renderer:
-    """Replaces placeholders by what one task is given."""
+    """Replaces placeholders by the inputs of one task."""
 
     def __init__(self, executor_input: Mapping[str, Json], facts: Mapping[str, str], paths: Mapping[str, str]) -> None:
         inputs = executor_input.get("inputs") or {}
@@ -183,7 +183,7 @@ class _Renderer:
                 return [] if chosen is None else self._decided(chosen, item)
             case _:
                 raise PlaceholderError(
-                    item if len(item) <= 200 else item[:197] + "...", "is no Concat or IfPresent clause."
+                    item if len(item) <= 200 else item[:197] + "...", "is not a Concat or IfPresent clause."
                 )
 
     def _is_given(self, name: str) -> bool:
@@ -238,7 +238,7 @@ class _Renderer:
                 raise PlaceholderError(placeholder.text, "an artifact has uri, path, name and metadata.")
 
     def _below(self, placeholder: Placeholder, value: Json, keys: list[str]) -> Json:
-        """What lies in metadata at these keys; in a list, a number is a place from 0."""
+        """The value in metadata at these keys; in a list, a key is an index from 0."""
         for key in keys:
             if isinstance(value, list) and key.isdigit() and int(key) < len(value):
                 value = value[int(key)]

@@ -11,9 +11,9 @@ import re
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _QUANTITY = re.compile(r"(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+)|([A-Za-z]{0,2}))", re.ASCII)
-#: In characters: longer texts are refused unread.
+#: In characters: longer texts are refused without being parsed.
 _LONGEST = 64
-#: Powers of ten below which an amount is nothing, and above which it is too much.
+#: Powers of ten: below the negative one an amount counts as 0, above the positive one it is too much.
 _SMALLEST = 2 * _LONGEST
 #: In cores or bytes. More than any machine has; and the number of bytes still fits into 64 bits everywhere.
 _MOST = 2**62

@@ -1,4 +1,4 @@
-"""Text of others into plain objects, within bounds: pipeline files, platform documents, manifests, uploaded archives.
+"""Read untrusted text as plain objects, within limits: pipeline files, platform documents, manifests, archives.
 
 YAML is built here from the parser's events, one at a time and without recursion, so that nesting, aliases, size and
 doubled keys are judged before they cost anything; PyYAML's own loaders are never given a stranger's text.
@@ -28,9 +28,9 @@ MAX_NODES: Final = 1_000_000
 MAX_EXPANDED_BYTES: Final = 64 * 1024 * 1024
 MAX_RATIO: Final = 100
 MAX_ENTRIES: Final = 1000
-#: Below this an archive may be as dense as it likes: pipelines repeat themselves, and so little does no harm.
+#: Bytes below which the compression ratio of an archive is not checked: pipelines repeat themselves.
 RATIO_FREE_BYTES: Final = 8 * 1024 * 1024
-#: Digits of a number; beyond a few hundred it is an attack, not a figure.
+#: Digits of a number; more than a few hundred are an attack.
 _MAX_DIGITS: Final = 400
 _MAX_DOCUMENTS: Final = 100
 _MAX_TAG_DIRECTIVES: Final = 16
@@ -42,7 +42,7 @@ _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
     **dict.fromkeys(("no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
 }
-#: What a plain scalar begins with that may be more than a text.
+#: First characters of plain scalars that may not be texts.
 _SPECIAL_START: Final = frozenset(("", *"~nNyYtToOfF-+.0123456789"))
 _NUMBER_START: Final = frozenset("-+.0123456789")
 _INTEGER: Final = re.compile(r"([-+]?)(?:0b([01_]+)|0x([0-9a-fA-F_]+)|(0[0-7_]+)|(0|[1-9][0-9_]*))\Z")
@@ -67,7 +67,7 @@ _MAGIC: Final = {
 
 
 class DocumentError(ValueError):
-    """The text cannot be read as what it should be: what is wrong, where, and what to do."""
+    """The text cannot be read: what is wrong, where, and how to fix it."""
 
     def __init__(self, code: str, message: str, *, line: int | None = None, column: int | None = None) -> None:
         where = "" if line is None else f"line {line}" + ("" if column is None else f", column {column}") + ": "
@@ -75,7 +75,7 @@ class DocumentError(ValueError):
         #: Stable UPPER_SNAKE code.
         self.code = code
         self.message = message
-        #: Counted from 1; None when the fault has no one place.
+        #: Counted from 1; None if the fault has no single line.
         self.line = line
         self.column = column
 
@@ -127,7 +127,7 @@ def read_documents(data: str | bytes) -> list[Json]:
         try:
             return [read_json(text)]
         except DocumentError as error:
-            # Flow-style YAML looks like JSON: only its own faults are YAML's as well.
+            # Flow-style YAML looks like JSON. What is a fault in both is reported as JSON's.
             if error.code != "NOT_JSON":
                 raise
     return _yaml(text)
@@ -175,7 +175,7 @@ def _too_deep(line: int | None = None, column: int | None = None) -> NoReturn:
 
 
 def read_json(data: str | bytes) -> Json:
-    """Strict JSON within the bounds above: no NaN, no doubled keys, no half characters; raises DocumentError."""
+    """Strict JSON within the limits above: no NaN, no repeated keys, no lone surrogates; raises DocumentError."""
     text = _text(data)
     _measure_json(text)
     try:
@@ -222,7 +222,7 @@ def _object(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise DocumentError("BAD_NUMBER", f"{word} is no JSON number.")
+    raise DocumentError("BAD_NUMBER", f"{word} is not a JSON number.")
 
 
 def _json_float(text: str) -> float:
@@ -352,7 +352,7 @@ class _Builder:
 
     def _name(self, event: Any, key: Json) -> None:
         if not isinstance(key, str):
-            raise self._at(event, "NOT_YAML", f"The key {_shown(event.value)} is no text: put it in quotes.")
+            raise self._at(event, "NOT_YAML", f"The key {_shown(event.value)} is not a text: put it in quotes.")
         if key == "<<" and event.implicit[0]:
             raise self._at(event, "ALIASES", "The merge key << is not taken: write the fields out.")
         if key in self._open:  # type: ignore[operator]
@@ -373,7 +373,7 @@ class _Builder:
 
 
 def _plain(text: str) -> Json:
-    """A plain scalar as YAML 1.1 reads it, but for times of day and dates, which stay texts."""
+    """A plain scalar as YAML 1.1 reads it, except for times and dates, which stay texts."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMBER_START:
@@ -383,7 +383,7 @@ def _plain(text: str) -> Json:
     if _DECIMAL.match(text):
         return _finite(text, float(text.replace("_", "")))
     if _NO_NUMBER.match(text):
-        raise ValueError(f"{text} is no number a pipeline can carry; as a text, put it in quotes.")
+        raise ValueError(f"{text} is not a number that a pipeline can hold; as a text, put it in quotes.")
     return text
 
 
@@ -398,7 +398,7 @@ def _whole(text: str, match: re.Match[str]) -> int | str:
     return text
 
 
-# --- what it is ------------------------------------------------------------------------------
+# --- kinds of documents ------------------------------------------------------------------------------
 
 
 def _recognised(parts: list[Json], text: str) -> PipelineFile:
@@ -472,10 +472,13 @@ def _not_a_pipeline(parts: list[dict[str, Json]]) -> DocumentError:
     if _field(first, "platforms") is not None:
         return DocumentError("NOT_A_PIPELINE", "There is a platform document but no pipeline document.")
     if "apiVersion" in first and "kind" in first:
-        return DocumentError("NOT_A_PIPELINE", f"A Kubernetes object of kind {_glimpse(first['kind'])} is no pipeline.")
+        return DocumentError(
+            "NOT_A_PIPELINE", f"A Kubernetes object of kind {_glimpse(first['kind'])} is not a pipeline."
+        )
     keys = ", ".join(_shown(key) for key in list(first)[:5]) or "none"
     return DocumentError(
-        "NOT_A_PIPELINE", f"`pipelineInfo` is missing: this is no pipeline document (KFP IR YAML). Its fields: {keys}."
+        "NOT_A_PIPELINE",
+        f"`pipelineInfo` is missing: this is not a pipeline document (KFP IR YAML). Its fields: {keys}.",
     )
 
 
@@ -528,7 +531,7 @@ _ARCHIVES: Final = (".zip", ".tgz", ".gz", ".tar", ".bz2", ".xz", ".zst")
 def _from_zip(data: bytes) -> bytes:
     if len(data) > MAX_BYTES:
         _too_large(f"The archive has {len(data)} bytes; at most {MAX_BYTES} are read.")
-    # Counted before zipfile sees it: it makes an object an entry.
+    # Counted before zipfile reads it, which makes an object for each entry.
     if data.count(b"PK\x01\x02") > MAX_ENTRIES:
         _too_large(f"The archive has more than {MAX_ENTRIES} entries.")
     try:
@@ -568,7 +571,7 @@ def _check_growth(expanded: int, packed: int) -> None:
 
 
 class _Gunzip(io.RawIOBase):
-    """What a gzip file unpacks to, watched."""
+    """The unpacked content of a gzip file, with a limit on its size."""
 
     def __init__(self, data: bytes) -> None:
         self._rest = data
@@ -626,7 +629,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if count >= MAX_ENTRIES:
             _too_large(f"The archive has more than {MAX_ENTRIES} entries.")
         yield member
-        # The list tarfile keeps would grow with the archive.
+        # tarfile's own list of members would grow with the archive.
         archive.members = []  # type: ignore[attr-defined]
 
 

@@ -1,6 +1,6 @@
-"""What is wrong with a pipeline document, all at once: references, types, wiring, conditions, leftovers.
+"""Find everything that is wrong with a pipeline document: references, types, wiring, conditions, leftovers.
 
-One pass over the document; nothing is evaluated. `errors` cannot run, `warnings` can but look like slips.
+One pass over the document; nothing is evaluated. A document with `errors` cannot run; `warnings` are probably mistakes.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ Json: TypeAlias = Any
 
 #: A pipeline that unfolds to more executions than this, loops counted once, is refused.
 MAX_TASKS: Final = 1_000_000
-#: No more faults than this are told: the first ones matter, and a document can hold a million.
+#: At most so many faults are reported: the first ones matter, and a document can have a million.
 MAX_FINDINGS: Final = 200
-#: Of so many users of one executor, the rest is taken to be alike.
+#: Tasks of one executor that are checked; further ones are assumed to be the same.
 _USERS_LOOKED_AT: Final = 100
 _LITERALS_LOOKED_AT: Final = 1000
 #: Nested pipelines and groups within each other.
@@ -50,7 +50,7 @@ MAX_NESTING: Final = 100
 
 _PIPELINE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,253}")
-#: How a channel shows where a compiler forgot to replace it: KFP's pattern, and ours.
+#: A channel that a compiler forgot to replace: KFP's pattern, and ours.
 _LEFTOVER: Final = re.compile("\\{\\{channel:|[\ue0d0\ue0d1]")
 _INJECTED: Final = "pipelinechannel--"
 #: Inputs that KFP's setters add to a task though its component does not declare them.
@@ -65,7 +65,7 @@ _GIVEN_BY_ENGINE: Final = frozenset(("TASK_FINAL_STATUS", "TASK_CONFIG"))
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong."""
+    """One fault."""
 
     #: Stable UPPER_SNAKE code.
     code: str
@@ -79,7 +79,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None = None) -> list[Finding]:
-    """All that is wrong with a document given as plain objects; an empty list when nothing is."""
+    """All faults of a document of plain objects; an empty list if there are none."""
     try:
         return verify_document(parse_document(pipeline_spec, platform_spec))
     except SpecError as error:
@@ -89,12 +89,12 @@ def verify(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json] | None
 
 
 def verify_document(document: Document) -> list[Finding]:
-    """All that is wrong with a document."""
+    """All faults of a document."""
     return _Verifier(document).run()
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that keep the document from running."""
+    """The faults with which the document cannot run."""
     return [finding for finding in findings if finding.severity == "error"]
 
 
@@ -105,11 +105,11 @@ def _listed(names: Collection[str]) -> str:
 
 
 class _Enough(Exception):
-    """So much is wrong that no more need be said."""
+    """The maximum number of faults is reached."""
 
 
 class _Use(msgspec.Struct, frozen=True, kw_only=True):
-    """A task, where it stands."""
+    """A task, and its path in the document."""
 
     parent: Component
     task: Task
@@ -138,12 +138,12 @@ class _Verifier:
         self._check_platform()
 
     def _error(self, code: str, path: str, message: str) -> None:
-        self._tell(Finding(code=code, path=path, message=message))
+        self._report(Finding(code=code, path=path, message=message))
 
     def _warning(self, code: str, path: str, message: str) -> None:
-        self._tell(Finding(code=code, path=path, message=message, severity="warning"))
+        self._report(Finding(code=code, path=path, message=message, severity="warning"))
 
-    def _tell(self, finding: Finding) -> None:
+    def _report(self, finding: Finding) -> None:
         if len(self._found) >= MAX_FINDINGS:
             raise _Enough
         self._found.append(finding)
@@ -156,7 +156,7 @@ class _Verifier:
             self._error(
                 "NAME_INVALID",
                 "pipelineInfo.name",
-                f"{document.name!r} is no pipeline name: use at most 128 of a-z, 0-9 and '-', not beginning with '-'.",
+                f"{document.name!r} is not a pipeline name: use up to 128 of a-z, 0-9 and '-', not beginning with '-'.",
             )
         if not document.schema_version:
             self._warning("SCHEMA_VERSION_MISSING", "schemaVersion", "is missing; 2.1.0 is what compilers write.")
@@ -167,7 +167,7 @@ class _Verifier:
         self._check_leftover(document.display_name, "pipelineInfo.displayName")
 
     def _check_nesting(self) -> None:
-        """No component within itself, and no more executions than anyone can want."""
+        """No component within itself, and no more executions than the limit."""
         size: dict[str, int] = {}
         depth: dict[str, int] = {}
         entered: set[str] = set()
@@ -221,7 +221,9 @@ class _Verifier:
 
     def _check_name(self, name: str, path: str) -> None:
         if not _NAME.fullmatch(name):
-            self._error("NAME_INVALID", path, f"{name!r} is no name: use no slashes, no control characters, 1 to 253.")
+            self._error(
+                "NAME_INVALID", path, f"{name!r} is not a name: use no slashes, no control characters, 1 to 253."
+            )
 
     def _check_interface(self, interface: Interface, path: str) -> None:
         for name in interface.artifacts:
@@ -336,7 +338,7 @@ class _Verifier:
                 self._warning("PLACEHOLDER_UNKNOWN", path, f"{placeholder.text} stands for nothing known.")
 
     def _parameter_given(self, use: _Use, dag: Dag, source: ParameterSource, path: str) -> str | None:
-        """The type of what the source gives; None when it is wrong (and said so) or unknown."""
+        """The type of the source's value; None if it is wrong (which is reported) or unknown."""
         if source.final_status_of is not None:
             if source.final_status_of not in dag.tasks:
                 self._unknown_task(source.final_status_of, dag, f"{path}.taskFinalStatus.producerTask")
@@ -431,7 +433,7 @@ class _Verifier:
                 )
 
     def _needed(self, component: Component) -> tuple[str, ...]:
-        """The inputs every task of the component has to give."""
+        """The inputs that every task of the component must get."""
         if component.name not in self._needs:
             parameters = component.inputs.parameters.items()
             artifacts = component.inputs.artifacts.items()
@@ -493,7 +495,7 @@ class _Verifier:
                 self._error("INPUT_UNKNOWN", path, f"The task has no input {name!r}; it has: {_listed(known)}.")
 
     def _check_balance(self, text: str, path: str, code: str) -> bool:
-        """Quotes and brackets close what they open."""
+        """Quotes and brackets are balanced."""
         opened: list[str] = []
         for match in _CONDITION_TOKEN.finditer(text):
             mark = match[0]
@@ -539,7 +541,7 @@ class _Verifier:
                 given = interface.parameters.get(selector.output)
                 if given is None:
                     self._unknown_output(selector, interface.parameters, place)
-                # A list may be collected from iterations, each of which gives one.
+                # A list may be collected from iterations, each of which produces one item.
                 elif wanted is not None and wanted.type != "LIST":
                     self._check_parameter_types(given.type, wanted.type, place)
         for name, output in dag.outputs.artifacts.items():
@@ -607,7 +609,7 @@ class _Verifier:
                 if "{{$" in item or '"IfPresent"' in item:
                     self._check_placeholders(find_in_command(item), users, place)
         for place, text in texts:
-            # The environment is taken as it stands.
+            # Placeholders in the environment are not replaced.
             if not place.startswith("env."):
                 self._check_placeholders(find(text), users, f"{path}.{place}")
 
@@ -723,7 +725,7 @@ def fits(value: Json, kind: str) -> bool:
             return isinstance(value, Mapping)
 
 
-#: Looks at a few members only, so that a large or deep value costs no more than a small one.
+#: Only a few members are checked, so that a large or deep value costs no more than a small one.
 _GLANCE: Final = reprlib.Repr()
 _GLANCE.maxstring = _GLANCE.maxother = _GLANCE.maxlong = 80
 _GLANCE.maxlevel = 3
@@ -776,7 +778,7 @@ def _upstream(task: Task) -> set[str]:
 
 
 def _without_quoted(text: str) -> str:
-    """The condition with every quoted text emptied that is no index, so that no value is taken for a name."""
+    """The condition with every quoted text emptied, except for indexes, so that no value looks like a name."""
     out: list[str] = []
     end = 0
     for match in _CONDITION_TOKEN.finditer(text):
@@ -787,7 +789,7 @@ def _without_quoted(text: str) -> str:
 
 
 def _platform_sources(config: Mapping[str, Json], path: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    """The places of a platform's settings that take their value from the pipeline."""
+    """The paths of a platform's settings that take their value from the pipeline."""
     stack: list[tuple[str, Json]] = [(path, config)]
     while stack:
         place, part = stack.pop()

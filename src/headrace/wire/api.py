@@ -41,7 +41,7 @@ class ReasonView(Shape, frozen=True, kw_only=True):
 
 
 class SessionView(Shape, frozen=True, kw_only=True):
-    """`GET /api/session`: who is asking, and what this server is."""
+    """`GET /api/session`: who the caller is, and what kind of server this is."""
 
     user: str
     version: str
@@ -69,7 +69,7 @@ class RunSummary(Shape, frozen=True, kw_only=True):
     error: ReasonView | None = None
     #: Number of executions with attempts (tasks) by state.
     task_counts: dict[StateWord, int] = {}
-    #: The run it was made from, and the tasks that were to run again.
+    #: The run it was made from, and the tasks that run again.
     rerun_of: str | None = None
     rerun_from: list[str] = []
     #: Grows with each change of the run.
@@ -91,7 +91,7 @@ class GraphNode(Shape, frozen=True, kw_only=True):
     name: str
     display_name: str
     kind: Literal["TASK", "IMPORTER", "DAG", "LOOP"]
-    #: What the author wrote, where it can be told from the document.
+    #: What the author wrote, where it follows from the document.
     group: Literal["", "condition", "condition-branches", "for-loop", "exit-handler", "pipeline"] = ""
     component: str
     #: Sibling names this one waits for.
@@ -116,7 +116,7 @@ class AttemptView(Shape, frozen=True, kw_only=True):
 
 
 class MarkView(Shape, frozen=True, kw_only=True):
-    """Somebody has decided what a task came to."""
+    """A user has marked a task as succeeded or as skipped."""
 
     state: Literal["SUCCEEDED", "SKIPPED"]
     by: str
@@ -125,7 +125,7 @@ class MarkView(Shape, frozen=True, kw_only=True):
 
 
 class ExecutionView(Shape, frozen=True, kw_only=True):
-    """One task of one run, at one place in its loops, without its inputs and outputs."""
+    """One task of one run, in one iteration of its loops, without its inputs and outputs."""
 
     execution_id: str
     #: `train/for-loop-1[3]/evaluate`; "" for the root.
@@ -143,11 +143,11 @@ class ExecutionView(Shape, frozen=True, kw_only=True):
     attempts: list[AttemptView] = []
     retry_at: str | None = None
     cached_from: str | None = None
-    #: Why nothing of the cache was used, if it was asked.
+    #: Why no cached result was reused, if the cache was asked.
     cache_miss: ReasonView | None = None
-    #: What it waits for before its first attempt, such as the same task elsewhere.
+    #: What it waits for before its first attempt, such as the same task of another run.
     waiting: ReasonView | None = None
-    #: Execution of the run this one was made from, whose outputs were taken as they are.
+    #: Execution of the earlier run whose outputs were reused, in a re-run.
     reused_from: str | None = None
     #: Set, too, while its attempt is being stopped for it.
     marked: MarkView | None = None
@@ -194,7 +194,7 @@ class BundleView(Shape, frozen=True, kw_only=True):
 
 
 class ExecutionDetail(Shape, frozen=True, kw_only=True):
-    """`GET /api/executions/{execution_id}`: all there is to know of one execution."""
+    """`GET /api/executions/{execution_id}`: everything about one execution."""
 
     execution: ExecutionView
     run_id: str
@@ -249,7 +249,7 @@ class CreateLink(Shape, frozen=True, kw_only=True):
 
     #: A file of a directory artifact, as `members` lists it.
     member: str = ""
-    #: Save it rather than show it.
+    #: Whether a browser saves it instead of showing it.
     download: bool = False
 
 
@@ -274,10 +274,10 @@ class SignInLink(Shape, frozen=True, kw_only=True):
 
 
 class TaskRef(Shape, frozen=True, kw_only=True):
-    """An execution that another one has to do with."""
+    """An execution that an explanation refers to."""
 
     run_id: str
-    #: Where it is another run than that which is explained.
+    #: Set if it is in another run than the explained one.
     run_name: str = ""
     execution_id: str
     path: str
@@ -287,11 +287,11 @@ class TaskRef(Shape, frozen=True, kw_only=True):
 
 
 class FailureView(Shape, frozen=True, kw_only=True):
-    """What is known of a failure; what is not is "" or null."""
+    """The facts about a failure; unknown ones are "" or null."""
 
     exception_type: str = ""
     exception_message: str = ""
-    #: Where in the user's own source: the innermost frame that is no library's.
+    #: Where in the user's own source: the innermost frame that is not a library's.
     file: str = ""
     line: int | None = None
     function: str = ""
@@ -314,20 +314,20 @@ class FailureView(Shape, frozen=True, kw_only=True):
 class RetryView(Shape, frozen=True, kw_only=True):
     """Attempts beyond the first."""
 
-    #: Which retry is due or under way, or was the last; from 1.
+    #: The number of the retry that is due, running or the last one; from 1.
     number: int
     #: How many the policy allows.
     at_most: int
     #: When it is due, while it waits.
     due_at: str | None = None
-    #: What the attempt before it came to.
+    #: Why the attempt before it failed.
     after: ReasonView | None = None
-    #: Attempts that were lost to the machine, which count against no policy.
+    #: Attempts that were lost with their machine; they do not count as retries.
     lost: int = 0
 
 
 class ConditionView(Shape, frozen=True, kw_only=True):
-    """A condition, and the values it was asked with."""
+    """A condition, and the values it was evaluated with."""
 
     condition: str
     values: dict[str, str]
@@ -342,14 +342,14 @@ class DifferenceView(Shape, frozen=True, kw_only=True):
 
 
 class CacheUse(Shape, frozen=True, kw_only=True):
-    """What the cache had to do with a task."""
+    """How the cache was used for a task."""
 
     use: Literal["HIT", "MISS", "WAITING", "OFF", "NOT_ASKED"]
     reason: ReasonView
-    #: The execution whose outputs were reused, or that comes nearest.
+    #: The execution whose outputs were reused, or the most similar one.
     source: TaskRef | None = None
     differs: list[DifferenceView] = []
-    #: "" when it was never worked out.
+    #: "" if it was never computed.
     fingerprint: str = ""
     #: What the fingerprint is made from: `parameter lr`, `image`, … -> JSON text, or a digest of it.
     parts: dict[str, str] = {}
@@ -366,10 +366,10 @@ class Explanation(Shape, frozen=True, kw_only=True):
     state: StateWord
     #: Why: its code has a page at `GET /api/codes/{code}`.
     reason: ReasonView
-    #: What to do about it; "" when nothing needs to be done.
+    #: How to fix it; "" if nothing needs to be fixed.
     fix: str = ""
     waiting_for: list[TaskRef] = []
-    #: From the next one down to the one that nothing else explains.
+    #: The chain of causes, from the next one to the last one.
     causes: list[TaskRef] = []
     failure: FailureView | None = None
     retry: RetryView | None = None
@@ -402,7 +402,7 @@ class RunExplanation(Shape, frozen=True, kw_only=True):
     cause: Explanation | None = None
     #: What its tasks wait for now.
     waiting: list[WaitView] = []
-    #: Its tasks, without `parts`; those that tell most first when there are more than were asked for.
+    #: Its tasks, without `parts`; the most informative ones first if there are more than were asked for.
     tasks: list[Explanation] = []
     omitted: int = 0
     canceled_at: str | None = None
@@ -420,13 +420,13 @@ class CodePage(Shape, frozen=True, kw_only=True):
 
 
 class CacheEntryView(Shape, frozen=True, kw_only=True):
-    """An entry of the cache: outputs of a task that serve whoever would do the same."""
+    """An entry of the cache: outputs of a task, which a task with the same fingerprint reuses."""
 
     fingerprint: str
     pipeline_name: str
     #: The task's path without iterations.
     task: str
-    #: Who made the outputs.
+    #: The execution that made the outputs.
     run_id: str
     execution_id: str
     created_at: str
@@ -445,7 +445,7 @@ class CacheList(Shape, frozen=True, kw_only=True):
 
 
 class DropCache(Shape, frozen=True, kw_only=True):
-    """Body of `POST /api/cache/drop`: entries that fit all that is given."""
+    """Body of `POST /api/cache/drop`: entries that match everything that is given."""
 
     pipeline_name: str | None = None
     task: str | None = None
@@ -453,7 +453,7 @@ class DropCache(Shape, frozen=True, kw_only=True):
     fingerprint: str | None = None
     #: Entries whose outputs one of these executions made.
     execution_ids: list[str] | None = None
-    #: Needed to drop all there are.
+    #: Must be true to drop all entries.
     everything: bool = False
 
 
@@ -472,7 +472,7 @@ class CreateRun(Shape, frozen=True, kw_only=True):
     pipeline_id: str | None = None
     pipeline_version_id: str | None = None
     experiment_id: str | None = None
-    #: Used when `experiment_id` is not given: found or made.
+    #: Used when `experiment_id` is not given: found or created.
     experiment_name: str | None = None
     parameters: dict[str, Json] = {}
     #: None: as each task says; False: no cache is read.
@@ -487,22 +487,22 @@ class DocumentView(Shape, frozen=True, kw_only=True):
 
 
 class RerunRun(Shape, frozen=True, kw_only=True):
-    """`POST /api/runs/{run_id}/rerun`: a new run that takes over what need not run again."""
+    """`POST /api/runs/{run_id}/rerun`: a new run that reuses results of an earlier one."""
 
     #: Tasks to run again, with all that depends on them: execution paths (`train/for-loop-1[3]/evaluate`; without
-    #: numbers all iterations), or names where these are unique. Empty: what had not succeeded.
+    #: numbers all iterations), or names where these are unique. Empty: all that have not succeeded.
     from_: list[str] = msgspec.field(default_factory=list, name="from")
     #: Arguments over those of the earlier run.
     parameters: dict[str, Json] = {}
     #: Text of another document.
     document: str | None = None
     display_name: str = ""
-    #: None: as in the earlier run, but nothing is looked up in the cache where tasks are named: they are to run.
+    #: None: as in the earlier run, except that the cache is not asked if tasks are named: they must run.
     caching: bool | None = None
 
 
 class MarkExecution(Shape, frozen=True, kw_only=True):
-    """`POST /api/runs/{run_id}/executions/{execution_id}/mark`: decide what a task came to."""
+    """`POST /api/runs/{run_id}/executions/{execution_id}/mark`: mark a task as succeeded or as skipped."""
 
     state: Literal["SUCCEEDED", "SKIPPED"]
     #: Output parameters, for SUCCEEDED; what no other task reads may be left out.

@@ -1,4 +1,4 @@
-"""What error codes mean, read from the documentation, which ships with the package.
+"""What error codes mean, read from the documentation, which is part of the package.
 
 `error-codes.md` has a row for each code, `reasons.md` a section (`### CODE`, with Cause, Example and Fix) for each that
 a run or a task can have.
@@ -30,7 +30,7 @@ def find(code: str) -> CodePage | None:
 
 
 def near(code: str) -> list[str]:
-    """Codes that come near to what was asked for."""
+    """Codes that are similar to the text."""
     wanted = code.strip().upper()
     begun = [known for known in pages() if wanted and (known.startswith(wanted) or wanted in known)]
     return begun[:5] or difflib.get_close_matches(wanted, pages(), n=3, cutoff=0.6)
@@ -66,12 +66,12 @@ def _page(code: str, body: str) -> CodePage:
 def _plain(text: str) -> str:
     """Markdown without links and without breaks inside paragraphs; blocks of code stay."""
     blocks = re.split(r"(^```.*?^```$)", _LINK.sub(r"\1", text.strip()), flags=re.MULTILINE | re.DOTALL)
-    told = [
+    parts_of_text = [
         re.sub(r"^```\w*\n|\n```$", "", block) if block.startswith("```") else _joined(block)
         for block in blocks
         if block.strip()
     ]
-    return "\n\n".join(told)
+    return "\n\n".join(parts_of_text)
 
 
 def _joined(text: str) -> str:

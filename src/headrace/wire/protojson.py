@@ -21,7 +21,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
 class WireError(ValueError):
-    """A body that is not of the expected shape; the message names the place."""
+    """A body that is not of the expected shape; the message names its path."""
 
 
 def parse(kind: type[T], body: bytes) -> T:

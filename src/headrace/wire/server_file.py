@@ -1,4 +1,4 @@
-"""`<home>/server.json`: how a running server is found by those who may read its data directory."""
+"""`<home>/server.json`: with it, users who may read the data directory find the running server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-#: For a server on this machine to take a connection.
+#: Seconds for a server on this machine to accept a connection.
 _PATIENCE_S = 1.0
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """How to reach the server that has this data directory."""
+    """How to reach the server of this data directory."""
 
     pid: int
     url: str
@@ -25,7 +25,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def server_file(home: Path) -> Path:
-    """Where it is."""
+    """The path of the file."""
     return home / "server.json"
 
 
@@ -49,7 +49,7 @@ def _alive(pid: int) -> bool:
 
 
 def _listens(url: str) -> bool:
-    """Whether anybody does; process ids are given out again, after a restart of the machine often the same ones."""
+    """Whether a server accepts connections. The process id may be another process's after a restart of the machine."""
     try:
         address = urlsplit(url)
         socket.create_connection((address.hostname or "", address.port or 80), timeout=_PATIENCE_S).close()

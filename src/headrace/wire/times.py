@@ -8,17 +8,17 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def seconds(at: float | None) -> datetime:
-    """KFP's granularity. What has not happened is the epoch, as KFP shows it."""
+    """In whole seconds, as KFP writes times. None is the epoch, as in KFP."""
     return EPOCH if at is None else datetime.fromtimestamp(int(at), UTC)
 
 
 def optional_seconds(at: float | None) -> datetime | None:
-    """As `seconds`, but what has not happened is left out."""
+    """As `seconds`, but None stays None."""
     return None if at is None else seconds(at)
 
 
 def millis(at: float) -> str:
-    """Our own API's granularity: `2026-11-23T15:43:10.123Z`."""
+    """In milliseconds, as our own API writes times: `2026-11-23T15:43:10.123Z`."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 

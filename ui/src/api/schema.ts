@@ -1009,7 +1009,7 @@ export interface components {
         };
         /**
          * CacheEntryView
-         * @description An entry of the cache: outputs of a task that serve whoever would do the same.
+         * @description An entry of the cache: outputs of a task, which a task with the same fingerprint reuses.
          */
         readonly CacheEntryView: {
             readonly fingerprint: string;
@@ -1037,7 +1037,7 @@ export interface components {
         };
         /**
          * CacheUse
-         * @description What the cache had to do with a task.
+         * @description How the cache was used for a task.
          */
         readonly CacheUse: {
             /** @enum {unknown} */
@@ -1070,7 +1070,7 @@ export interface components {
         };
         /**
          * ConditionView
-         * @description A condition, and the values it was asked with.
+         * @description A condition, and the values it was evaluated with.
          */
         readonly ConditionView: {
             readonly condition: string;
@@ -1138,7 +1138,7 @@ export interface components {
         };
         /**
          * DropCache
-         * @description Body of `POST /api/cache/drop`: entries that fit all that is given.
+         * @description Body of `POST /api/cache/drop`: entries that match everything that is given.
          */
         readonly DropCache: {
             /** @default null */
@@ -1175,7 +1175,7 @@ export interface components {
         };
         /**
          * ExecutionDetail
-         * @description `GET /api/executions/{execution_id}`: all there is to know of one execution.
+         * @description `GET /api/executions/{execution_id}`: everything about one execution.
          */
         readonly ExecutionDetail: {
             readonly execution: components["schemas"]["ExecutionView"];
@@ -1193,7 +1193,7 @@ export interface components {
         };
         /**
          * ExecutionView
-         * @description One task of one run, at one place in its loops, without its inputs and outputs.
+         * @description One task of one run, in one iteration of its loops, without its inputs and outputs.
          */
         readonly ExecutionView: {
             readonly execution_id: string;
@@ -1266,7 +1266,7 @@ export interface components {
         };
         /**
          * FailureView
-         * @description What is known of a failure; what is not is "" or null.
+         * @description The facts about a failure; unknown ones are "" or null.
          */
         readonly FailureView: {
             /** @default  */
@@ -1345,7 +1345,7 @@ export interface components {
         };
         /**
          * MarkExecution
-         * @description `POST /api/runs/{run_id}/executions/{execution_id}/mark`: decide what a task came to.
+         * @description `POST /api/runs/{run_id}/executions/{execution_id}/mark`: mark a task as succeeded or as skipped.
          */
         readonly MarkExecution: {
             /** @enum {unknown} */
@@ -1361,7 +1361,7 @@ export interface components {
         };
         /**
          * MarkView
-         * @description Somebody has decided what a task came to.
+         * @description A user has marked a task as succeeded or as skipped.
          */
         readonly MarkView: {
             /** @enum {unknown} */
@@ -1397,7 +1397,7 @@ export interface components {
         };
         /**
          * RerunRun
-         * @description `POST /api/runs/{run_id}/rerun`: a new run that takes over what need not run again.
+         * @description `POST /api/runs/{run_id}/rerun`: a new run that reuses results of an earlier one.
          */
         readonly RerunRun: {
             /** @default [] */
@@ -1521,7 +1521,7 @@ export interface components {
         };
         /**
          * SessionView
-         * @description `GET /api/session`: who is asking, and what this server is.
+         * @description `GET /api/session`: who the caller is, and what kind of server this is.
          */
         readonly SessionView: {
             readonly user: string;
@@ -1538,7 +1538,7 @@ export interface components {
         };
         /**
          * TaskRef
-         * @description An execution that another one has to do with.
+         * @description An execution that an explanation refers to.
          */
         readonly TaskRef: {
             readonly run_id: string;

@@ -1,6 +1,6 @@
-"""The artifact classes: what user code holds while a task runs, and the names types have in the document.
+"""The artifact classes: the objects of user code in a running task, and the names of types in the document.
 
-Inside a task this is loaded by the user's own Python, which may be 3.9, and whose start it delays.
+Inside a task the user's own Python loads this file, which may be 3.9. It imports little, because it delays every task.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _OCI_URI, _OCI_MOUNT = "oci://", "/oci/"
 _MODELCAR_DIR = "/models"
 
 
-#: Set by the runtime before user code runs: URI of a file or folder in an object store -> its place on this machine.
+#: Set by the runtime before user code runs: URI of a file or folder in an object store -> its path on this machine.
 MIRRORS: dict[str, str] = {}
-#: The same for content that is not on this machine: why (code, sentence), for who tries to read it all the same.
+#: URI of content that is not on this machine -> why (code, sentence), for the error of a task that reads it.
 ELSEWHERE: dict[str, tuple[str, str]] = {}
 
 

@@ -77,7 +77,7 @@ class InconsistentTypeException(DslError):
 
 
 class InconsistentTypeWarning(Warning):
-    """A value of one type was given where another is expected, and that was let through."""
+    """A value of one type was given where another is expected, and it was accepted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +94,7 @@ class ParameterType:
     keys: tuple[tuple[str, ValueType], ...] = ()
     #: The only values allowed, if not empty.
     literals: tuple[str | int | float | bool, ...] = ()
-    #: True where the type is not known and STRING only stands in for it.
+    #: True if the type is not known; its kind is STRING then.
     unknown: bool = False
 
     @property
@@ -165,7 +165,7 @@ def artifact_type(cls: Any, *, is_list: bool = False) -> ArtifactType:
 
 
 def checked_artifact_type(found: ArtifactType) -> ArtifactType:
-    """Refuse titles and versions that no backend takes."""
+    """Refuse titles and versions that no backend accepts."""
     if not isinstance(found.schema_title, str) or len(found.schema_title.split(".")) != 2:
         raise DslTypeError(
             f"Artifact schema_title must have both a namespace and a name, separated by `.`. Got: {found.schema_title}",
@@ -324,7 +324,7 @@ def type_named(name: str | None) -> ValueType:
 
 
 def type_of_constant(value: Any) -> ParameterType | None:
-    """The type of a value written in the pipeline, or None if no task can take it."""
+    """The type of a value written in the pipeline, or None if no task can receive it."""
     if isinstance(value, enum.Enum):
         value = value.value
     for cls in (bool, int, float, str):
@@ -335,7 +335,7 @@ def type_of_constant(value: Any) -> ParameterType | None:
             kind=STRUCT, keys=tuple((str(k), type_of_constant(v) or UNKNOWN) for k, v in value.items())
         )
     if isinstance(value, list | tuple):
-        return _SIMPLE[list]  # as in KFP, what is in a written list is not looked at
+        return _SIMPLE[list]  # as in KFP, the items of a constant list are not checked
     return None
 
 
@@ -353,7 +353,7 @@ def fits(given: ValueType, expected: ValueType) -> bool:
 
 
 def _as_value(kind: str) -> str:
-    """A task reads a final status or its settings as a dict."""
+    """A final status or task config is a dict for the task."""
     return STRUCT if kind in (TASK_FINAL_STATUS, TASK_CONFIG) else kind
 
 

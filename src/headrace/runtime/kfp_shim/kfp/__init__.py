@@ -1,4 +1,4 @@
-"""Stands in for `kfp` inside a task whose environment does not have it: only what component source touches."""
+"""Stands in for `kfp` inside a task whose environment does not have it: only what the source of components uses."""
 
 __version__ = "2.17.0"
 TYPE_CHECK = True

@@ -1,4 +1,4 @@
-"""What `from kfp.dsl import *` gives a running component, and `from headrace.dsl import …` too.
+"""The names that `from kfp.dsl import *` gives a running component, and `from headrace.dsl import …` too.
 
 Loaded under both names, so it imports from neither.
 """
@@ -19,7 +19,7 @@ from headrace.runtime.markers import EmbeddedInput, Input, InputPath, Output, Ou
 
 
 def run_notebook(**parameters: object) -> None:
-    """Rebound inside notebook components; anywhere else there is no notebook to run."""
+    """Replaced inside notebook components; refused anywhere else."""
     raise RuntimeError("dsl.run_notebook works only inside a @dsl.notebook_component")
 
 
