@@ -129,7 +129,7 @@ class AttemptLife:
 
     async def _live(self) -> None:
         try:
-            found = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
+            found: AnyReport | None = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
             if found is not None:
                 self._say_started(processes.read_claim(self.attempt_dir.claim))
             report: AnyReport = found if found is not None else await self._until_end()
