@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.engine.model import *
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError, Unavailable
-from headrace.service.service import NewMark, NewRun, Rerun, Service
+from headrace.service.service import NewMark, NewRun, Rerun
+from headrace.service.session import Session
 from simulation.server import ConnectionLost, Server
 from simulation.virtual import within
 
@@ -127,7 +128,7 @@ class People:
 
     def _request(
         self, what: str, run_id: str
-    ) -> tuple[Callable[[Service], Coroutine[Any, Any, Any]] | None, type | None]:
+    ) -> tuple[Callable[[Session], Coroutine[Any, Any, Any]] | None, type | None]:
         match what:
             case "terminate":
                 return (lambda service: service.terminate_run(run_id)), CancelRequested
@@ -156,14 +157,12 @@ class People:
             return None, None
         path = self.rng.choice(paths)
         if self.rng.random() < 0.5:
-            mark = NewMark(state="SKIPPED", by="somebody")
+            mark = NewMark(state="SKIPPED")
         else:
             declared = run.plan.task_at(path).component.outputs.parameters
             values = {"STRING": "heads", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 0.5, "BOOLEAN": True}
             values |= {"LIST": ["heads"], "STRUCT": {"a": "heads"}}
-            mark = NewMark(
-                state="SUCCEEDED", parameters={n: values[d.type] for n, d in declared.items()}, by="somebody"
-            )
+            mark = NewMark(state="SUCCEEDED", parameters={n: values[d.type] for n, d in declared.items()})
         ident = execution_id(run_id, path)
         return (lambda service: service.mark_execution(run_id, ident, mark)), ExecutionMarked
 
@@ -186,7 +185,7 @@ class People:
             version = 0
             last: list[Any] = []
 
-            async def watch(service: Service) -> None:
+            async def watch(service: Session) -> None:
                 nonlocal version
                 async for change in service.watch_run(run_id, after_version=version):
                     assert change.version > version or not version, "a watcher is told an older version"

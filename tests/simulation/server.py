@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.artifacts.port import Member, NotStored
+from headrace.service.access import owner
 from headrace.service.context import Context
 from headrace.service.data_dir import DataDirectory
 from headrace.service.errors import ServiceError
 from headrace.service.lease import ServerLease
 from headrace.service.service import Service
+from headrace.service.session import Session
 from headrace.service.settings import Settings
 from headrace.store.errors import StoreError
 from simulation.simulated_executor import Machines, SimulatedExecutor
@@ -136,7 +138,7 @@ class Server:
 
     # --- what people ask -----------------------------------------------------------------------
 
-    async def ask(self, what: Callable[[Service], Coroutine[Any, Any, Any]], limit_s: float = 40.0) -> Any:
+    async def ask(self, what: Callable[[Session], Coroutine[Any, Any, Any]], limit_s: float = 40.0) -> Any:
         """Ask it something; raises what it answers, or ConnectionLost."""
         service, process = self.service, self.process
         if service is None or process is None or not process.alive:
@@ -153,7 +155,7 @@ class Server:
             else:
                 answer.set_result(task.result())
 
-        self.world.loop.spawn(process, what(service)).add_done_callback(told)
+        self.world.loop.spawn(process, what(service.for_caller(owner()))).add_done_callback(told)
         try:
             async with asyncio.timeout(limit_s):
                 return await answer
