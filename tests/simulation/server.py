@@ -30,10 +30,10 @@ LEASE_S = 15.0
 
 
 @functools.cache
-def _data_dir() -> DataDirectory:
+def data_dir() -> DataDirectory:
     """One data directory for all servers of this process: they keep nothing in it here."""
     folder = tempfile.TemporaryDirectory(prefix="headrace-simulation-")
-    _data_dir.folder = folder  # type: ignore[attr-defined] # removed at the end of the process
+    data_dir.folder = folder  # type: ignore[attr-defined] # removed at the end of the process
     return DataDirectory.open(Path(folder.name))
 
 
@@ -101,10 +101,10 @@ class Server:
         self.lease = ServerLease(frozenset((self.domain.name, "anywhere")), LEASE_S) if shared else None
         live: Callable[[], bool] = self.lease.live if self.lease is not None else lambda: True
         self.executor = SimulatedExecutor(world, self.domain, shared=shared, may_start=live)
-        data_dir = _data_dir()
+        kept = _Kept(data_dir(), self.domain.name)
         context = Context(
-            settings=Settings(home=data_dir.path, lease_s=LEASE_S, caching=world.faults.caching),
-            data_dir=_Kept(data_dir, self.domain.name), database=world.database.open(), executor=self.executor, artifacts=NoArtifacts(),  # type: ignore[arg-type]
+            settings=Settings(home=kept.path, lease_s=LEASE_S, caching=world.faults.caching),
+            data_dir=kept, database=world.database.open(), executor=self.executor, artifacts=NoArtifacts(),  # type: ignore[arg-type]
             lease=self.lease, now=lambda: time.time(),
         )  # fmt: skip
         try:

@@ -23,7 +23,7 @@ from headrace.service.errors import ServiceError
 from headrace.store.errors import StoreError
 from simulation.faults import Faults
 from simulation.people import People
-from simulation.server import Server
+from simulation.server import Server, data_dir
 from simulation.shared_database import SharedDatabase
 from simulation.simulated_executor import Job, Machines, StreamBroke
 from simulation.virtual import Process, VirtualLoop, bury, current, virtual_clocks, virtual_threads
@@ -295,7 +295,7 @@ class _Log(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        text = record.getMessage().splitlines()[0]
-        self._world.trace(f"{current()} logs: {text}" + (f" ({type(error).__name__}: {error})"[:200] if error else ""))
+        text = record.getMessage().splitlines()[0].replace(str(data_dir().path), "/data")
+        self._world.trace(f"{current()} logs: {text}" + (f" ({type(error).__name__})" if error else ""))
         if error is not None and not isinstance(error, StoreError | ServiceError | StreamBroke):
             self._world.stop(error)
