@@ -46,7 +46,7 @@ def succeed(order: LaunchOrder) -> Succeeded:
 def produced(order: LaunchOrder, name: str, kind: ArtifactType) -> ProducedArtifact:
     """An output artifact of the fake store."""
     uri = f"fake://{order.attempt.execution_id}/{order.attempt.number}/{name}"
-    return ProducedArtifact(name=name, type=kind, uri=uri, metadata={"n": 1}, digest="d" * 64, size_bytes=3)
+    return ProducedArtifact(name=name, type=kind, uri=uri, metadata={"n": 1}, digest="d" * 64, size_bytes=3, owned=True)
 
 
 def fail(order: LaunchOrder) -> Failed:

@@ -56,7 +56,6 @@ class Executor:
 
     def _made(self, store: LocalStore, order: LaunchOrder, name: str) -> ProducedArtifact:
         self.number += 1
-        attempt = order.attempt
         path = self.home / "attempts" / f"out-{self.number}"
         if self.rng.random() < 0.4:
             (path / "inner").mkdir(parents=True)
@@ -66,11 +65,10 @@ class Executor:
             (path / "top").write_bytes(self.rng.randbytes(20))
         else:
             path.write_bytes(self.rng.randbytes(self.rng.randint(0, 3000)))
-        key = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/{name}"
-        stored = store.take(key, path)
+        stored = store.take(f"{order.artifact_prefix}/{name}", path)
         return ProducedArtifact(
             name=name, type=order.outputs.artifacts[name], uri=stored.uri, digest=stored.digest,
-            size_bytes=stored.size_bytes, is_directory=stored.is_directory,
+            size_bytes=stored.size_bytes, is_directory=stored.is_directory, owned=True,
         )  # fmt: skip
 
 

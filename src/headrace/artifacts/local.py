@@ -85,7 +85,8 @@ class LocalStore:
 
     def _incoming_of(self, key: str) -> Path:
         """Follows from the key, so that a take that was cut off is taken up again where it was."""
-        return self._incoming / key.split("/", 1)[0] / hashlib.sha256(key.encode()).hexdigest()
+        inside = self._at(key).relative_to(self.root)
+        return self._incoming / inside.parts[0] / hashlib.sha256(os.fsencode(inside)).hexdigest()
 
     def _bring(self, path: Path, incoming: Path) -> None:
         """Move to where nobody looks, so that what still writes by name cannot reach it; copy across file systems.
@@ -155,7 +156,8 @@ class LocalStore:
         return parts.scheme == "file" and path != self.root and path.is_relative_to(self.root)
 
     def _at(self, key: str) -> Path:
-        parts = key.split("/")
+        """The place of a key: a `file:` URI below the root, or what follows the root in one. Raises NotStored."""
+        parts = list(self._of(key).relative_to(self.root).parts) if key.startswith("file:") else key.split("/")
         if any(part in ("", ".", "..") or not _PART.fullmatch(part) for part in parts) or parts[0].startswith("."):
             raise ValueError(f"not a key of an artifact: {key!r}")
         return self.root.joinpath(*parts)
@@ -277,8 +279,9 @@ class LocalStore:
 
     def _delete(self, prefix: str) -> None:
         path = self._at(prefix)
+        depth = len(path.relative_to(self.root).parts)
         # Below an attempt, whose directory may not be written to.
-        sealed = path.parent if prefix.count("/") > 2 and path.parent.is_dir() else None
+        sealed = path.parent if depth > 3 and path.parent.is_dir() else None
         mode = 0o555 if self._seal_directories else 0o755
         if sealed is not None:
             sealed.chmod(0o755)
@@ -286,8 +289,8 @@ class LocalStore:
         if sealed is not None:
             _manifest_of(path).unlink(missing_ok=True)
             sealed.chmod(mode)
-        if "/" not in prefix:
-            _remove(self._incoming / prefix)
+        if depth == 1:
+            _remove(self._incoming / path.name)
 
 
 async def _chunks(file: io.FileIO, offset: int, limit: int | None) -> AsyncIterator[bytes]:

@@ -71,9 +71,10 @@ class Unreachable(ArtifactError):
 
 
 class ArtifactStore(Protocol):
-    """Keeps artifacts under keys: `<run>/<execution>/<attempt>/<name>`, or the whole URI in an object store.
+    """Keeps artifacts under keys, which are URIs.
 
-    A key belongs to one attempt, so no two takes of it ever bring different content.
+    A key belongs to one attempt (it begins with the attempt's artifact prefix), so no two takes of it ever bring
+    different content.
     """
 
     def take(self, key: str, path: Path) -> StoredContent:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
-from headrace.attempt.order import IMPORTER, ContainerOrder, DeclaredOutputs, ImporterOrder, LaunchOrder
+from headrace.attempt.order import IMPORTER, ContainerOrder, DeclaredOutputs, ImporterOrder, LaunchOrder, is_remote
 from headrace.attempt.platform import resolve_settings
 from headrace.engine import facts, values
 from headrace.engine.inputs import Scope
@@ -69,20 +70,23 @@ _UNREADABLE = re.compile(r"[^\w.-]|^\.+$")
 
 
 def _artifact_prefix(plan: Plan, state: RunState, attempt: AttemptId, task: str) -> str:
-    """`<root>/<pipeline>/<run>/<task>/<unique>`, as KFP has it; the names are for people, the ids make it unique.
+    """In an object store `<root>/<pipeline>/<run>/<task>/<unique>`, as KFP has it: the names are for people.
 
     Source: kubeflow/pipelines `backend/src/v2/driver`, whose last part is a random one. Ours follows from the attempt.
+    In a directory of the server it is `<root>/<run>/<execution>/<attempt>`.
     """
-    root = object_root(state.pipeline_root)
-    if not root:
-        return ""
-    run = f"{root}/{readable(plan.document.name)}/{state.run_id}"
-    return f"{run}/{readable(task)}/{attempt.execution_id}-{attempt.number}"
+    run = run_prefix(state, plan.document.name)
+    if is_remote(run):
+        return f"{run}/{readable(task)}/{attempt.execution_id}-{attempt.number}"
+    return f"{run}/{attempt.execution_id}/{attempt.number}"
 
 
-def object_root(pipeline_root: str) -> str:
-    """The root if it is in an object store, else ""."""
-    return pipeline_root if "://" in pipeline_root and not pipeline_root.startswith("file:") else ""
+def run_prefix(state: RunState, pipeline_name: str) -> str:
+    """Begins the keys of all that attempts of the run put into the artifact store, and of nothing else."""
+    root = state.pipeline_root
+    if is_remote(root):
+        return f"{root}/{readable(pipeline_name)}/{state.run_id}"
+    return f"file://{quote(root)}/{state.run_id}"
 
 
 def readable(name: str) -> str:

@@ -54,7 +54,8 @@ def executor_input(
 
 def paths_by_uri(order: LaunchOrder, layout: Layout, paths: Mapping[str, str]) -> dict[str, str]:
     """What `.path` of an artifact stands for where that does not follow from its URI."""
-    made = {uri: f"{layout.outputs}/{name}" for name in order.outputs.artifacts if (uri := output_uri(order, name))}
+    outputs = str(layout.outputs)
+    made = {shown_uri(order, name, outputs): f"{outputs}/{name}" for name in order.outputs.artifacts}
     return {**_mounted_inputs(order), **paths, **made}
 
 
@@ -69,15 +70,22 @@ def _mounted_inputs(order: LaunchOrder) -> dict[str, str]:
     }
 
 
-def own_prefix(order: LaunchOrder) -> str:
-    """Begins the keys of all that the attempt puts into the server's own store."""
-    attempt = order.attempt
-    return f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}"
+def output_key(order: LaunchOrder, name: str) -> str:
+    """The key in the artifact store of an output: a URI."""
+    return f"{order.artifact_prefix}/{quote(name, safe=_IN_KEYS)}"
 
 
-def output_uri(order: LaunchOrder, name: str) -> str | None:
-    """The URI of an output in an object store; None where outputs go to the server's own directory."""
-    return f"{order.artifact_prefix}/{quote(name, safe=_IN_KEYS)}" if order.artifact_prefix else None
+def shown_root(order: LaunchOrder, outputs: str) -> str:
+    """Where a component is told that its outputs go: the URI in an object store, else its own directory of outputs.
+
+    It may write to both itself. What goes to the server's directory is moved there afterwards.
+    """
+    return order.artifact_prefix if order.stores_remotely else outputs
+
+
+def shown_uri(order: LaunchOrder, name: str, outputs: str) -> str:
+    """The URI that a component is told of one output."""
+    return output_key(order, name) if order.stores_remotely else f"{outputs}/{name}"
 
 
 def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, str]) -> dict[str, Json]:
@@ -95,9 +103,9 @@ def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, 
 
 
 def _output(order: LaunchOrder, name: str, kind: ArtifactType, outputs: str) -> dict[str, Json]:
-    fields = {"name": name, "type": _type(kind), "uri": f"{outputs}/{name}", "metadata": {}}
-    uri = output_uri(order, name)
-    return fields if uri is None else {**fields, "uri": uri, "custom_path": fields["uri"]}
+    uri, path = shown_uri(order, name, outputs), f"{outputs}/{name}"
+    fields: dict[str, Json] = {"name": name, "type": _type(kind), "uri": uri, "metadata": {}}
+    return fields if uri == path else {**fields, "custom_path": path}
 
 
 def _type(kind: ArtifactType) -> dict[str, Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from headrace.engine.model import ArtifactType, AttemptId, Bundle, Json, Value
 
 
@@ -62,7 +64,9 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     #: `platforms.kubernetes.deploymentSpec.executors.<label>`; values that come from the pipeline's inputs or from
     #: outputs of other tasks are filled in as `{"runtimeValue": {"constant": …}}`.
     kubernetes: dict[str, Json] = {}
-    #: URI in an object store below which this attempt, and no other, puts its artifacts; "": in the server's directory.
+    #: Begins the keys, in the artifact store, of all that this attempt puts there, and of nothing else: a URI, `s3://…`
+    #: or `file:///…`. An order without one (as versions before this field wrote) has the part of a `file:` URI that
+    #: follows the root of the server's own store.
     artifact_prefix: str = ""
     #: Bytes that the run's workspace may hold; None: no limit is known.
     workspace_bytes: int | None = None
@@ -78,3 +82,19 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     created_by: str = ""
     #: What objects of the attempt are labelled with where a platform has labels: valid Kubernetes keys and values.
     labels: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        if not self.artifact_prefix:
+            attempt = self.attempt
+            prefix = f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}"
+            msgspec.structs.force_setattr(self, "artifact_prefix", prefix)
+
+    @property
+    def stores_remotely(self) -> bool:
+        """Whether its artifacts go to an object store, where a component may write by itself."""
+        return is_remote(self.artifact_prefix)
+
+
+def is_remote(uri: str) -> bool:
+    """Whether the URI names something in an object store; False for `file:` URIs and paths."""
+    return "://" in uri and not uri.startswith("file:")

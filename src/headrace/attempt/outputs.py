@@ -12,7 +12,7 @@ import msgspec
 
 from headrace.attempt.artifact_access import ArtifactAccess, StoredContent, refusal_of
 from headrace.attempt.codes import Code
-from headrace.attempt.executor_input import local_path, output_uri, own_prefix
+from headrace.attempt.executor_input import local_path, output_key, shown_root, shown_uri
 from headrace.attempt.layout import OUTPUT_FILE, Layout
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
@@ -157,20 +157,18 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
             digest=stored.digest,
             size_bytes=stored.size_bytes,
             is_directory=stored.is_directory,
+            owned=True,
         )
 
     def _said_at(self, name: str, note: _ArtifactNote) -> str:
         """Where the component says the content is: a path, or the URI of a store that it has written to itself."""
         prepared = f"{self.seen_as}/{name}"
-        uri = output_uri(self.order, name)
         if note.custom_path and note.custom_path != prepared:
             return note.custom_path
-        if uri is None:
-            return note.custom_path or note.uri or prepared
-        if not note.uri or note.uri == uri:
+        if not note.uri or note.uri == shown_uri(self.order, name, self.seen_as):
             return prepared
         # `dsl.get_uri("x")`, or a path below it: what is prepared for it lies here.
-        inside = f"{self.order.artifact_prefix}/"
+        inside = f"{shown_root(self.order, self.seen_as)}/"
         return f"{self.seen_as}/{note.uri.removeprefix(inside)}" if note.uri.startswith(inside) else note.uri
 
     def _input_at(self, said_at: str) -> Artifact | None:
@@ -187,7 +185,7 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _ship(self, name: str, path: Path) -> StoredContent:
         self._check_inside(name, path)
-        key = output_uri(self.order, name) or f"{own_prefix(self.order)}/{name}"
+        key = output_key(self.order, name)
         if not os.path.lexists(path) and not self.artifacts.begun(key):
             # Never written: that is an empty artifact, unless an earlier server was ended just after it took it.
             path.parent.mkdir(parents=True, exist_ok=True)

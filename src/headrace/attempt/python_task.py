@@ -69,7 +69,7 @@ def request_of(
         "outcome": str(layout.outcome),
         "code": program.code,
         "imports": program.imports,
-        "root": {"uri": order.artifact_prefix, "path": str(layout.outputs)},
+        "root": {"uri": order.artifact_prefix if order.stores_remotely else "", "path": str(layout.outputs)},
         "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in problems.items()},
     }
     return msgspec.json.encode(request)

@@ -17,7 +17,7 @@ VERSION = 1
 
 
 class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
-    """An output artifact whose content is already in the artifact store."""
+    """An output artifact, whose content is where its URI says."""
 
     name: str
     type: ArtifactType
@@ -26,6 +26,9 @@ class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     size_bytes: int = 0
     is_directory: bool = False
+    #: Whether this attempt has put the content into the artifact store: then it goes when the run is deleted. What an
+    #: attempt hands on, or has put into a store by itself, is not its own.
+    owned: bool = False
 
 
 class ResultSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag="succeeded", tag_field="state"):

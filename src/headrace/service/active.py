@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from headrace.attempt.result import ProducedArtifact
 from headrace.engine import Plan, advance, fingerprint_parts, node_path, shown_parts, time_to_live_s, uses_cache
 from headrace.engine.fingerprint import digest_of
 from headrace.engine.model import (
@@ -50,8 +51,8 @@ class PendingEvent:
 
     run_id: str
     event: AnyEvent
-    #: URIs among the event's outputs that are directories.
-    directories: frozenset[str] = frozenset()
+    #: What the executor says of the artifacts among the event's outputs, by their ids.
+    contents: Mapping[str, ProducedArtifact] = field(default_factory=dict)
     #: Id of the inbox message it came in, from another server; the commit deletes it.
     message_id: str = ""
     #: For an answer of the cache: the inputs that the execution had when it asked.
@@ -137,8 +138,7 @@ def _fold(run: ActiveRun, batch: Sequence[PendingEvent]) -> BatchResult:
         touched.update(dict.fromkeys(step.changed))
         commands += ((state, command) for command in step.commands)
         _tell(run.story, pending.event)
-    directories = frozenset().union(*(pending.directories for pending in batch))
-    change = _change(run, state, list(touched), batch, directories)
+    change = _change(run, state, list(touched), batch)
     ended = [attempt for pending in batch if (attempt := ended_by(pending.event))]
     return BatchResult(run=run, change=change, commands=commands, ended=ended)
 
@@ -168,15 +168,14 @@ def _tell(story: list[str], event: AnyEvent) -> None:
     del story[:-_STORY_LENGTH]
 
 
-def _change(
-    run: ActiveRun, state: RunState, touched: list[str], batch: Sequence[PendingEvent], directories: frozenset[str]
-) -> RunChangeSet:
+def _change(run: ActiveRun, state: RunState, touched: list[str], batch: Sequence[PendingEvent]) -> RunChangeSet:
     before: Mapping[str, Execution] = {} if run.is_new else run.state.executions
     if run.is_new:
         # Those that `new_run` made, the root, come first.
         touched = [*run.state.executions, *(path for path in touched if path not in run.state.executions)]
     changed = [path for path in touched if state.executions[path] != before.get(path)]
     settled = [state.executions[path] for path in changed if _settles(before.get(path), state.executions[path])]
+    contents = {artifact_id: made for pending in batch for artifact_id, made in pending.contents.items()}
     at = batch[-1].event.at
     return RunChangeSet(
         run_id=run.run_id,
@@ -192,7 +191,7 @@ def _change(
             artifact
             for execution in settled
             if execution.kind in TASKS
-            for artifact in outcomes.made_by(run.state, execution, at, directories)
+            for artifact in outcomes.made_by(run.state, execution, at, contents)
         ),
         edges=tuple(
             edge for execution in settled if execution.kind in TASKS for edge in outcomes.edges(run.run_id, execution)

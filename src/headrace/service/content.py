@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from urllib.parse import unquote
 
 from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
-from headrace.attempt.derive import object_root, readable
+from headrace.attempt.derive import run_prefix
 from headrace.engine.model import AttemptId, Execution, Kind, RunState
 from headrace.executors.log_store import follow_log
 from headrace.service.context import Context
@@ -81,34 +80,23 @@ def _no_content(record: ArtifactRecord, error: ArtifactError) -> ServiceError:
 
 
 async def delete_content(context: Context, gone: Sequence[ArtifactRecord]) -> None:
-    """Remove the content of artifacts whose rows are gone. What fails is only logged: nobody can reach it any more."""
+    """Remove the content of artifacts whose rows are gone, if it was theirs.
+
+    What fails is only logged: no request can reach it any more.
+    """
     for record in gone:
-        if (key := _key_of(record)) is None:
+        if not record.owned:
             continue
         try:
-            await context.artifacts.delete(key)
+            await context.artifacts.delete(record.artifact.uri)
         except Exception:
             log.exception("the content of a deleted artifact could not be removed")
 
 
-def _key_of(record: ArtifactRecord) -> str | None:
-    """The store's key of content that the record's own execution has put there; None for what it has imported.
-
-    An execution's id is in every key of its own, and in nobody else's.
-    """
-    uri = record.artifact.uri
-    parts = uri.split("/")
-    if uri.startswith("file:"):
-        return unquote("/".join(parts[-4:])) if parts[-3:-2] == [record.execution_id] else None
-    return uri if "://" in uri and parts[-2].startswith(f"{record.execution_id}-") else None
-
-
 async def delete_leftovers(context: Context, state: RunState, pipeline_name: str) -> None:
-    """Remove what attempts of a deleted run have put into the store without anybody being told."""
+    """Remove what attempts of a deleted run have put into the store without any record of it."""
     try:
-        await context.artifacts.delete(state.run_id)
-        if root := object_root(state.pipeline_root):
-            await context.artifacts.delete(f"{root}/{readable(pipeline_name)}/{state.run_id}")
+        await context.artifacts.delete(run_prefix(state, pipeline_name))
     except Exception:
         log.exception("what the deleted run %s has left in the artifact store could not be removed", state.run_id)
 

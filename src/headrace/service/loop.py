@@ -25,7 +25,7 @@ from headrace.service.context import Context
 from headrace.service.driver import Driver, DriveState, Registry
 from headrace.service.errors import ServiceError, Unavailable
 from headrace.service.inbox import Inbox, QueuedEvent, answer
-from headrace.service.outcomes import directories, to_event
+from headrace.service.outcomes import contents, to_event
 from headrace.service.perform import Performer
 from headrace.service.recorder import Recorder
 from headrace.service.side_tasks import SideTasks
@@ -173,7 +173,7 @@ class RunLoop:
         async for report in self._context.executor.reports():
             await self._inbox.room()
             run_id = report.attempt.run_id
-            self._inbox.put(QueuedEvent(run_id=run_id, event=to_event(report), directories=directories(report)))
+            self._inbox.put(QueuedEvent(run_id=run_id, event=to_event(report), contents=contents(report)))
 
     async def _drive(self) -> None:
         while True:

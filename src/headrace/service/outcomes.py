@@ -75,16 +75,23 @@ def artifact_id(attempt: AttemptId, name: str, position: int) -> str:
     return str(uuid.uuid5(_ARTIFACTS, f"{attempt.run_id}/{attempt.path}/{attempt.number}/{name}/{position}"))
 
 
-def directories(report: port.AnyReport) -> frozenset[str]:
-    """URIs of the reported artifacts that are directories."""
+def contents(report: port.AnyReport) -> dict[str, ProducedArtifact]:
+    """What was reported of each artifact, by its id."""
     if not isinstance(report, port.Succeeded):
-        return frozenset()
-    return frozenset(made.uri for many in report.artifacts.values() for made in many if made.is_directory)
+        return {}
+    return {
+        artifact_id(report.attempt, name, position): made
+        for name, many in report.artifacts.items()
+        for position, made in enumerate(many)
+    }
 
 
-def made_by(run: RunState, execution: Execution, at: float, folders: frozenset[str]) -> Iterator[ArtifactRecord]:
+def made_by(
+    run: RunState, execution: Execution, at: float, reported: Mapping[str, ProducedArtifact]
+) -> Iterator[ArtifactRecord]:
     """Rows for what an execution made. One that reused others' outputs names them too: those rows are there already."""
     for artifact in _each(execution.outputs.artifacts):
+        made = reported.get(artifact.artifact_id)
         yield ArtifactRecord(
             artifact=artifact,
             run_id=run.run_id,
@@ -92,7 +99,8 @@ def made_by(run: RunState, execution: Execution, at: float, folders: frozenset[s
             namespace=run.namespace,
             created_by=run.created_by,
             created_at=at,
-            is_directory=artifact.uri in folders,
+            is_directory=made is not None and made.is_directory,
+            owned=made is not None and made.owned,
         )
 
 

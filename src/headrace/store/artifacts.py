@@ -57,6 +57,7 @@ def _row(record: ArtifactRecord) -> dict[str, Any]:
         "namespace": record.namespace,
         "created_by": record.created_by,
         "is_directory": record.is_directory,
+        "owned": record.owned,
     }
 
 
@@ -80,6 +81,7 @@ def _record(row: Row[Any]) -> ArtifactRecord:
         namespace=cells["namespace"],
         created_by=cells["created_by"],
         is_directory=cells["is_directory"],
+        owned=cells["owned"],
     )
 
 

@@ -222,6 +222,16 @@ ALTER TABLE runs RENAME COLUMN place TO executor_domains;
 UPDATE runs SET executor_domains = '["' || executor_domains || '","anywhere"]' WHERE executor_domains IS NOT NULL
 """
 
+# Whether content is an execution's own was read from its URI until now: keys were `<run>/<execution>/<attempt>/<name>`
+# in the server's directory, and `…/<execution>-<attempt>/<name>` in object stores. Ids hold no wildcard of LIKE.
+_OWNED = """
+ALTER TABLE artifacts ADD COLUMN owned BOOLEAN DEFAULT false NOT NULL;
+UPDATE artifacts SET owned = true WHERE execution_id IS NOT NULL AND (
+    (uri LIKE 'file:%' AND uri LIKE '%/' || execution_id || '/%/%')
+    OR (uri NOT LIKE 'file:%' AND uri LIKE '%://%/' || execution_id || '-%/%')
+)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -239,6 +249,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_RERUNS),
     _script(_CREATORS),
     _script(_EXECUTOR_DOMAINS),
+    _script(_OWNED),
 )
 
 LATEST = len(MIGRATIONS)

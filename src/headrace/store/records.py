@@ -114,6 +114,8 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     #: The user who made that run; "" when nobody is known.
     created_by: str = ""
     is_directory: bool = False
+    #: Whether the execution's own attempt has put the content into the artifact store, under its URI as key.
+    owned: bool = False
 
 
 class Predicate(Record, frozen=True, kw_only=True):

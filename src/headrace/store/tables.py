@@ -184,6 +184,8 @@ artifacts = Table(
     # Of the run that made it; both stay when that run is deleted.
     _text("namespace", default=""),
     _text("created_by", default=""),
+    # Whether the content is the execution's own, so that it goes with this row.
+    Column("owned", Boolean, nullable=False, server_default=text("false")),
 )
 Index("artifacts_uri", artifacts.c.uri)
 Index("artifacts_run", artifacts.c.run_id)

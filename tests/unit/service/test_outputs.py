@@ -59,10 +59,10 @@ async def test_content_is_read_by_id_and_goes_with_the_run(tmp_path: Path):
         source = tmp_path / "made"
         source.mkdir()
         (source / "part").write_bytes(b"0123456789")
-        stored = store.take(f"{attempt.run_id}/{attempt.execution_id}/{attempt.number}/model", source)
+        stored = store.take(f"{order.artifact_prefix}/model", source)
         made = ProducedArtifact(
             name="model", type=order.outputs.artifacts["model"], uri=stored.uri, digest=stored.digest,
-            size_bytes=stored.size_bytes, is_directory=stored.is_directory,
+            size_bytes=stored.size_bytes, is_directory=stored.is_directory, owned=True,
         )  # fmt: skip
         return Succeeded(attempt=attempt, at=2.0, parameters={"text": "t"}, artifacts={"model": (made,)})
 

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Set
 
-from headrace.attempt.executor_input import own_prefix
 from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId
 from headrace.executors.local import processes
@@ -166,7 +165,7 @@ class LocalExecutor:
         if not isinstance(report, Failed | Lost | Stopped):
             return
         try:
-            await self._facilities.artifacts.delete(order.artifact_prefix or own_prefix(order))
+            await self._facilities.artifacts.delete(order.artifact_prefix)
         except Exception:
             _log.exception("what attempt %s has left in the artifact store could not be removed", attempt)
 

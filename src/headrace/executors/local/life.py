@@ -255,7 +255,7 @@ class AttemptLife:
         cause = await builder.cause_of_death(meta, exit_status(self.attempt_dir))
         determine = partial(self._outcome, first, meta, cause)
         # Sending to an object store may take minutes, which others should not wait for.
-        return await (in_background(determine) if self.order.artifact_prefix else asyncio.to_thread(determine))
+        return await (in_background(determine) if self.order.stores_remotely else asyncio.to_thread(determine))
 
     def _outcome(self, first: ProcessIdentity, meta: AttemptMeta, cause: Reason | None) -> AnyReport:
         group = control_group(meta)
