@@ -19,6 +19,7 @@ from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import ArtifactType, AttemptId, Reason
 from headrace.executors.log_store import LiveLog
 from headrace.executors.port import AnyReport, Failed, Started, Stopped, Succeeded
+from headrace.service.context import Context
 
 #: What an attempt comes to; None: it goes on until it is stopped, or the test says more.
 Behaviour: TypeAlias = Callable[[LaunchOrder], "AnyReport | None"]
@@ -98,9 +99,11 @@ class FakeLogs:
 class FakeExecutor:
     """See `Executor`."""
 
-    def __init__(self, world: World | None = None, *, fuse: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, world: World | None = None, *, fuse: Callable[[], None] = lambda: None, domain: str = "fake"
+    ) -> None:
+        self.domain = domain
         self.world = world or World()
-        self.domain = "fake"
         self.logs = FakeLogs(self.world)
         #: Called before each thing done: a test lets it raise to end the server there.
         self._fuse = fuse
@@ -170,3 +173,9 @@ class FakeExecutor:
 
     async def close(self) -> None:
         self._reports.put_nowait(None)
+
+
+def fake_of(context: Context) -> FakeExecutor:
+    """The fake behind the router of a service that was opened with one."""
+    (fake,) = [one for one in context.executor.executors() if isinstance(one, FakeExecutor)]
+    return fake

@@ -211,7 +211,6 @@ def test_every_code_that_a_task_can_have_is_among_the_reasons() -> None:
         "runtime/",
         "service/caching.py",
         "service/explain_rules.py",
-        "service/importing.py",
     )
     text = (REFERENCE / "error-codes.md").read_text()
     section = text[text.index("\n## Running a task\n") : text.index("\n## Starting and asking\n")]

@@ -13,7 +13,7 @@ import msgspec
 
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.result import ProducedArtifact
-from headrace.engine.model import AttemptId, Json, Reason
+from headrace.engine.model import Artifact, AttemptId, Json, Reason
 from headrace.executors.log_store import LogStore
 
 
@@ -39,6 +39,8 @@ class Succeeded(Report, frozen=True, kw_only=True):
 
     parameters: dict[str, Json] = {}
     artifacts: dict[str, tuple[ProducedArtifact, ...]] = {}
+    #: Output artifacts that are recorded already, as they are; by name, like `artifacts`.
+    recorded: dict[str, tuple[Artifact, ...]] = {}
     #: What it ran in, in the words of `Executor.surroundings`.
     surroundings: dict[str, str] = {}
 

@@ -24,7 +24,7 @@ class ExecutorRouter:
         self._default = default
         #: Name of the executor of each attempt that was launched here and is not settled.
         self._names: dict[AttemptId, str] = {}
-        self._reports: asyncio.Queue[AnyReport | None] = asyncio.Queue()
+        self._reports: asyncio.Queue[AnyReport | Exception | None] = asyncio.Queue()
         self.logs: LogStore = _RoutedLogs(self)
 
     @property
@@ -92,10 +92,12 @@ class ExecutorRouter:
         self._forget_names(run_id)
 
     async def reports(self) -> AsyncIterator[AnyReport]:
-        """See Executor."""
+        """See Executor. When the reports of one executor break off, all do: the next reader begins with all of them."""
         pumps = [asyncio.create_task(self._pump(name)) for name in self._executors]
         try:
             while (report := await self._reports.get()) is not None:
+                if isinstance(report, Exception):
+                    raise report
                 yield report
         finally:
             for pump in pumps:
@@ -117,10 +119,13 @@ class ExecutorRouter:
         return self._executors.values()
 
     async def _pump(self, name: str) -> None:
-        async for report in self._executors[name].reports():
-            # Also of attempts that an earlier server has launched.
-            self._names.setdefault(report.attempt, name)
-            self._reports.put_nowait(report)
+        try:
+            async for report in self._executors[name].reports():
+                # Also of attempts that an earlier server has launched.
+                self._names.setdefault(report.attempt, name)
+                self._reports.put_nowait(report)
+        except Exception as error:
+            self._reports.put_nowait(error)
 
     async def _of(self, attempt: AttemptId) -> Executor:
         if (known := self.executor_of(attempt)) is not None:

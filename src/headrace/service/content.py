@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from headrace.artifacts.port import ArtifactError, Corrupt, NotConfigured, NotStored
 from headrace.attempt.derive import run_prefix
-from headrace.engine.model import AttemptId, Execution, Kind, RunState
+from headrace.engine.model import AttemptId, Execution, RunState
 from headrace.executors.log_store import follow_log
 from headrace.service.context import Context
 from headrace.service.errors import Conflict, NotFound, ServiceError, Unavailable
@@ -109,11 +109,11 @@ async def find_execution(context: Context, execution_id: str) -> tuple[str, Exec
     return found
 
 
-async def _attempt(context: Context, execution_id: str, number: int) -> tuple[AttemptId, Execution]:
+async def _attempt(context: Context, execution_id: str, number: int) -> AttemptId:
     run_id, execution = await find_execution(context, execution_id)
     if not any(attempt.number == number for attempt in execution.attempts):
         raise NotFound(f"Execution {execution_id} has no attempt {number}.", execution_id=execution_id, attempt=number)
-    return AttemptId(run_id=run_id, path=execution.path, number=number), execution
+    return AttemptId(run_id=run_id, path=execution.path, number=number)
 
 
 async def latest_attempt(context: Context, execution_id: str) -> int:
@@ -126,9 +126,7 @@ async def latest_attempt(context: Context, execution_id: str) -> int:
 
 async def log_size(context: Context, execution_id: str, number: int) -> int:
     """Bytes of the attempt's log so far."""
-    attempt, execution = await _attempt(context, execution_id, number)
-    if execution.kind is Kind.IMPORTER:
-        return 0
+    attempt = await _attempt(context, execution_id, number)
     return await context.executor.logs.size(attempt)
 
 
@@ -136,9 +134,7 @@ async def read_log(
     context: Context, execution_id: str, number: int, *, offset: int, limit: int | None, follow: bool
 ) -> AsyncIterator[bytes]:
     """The attempt's log from byte `offset`."""
-    attempt, execution = await _attempt(context, execution_id, number)
-    if execution.kind is Kind.IMPORTER:
-        return
+    attempt = await _attempt(context, execution_id, number)
     left = limit
     async for chunk in _log(context, attempt, offset, follow):
         if left is not None:

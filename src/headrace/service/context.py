@@ -11,8 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import ArtifactStore
-from headrace.attempt.order import LaunchOrder
-from headrace.executors.port import Executor
+from headrace.executors.router import ExecutorRouter
 from headrace.service.changes import Changes
 from headrace.service.data_dir import DataDirectory, unavailable
 from headrace.service.errors import Invalid, ServiceError, Unavailable
@@ -34,7 +33,7 @@ class Context:
     settings: Settings
     data_dir: DataDirectory
     database: Database
-    executor: Executor
+    executor: ExecutorRouter
     artifacts: ArtifactStore
     #: The object stores behind `artifacts`.
     objects: ObjectStoreConfig = field(default_factory=ObjectStoreConfig)
@@ -51,12 +50,16 @@ class Context:
 
     @property
     def owner(self) -> Owner | None:
-        """Who signs what is committed to runs; None where nobody else could."""
-        return None if self.lease is None else self.lease.owner
+        """This server, as it signs what it commits to runs; None where there is only one server."""
+        if self.lease is None:
+            return None
+        return Owner(server_id=self.lease.server_id, executor_domains=self.executor.domains)
 
-    def domain_of(self, order: LaunchOrder) -> str:
-        """Where the attempt of this order would be made."""
-        return "anywhere" if order.importer is not None else self.data_dir.domain()
+    @property
+    def registered(self) -> Owner:
+        """As `owner`, of one of several servers."""
+        assert self.owner is not None, "a server that shares its database has a lease"
+        return self.owner
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A consistent read. Raises service errors."""

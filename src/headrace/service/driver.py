@@ -465,7 +465,7 @@ class Driver:
         elif self._registry.request(Request.STOP, run_id) is None:
             self._registry.stopping(run_id).update(live)
             for attempt in live:
-                await self._performer.stop(run, attempt)
+                await self._performer.stop(attempt)
 
 
 def _kept(runs: Iterable[ActiveRun]) -> set[AttemptId]:

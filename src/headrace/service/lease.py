@@ -6,8 +6,6 @@ import time
 import uuid
 from collections.abc import Callable
 
-from headrace.store.leases import Owner
-
 
 def clock() -> float:
     """Seconds of a clock that nobody sets and that goes on while the process or the machine sleeps."""
@@ -17,18 +15,11 @@ def clock() -> float:
 class ServerLease:
     """What a server on PostgreSQL holds. With SQLite there is only one server, and no lease."""
 
-    def __init__(self, domains: frozenset[str], lease_s: float, *, clock: Callable[[], float] = clock) -> None:
-        #: The domains of this server's executors: where the attempts are that it can reach.
-        self.domains = domains
+    def __init__(self, lease_s: float, *, clock: Callable[[], float] = clock) -> None:
         self.lease_s = lease_s
         self.server_id = ""
         self.clock = clock
         self._until = float("-inf")
-
-    @property
-    def owner(self) -> Owner:
-        """The server as it signs what it commits."""
-        return Owner(server_id=self.server_id, executor_domains=self.domains)
 
     def rename(self) -> None:
         """Give the server a new name, after it lost its lease: what is under way in the old name is refused."""

@@ -10,11 +10,16 @@ import msgspec
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
+from headrace.attempt.order import IMPORTER
+from headrace.attempt.result import ProducedArtifact
+from headrace.engine.model import Artifact
+from headrace.executors.importer import ImporterExecutor
 from headrace.executors.local.assemble import make_executor
 from headrace.executors.local.attempt_dir import fetched_in_use
 from headrace.executors.local.limits import Allowance
 from headrace.executors.local.machine import Machine
 from headrace.executors.port import Executor
+from headrace.executors.router import ExecutorRouter
 from headrace.service.active import ActiveRun, internal_error
 from headrace.service.context import Context, translated
 from headrace.service.data_dir import DataDirectory, unavailable, unusable
@@ -25,6 +30,7 @@ from headrace.service.runs import load
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store import runs as rows
+from headrace.store.artifacts import find_equal_artifact
 from headrace.store.database import Database
 from headrace.store.urls import DatabaseUrl
 
@@ -32,8 +38,8 @@ log = logging.getLogger(__name__)
 
 #: With less room than this on the disk, whatever fails at the start fails for want of it.
 _LITTLE_ROOM = 256 * 1024
-#: The domain of importers, which every server can run.
-_ANYWHERE = "anywhere"
+#: Name of the executor for orders that name none.
+_DEFAULT = "default"
 
 
 async def open_context(settings: Settings, *, executor: Executor | None, in_memory: bool, drive: bool) -> Context:
@@ -50,14 +56,14 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         check_settings(settings, objects)
         artifacts = Stores(settings.home, objects, max_fetched_bytes=settings.max_fetched_bytes)
         artifacts.in_use = lambda: fetched_in_use(settings.home)
-        lease: ServerLease | None = None
-        if database.server is not None and drive:
-            lease = ServerLease(frozenset({data_dir.domain(), _ANYWHERE}), settings.lease_s)
+        lease = ServerLease(settings.lease_s) if database.server is not None and drive else None
+        local = executor or _executor(settings, artifacts, lease, data_dir.domain())
+        executors = executors_of(local, importer_executor(settings, database))
         return Context(
             settings=settings,
             data_dir=data_dir,
             database=database,
-            executor=executor or _executor(settings, artifacts, lease),
+            executor=executors,
             artifacts=artifacts,
             objects=objects,
             lease=lease,
@@ -72,9 +78,27 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         raise
 
 
-def _executor(settings: Settings, artifacts: Stores, lease: ServerLease | None) -> Executor:
+def executors_of(default: Executor, importers: ImporterExecutor) -> ExecutorRouter:
+    """All executors of a server: `default` for what needs a process, container or pod."""
+    return ExecutorRouter({_DEFAULT: default, IMPORTER: importers}, default=_DEFAULT)
+
+
+def importer_executor(settings: Settings, database: Database) -> ImporterExecutor:
+    """The executor of importers, over the artifacts that the database has recorded."""
+
+    async def find_equal(artifact: ProducedArtifact, pipeline_name: str) -> Artifact | None:
+        wanted = Artifact(
+            artifact_id="", name=artifact.name, type=artifact.type, uri=artifact.uri, metadata=artifact.metadata
+        )
+        return await database.read(find_equal_artifact, wanted, pipeline_name)
+
+    return ImporterExecutor(settings.home, settings.import_roots, find_equal)
+
+
+def _executor(settings: Settings, artifacts: Stores, lease: ServerLease | None, domain: str) -> Executor:
     return make_executor(
         settings.home,
+        domain=domain,
         artifacts=artifacts,
         max_parallel=settings.max_parallel,
         stop_grace_s=settings.stop_grace_s,

@@ -55,7 +55,7 @@ def _outputs(report: port.Succeeded) -> Bundle:
         name: tuple(_artifact(report.attempt, name, made, position) for position, made in enumerate(many))
         for name, many in report.artifacts.items()
     }
-    return Bundle(parameters=report.parameters, artifacts=artifacts)
+    return Bundle(parameters=report.parameters, artifacts={**artifacts, **report.recorded})
 
 
 def _artifact(attempt: AttemptId, name: str, made: ProducedArtifact, position: int) -> Artifact:

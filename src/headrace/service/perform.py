@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from headrace.attempt.derive import launch_order
-from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import (
     AttemptFailed,
     AttemptId,
-    AttemptStopped,
     CacheHit,
     Command,
-    Kind,
     Launch,
     LookUpCache,
     Reason,
@@ -28,7 +25,6 @@ from headrace.failpoints import failpoint
 from headrace.service.active import ActiveRun, still_wanted
 from headrace.service.caching import Cache, Wanted
 from headrace.service.context import Context
-from headrace.service.importing import import_artifact
 from headrace.service.inbox import Inbox, QueuedEvent
 from headrace.service.side_tasks import SideTasks
 from headrace.slices import in_slices
@@ -63,7 +59,7 @@ class Performer:
                 case Launch():
                     await self._launch(run, state, command.attempt)
                 case Stop():
-                    await self.stop(run, command.attempt)
+                    await self.stop(command.attempt)
         self.look_up(lookups)
 
     async def _launch(self, run: ActiveRun, state: RunState, attempt: AttemptId) -> None:
@@ -75,9 +71,6 @@ class Performer:
             return
         try:
             order = launch_order(run.plan, state, attempt)
-            if order.importer is not None:
-                self._side.start(self._import(order, run.record.pipeline_name))
-                return
             failpoint("launch.before")
             await self._context.executor.launch(order)
             failpoint("launch.after")
@@ -91,12 +84,8 @@ class Performer:
         )
         return AttemptFailed(at=self._context.now(), attempt=attempt, error=reason, retryable=False)
 
-    async def stop(self, run: ActiveRun, attempt: AttemptId) -> None:
+    async def stop(self, attempt: AttemptId) -> None:
         """Ask the executor to stop the attempt."""
-        if run.state.executions[attempt.path].kind is Kind.IMPORTER:
-            stopped = AttemptStopped(at=self._context.now(), attempt=attempt)
-            self._inbox.put(QueuedEvent(run_id=run.run_id, event=stopped))
-            return
         try:
             failpoint("stop.before")
             await self._context.executor.stop(attempt)
@@ -124,12 +113,3 @@ class Performer:
             # A hit is for an execution that asked just now; when it is folded, the execution may have other inputs.
             inputs = asked_for.get((run_id, event.path)) if isinstance(event, CacheHit) else None
             self._inbox.put(QueuedEvent(run_id=run_id, event=event, asked_for=inputs))
-
-    async def _import(self, order: LaunchOrder, pipeline_name: str) -> None:
-        attempt = order.attempt
-        try:
-            events = await import_artifact(self._context, order, pipeline_name)
-        except Exception as error:
-            events = (self._launch_failed(attempt, error),)
-        for event in events:
-            self._inbox.put(QueuedEvent(run_id=attempt.run_id, event=event))

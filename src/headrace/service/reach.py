@@ -19,5 +19,5 @@ def out_of_reach(context: Context, run: ActiveRun, domains: frozenset[str] | Non
     return [
         attempt
         for attempt in live_attempts(run)
-        if context.domain_of(launch_order(run.plan, run.state, attempt)) not in domains
+        if context.executor.domain_of(launch_order(run.plan, run.state, attempt)) not in domains
     ]

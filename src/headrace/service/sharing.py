@@ -99,7 +99,7 @@ class Sharing:
     async def _register(self) -> None:
         self._lease.rename()
         asked = self._lease.clock()
-        await self._context.write(leases.register, self._lease.owner, lease_s=self._lease.lease_s)
+        await self._context.write(leases.register, self._context.registered, lease_s=self._lease.lease_s)
         self._lease.extend(asked)
 
     async def _beat(self) -> None:
@@ -163,7 +163,7 @@ class Sharing:
     async def _sweep(self) -> None:
         """Stop attempts that no server waits for: those of runs that have ended, or that go on in other domains."""
         there = {attempt.run_id for attempt in await self._context.executor.live()}
-        others = await self._context.read(leases.driven_by_others, there, self._lease.owner)
+        others = await self._context.read(leases.driven_by_others, there, self._context.registered)
         orphaned = there - others - set(self._loop.known_ids())
         if orphaned and self._lease.live():
             await self._context.executor.keep_only(frozenset(), within=orphaned)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import documents
-from fake_executor import FakeExecutor, World, hang, succeed
+from fake_executor import FakeExecutor, World, fake_of, hang, succeed
 from headrace.engine.model import State
 from headrace.service.errors import Conflict, NotFound
 from headrace.service.service import NewRun
@@ -38,7 +38,7 @@ class Servers:
         self.alive: list[Service] = []
 
     async def open(self, home: str = "home") -> Service:
-        executor = FakeExecutor(self.worlds.setdefault(home, World()))
+        executor = FakeExecutor(self.worlds.setdefault(home, World()), domain=home)
         settings = Settings(home=self._tmp_path / home, database=self.url, lease_s=LEASE_S)
         service = await Service.open(settings, executor=executor)
         self.alive.append(service)
@@ -123,7 +123,7 @@ async def test_a_run_of_a_dead_server_goes_to_another_which_adopts_what_runs(ser
     await until(lambda: drives(two, run_id), "the other has taken over")
     world.behaviour = succeed
     (attempt,) = world.orders
-    two._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(two._context).end(succeed(world.orders[attempt]))
     assert await ended(two, run_id) is State.SUCCEEDED
     assert max(world.starts.values()) == 1
     assert await attempts(two, run_id) == {"t0": 1, "t1": 1}
@@ -249,7 +249,7 @@ async def test_a_log_is_followed_from_another_server(servers: Servers):
     following = asyncio.create_task(follow())
     await until(lambda: b"hello" in b"".join(read), "its beginning is read")
     world.logs[attempt] += b"and more"
-    one._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(one._context).end(succeed(world.orders[attempt]))
     await asyncio.wait_for(following, 30)
     assert b"".join(read) == world.logs[attempt]
 
@@ -291,7 +291,7 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
     owner, version = one._context.owner, (await two.get_run(run_id)).version
     world.behaviour = succeed
     (attempt,) = world.orders
-    one._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(one._context).end(succeed(world.orders[attempt]))
     await until(lambda: not drives(one, run_id), "it sees that the run is not its own")
     assert (await two.get_run(run_id)).version == version
     assert len(world.orders) == 1
@@ -304,7 +304,7 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
     await one._sharing._beat()
     assert one._context.lease.server_id != before
     assert one._context.lease.live()
-    two._context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(two._context).end(succeed(world.orders[attempt]))
     assert await ended(one, run_id) is State.SUCCEEDED
     assert max(world.starts.values()) == 1
 

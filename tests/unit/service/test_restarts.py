@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import documents
-from fake_executor import FakeExecutor, World, fail, succeed
+from fake_executor import FakeExecutor, World, fail, fake_of, succeed
 from headrace.engine import advance, new_run, outstanding, plan
 from headrace.engine.model import State
 from headrace.service.service import NewRun
@@ -97,7 +97,7 @@ async def crash_at(home: Path, document: dict[str, Any], fuse: Fuse) -> bool:
     service = await Service.open(settings, executor=FakeExecutor(world))
     made = await service.create_run(NewRun(pipeline_spec=document, display_name="r")) if False else None
     service._context.database = CrashingDatabase(service._context.database, fuse)  # type: ignore[assignment]
-    service._context.executor._fuse = fuse  # type: ignore[attr-defined]
+    fake_of(service._context)._fuse = fuse
     try:
         made = await service.create_run(NewRun(pipeline_spec=document, display_name="r"))
         run_id = made.run_id

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import documents
-from fake_executor import FakeExecutor, World, hang, succeed
+from fake_executor import FakeExecutor, World, fake_of, hang, succeed
 from headrace.engine.model import AttemptId, State
 from headrace.service import runs
 from headrace.service.lease import ServerLease
@@ -31,8 +31,7 @@ class Server:
         self.service = service
         self.context = service._context
         self.clock = 0.0
-        domain = self.context.data_dir.domain()
-        self.lease = ServerLease(frozenset({domain, "anywhere"}), 60.0, clock=lambda: self.clock)
+        self.lease = ServerLease(60.0, clock=lambda: self.clock)
         self.context.lease = self.lease
         self.loop = RunLoop(self.context)
         self.sharing = Sharing(self.context, self.loop, self.lease, server=None)  # type: ignore[arg-type]
@@ -135,7 +134,7 @@ async def test_a_server_without_a_valid_lease_starts_nothing_and_asks_again_when
     attempt = await until_started(world)
     server.clock += 61.0
     assert not server.lease.live()
-    server.context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(server.context).end(succeed(world.orders[attempt]))
     run = server.loop.active(run_id)
     assert run is not None
     await until(lambda: "t1" in run.state.executions and run.state.executions["t1"].is_attempted)
@@ -168,7 +167,7 @@ async def test_a_commit_of_a_run_that_another_server_owns_makes_the_loop_leave_i
     await server.add_server("other")
     await server.set_owner(run_id, "other")
     version = (await server.service.get_run(run_id)).version
-    server.context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(server.context).end(succeed(world.orders[attempt]))
     await until(lambda: world.let_go == {run_id})
     assert not server.drives(run_id)
     assert (await server.service.get_run(run_id)).version == version
@@ -190,7 +189,7 @@ async def test_attempts_in_another_domain_are_lost_in_one_commit_and_started_her
         assert first.error is not None
         assert (first.state, first.error.code, second.number) == (State.FAILED, "SERVER_LOST", 2)
     domains = await server.context.read(leases.domains_of, [run_id])
-    assert domains[run_id] == server.lease.domains
+    assert domains[run_id] == {"anywhere", "fake"}
     events = await server.context.read(_versions_of_losses, run_id)
     assert events == {before + 1}, "a server that takes over in the middle would take lost attempts for its own"
 
@@ -204,10 +203,9 @@ async def test_attempts_in_the_same_domain_are_adopted(server: Server, world: Wo
     world.behaviour = hang
     run_id = await server.make(RunLoop(server.context))
     attempt = await until_started(world)
-    domain = server.context.data_dir.domain()
-    await server.set_owner(run_id, "dead", f'["anywhere","{domain}","more"]')
+    await server.set_owner(run_id, "dead", '["anywhere","fake","more"]')
     await server.beat()
-    server.context.executor.end(succeed(world.orders[attempt]))  # type: ignore[attr-defined]
+    fake_of(server.context).end(succeed(world.orders[attempt]))
     await until_started(world, 2)
     assert sorted((one.path, one.number) for one in world.orders) == [("t0", 1), ("t1", 1)]
 
