@@ -26,10 +26,7 @@ SAME_THING = {
 }
 
 #: Pairs that will be renamed -> the room that renames its class.
-TO_RENAME = {
-    "Entry": "service",
-    "Refusal": "service",
-}
+TO_RENAME: dict[str, str] = {}
 
 
 def classes() -> dict[str, set[str]]:

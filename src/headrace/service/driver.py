@@ -63,7 +63,7 @@ class DriveState(enum.Enum):
     ABANDONED = enum.auto()
 
 
-class Request(enum.Enum):
+class DriveRequest(enum.Enum):
     """What may be asked for one run."""
 
     START = "drive a run that was under way when the server started"
@@ -85,7 +85,7 @@ class Request(enum.Enum):
     ABANDON = "nothing about the run can be recorded"
 
 
-class Refusal(enum.Enum):
+class DriveRefusal(enum.Enum):
     """Why a request is refused. A refused request changes nothing."""
 
     NOT_DRIVEN = "the loop does not drive the run"
@@ -101,12 +101,12 @@ class Refusal(enum.Enum):
     ABANDONED = "nothing about the run can be recorded"
 
 
-_S, _R, _N = DriveState, Request, Refusal
-_Row: TypeAlias = dict[Request, DriveState | Refusal]
+_S, _R, _N = DriveState, DriveRequest, DriveRefusal
+_Row: TypeAlias = dict[DriveRequest, DriveState | DriveRefusal]
 
 
-def _all(refusal: Refusal) -> _Row:
-    return dict.fromkeys(Request, refusal)
+def _all(refusal: DriveRefusal) -> _Row:
+    return dict.fromkeys(DriveRequest, refusal)
 
 
 _NOT_GOING: _Row = {
@@ -131,7 +131,7 @@ _DRIVEN: _Row = _NOT_GOING | {
     _R.ABANDON: _S.ABANDONED,
 }
 
-TABLE: Mapping[DriveState, Mapping[Request, DriveState | Refusal]] = {
+TABLE: Mapping[DriveState, Mapping[DriveRequest, DriveState | DriveRefusal]] = {
     _S.ABSENT: _all(_N.NOT_DRIVEN)
     | {
         _R.START: _S.RECOVERING,
@@ -179,13 +179,13 @@ TABLE: Mapping[DriveState, Mapping[Request, DriveState | Refusal]] = {
 DRIVEN = frozenset({DriveState.RECOVERING, DriveState.DRIVING, DriveState.REVIVED})
 
 
-def decide(state: DriveState, request: Request) -> DriveState | Refusal:
+def decide(state: DriveState, request: DriveRequest) -> DriveState | DriveRefusal:
     """The next state, or why the request is refused."""
     return TABLE[state][request]
 
 
 @dataclass(kw_only=True)
-class _Entry:
+class _RunEntry:
     state: DriveState
     run: ActiveRun
     #: In state STOPPING: attempts that are not settled yet.
@@ -196,7 +196,7 @@ class Registry:
     """The runs that the loop has to do with, each with its state. A run that is not in it is ABSENT."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _RunEntry] = {}
         #: The runs whose events are folded and recorded, by id: those in one of the states `DRIVEN`.
         self.driven: dict[str, ActiveRun] = {}
 
@@ -205,13 +205,13 @@ class Registry:
         entry = self._entries.get(run_id)
         return DriveState.ABSENT if entry is None else entry.state
 
-    def request(self, request: Request, run_id: str, run: ActiveRun | None = None) -> Refusal | None:
+    def request(self, request: DriveRequest, run_id: str, run: ActiveRun | None = None) -> DriveRefusal | None:
         """Make the transition, with `run` as what is known of the run from now on; None, or why it is refused.
 
         A request that begins to drive a run needs `run`.
         """
         decided = decide(self.state(run_id), request)
-        if isinstance(decided, Refusal):
+        if isinstance(decided, DriveRefusal):
             log.debug("run %s: %s refused: %s", run_id, request.name, decided.value)
             return decided
         before = self._entries.pop(run_id, None)
@@ -219,7 +219,7 @@ class Registry:
         known = run or (before.run if before is not None else None)
         if decided is not DriveState.ABSENT:
             assert known is not None, f"{request.name} needs the run"
-            self._entries[run_id] = _Entry(state=decided, run=known)
+            self._entries[run_id] = _RunEntry(state=decided, run=known)
             if decided in DRIVEN:
                 self.driven[run_id] = known
         return None
@@ -277,7 +277,7 @@ class Driver:
 
     async def start(self, runs: Iterable[ActiveRun], *, alone: bool) -> None:
         """Adopt the attempts of these runs; `alone`: all other attempts are stopped. `resync` asks for the rest."""
-        found = [run for run in runs if self._registry.request(Request.START, run.run_id, run) is None]
+        found = [run for run in runs if self._registry.request(DriveRequest.START, run.run_id, run) is None]
         for run in found:
             self._cache.adopt(run)
         await self._cache.sweep()
@@ -287,13 +287,13 @@ class Driver:
     async def take(self, recorded: BatchResult) -> None:
         """Drive a new run whose first events are recorded, and act upon them."""
         run = recorded.run
-        if self._registry.request(Request.TAKE, run.run_id, run) is None:
+        if self._registry.request(DriveRequest.TAKE, run.run_id, run) is None:
             self._adopt(recorded)
             await self._performer.perform([(run, *command) for command in recorded.commands])
 
     def revive(self, run: ActiveRun) -> bool:
         """Take up a run that has ended; False when that is refused."""
-        return self._registry.request(Request.REVIVE, run.run_id, run) is None
+        return self._registry.request(DriveRequest.REVIVE, run.run_id, run) is None
 
     async def take_over(self, found: Sequence[tuple[ActiveRun, Sequence[AttemptId]]]) -> None:
         """Drive runs that another server has driven, each with its attempts that no executor here can reach.
@@ -305,7 +305,7 @@ class Driver:
         taken = [
             (run, lost)
             for run, lost in found
-            if self._registry.request(Request.LOSE if lost else Request.TAKE_OVER, run.run_id, run) is None
+            if self._registry.request(DriveRequest.LOSE if lost else DriveRequest.TAKE_OVER, run.run_id, run) is None
         ]
         for run, _ in taken:
             self._cache.adopt(run)
@@ -338,7 +338,7 @@ class Driver:
 
     async def resume(self, run_id: str) -> bool:
         """Ask for everything again that should be going on in this run; False when that is refused."""
-        if self._registry.request(Request.RESUME, run_id) is not None:
+        if self._registry.request(DriveRequest.RESUME, run_id) is not None:
             return False
         run = self._registry.driven[run_id]
         self._alarms.set(run)
@@ -351,9 +351,9 @@ class Driver:
         """Commit these results. Runs of which nothing can be recorded are not driven any more. `act` must follow."""
         recorded = await self._recorder.record(results, self._registry.wants)
         for run_id in recorded.impossible:
-            self._stop_driving(Request.ABANDON, run_id)
+            self._stop_driving(DriveRequest.ABANDON, run_id)
         for run_id in recorded.stale:
-            if self._stop_driving(Request.LEAVE, run_id):
+            if self._stop_driving(DriveRequest.LEAVE, run_id):
                 self._side.start(self._release(run_id))
         return recorded
 
@@ -380,8 +380,8 @@ class Driver:
         if done.change.expires_at is not None:
             self.expiring.set()
         if self._registry.state(run.run_id) is DriveState.LOSING:
-            self._registry.request(Request.LOSSES_RECORDED, run.run_id)
-        self._registry.request(Request.END if run.state.state.final else Request.CONTINUE, run.run_id)
+            self._registry.request(DriveRequest.LOSSES_RECORDED, run.run_id)
+        self._registry.request(DriveRequest.END if run.state.state.final else DriveRequest.CONTINUE, run.run_id)
         if self._registry.driven.get(run.run_id) is run:
             self._alarms.set(run)
         else:
@@ -404,12 +404,12 @@ class Driver:
         stopping = self._registry.stopping(attempt.run_id)
         stopping.discard(attempt)
         if not stopping:
-            self._registry.request(Request.STOPPED, attempt.run_id)
+            self._registry.request(DriveRequest.STOPPED, attempt.run_id)
             await self._context.executor.delete_run(attempt.run_id)
 
     # end to drive -----------------------------------------------------------------------------
 
-    def _stop_driving(self, request: Request, run_id: str) -> bool:
+    def _stop_driving(self, request: DriveRequest, run_id: str) -> bool:
         """False when the request is refused."""
         if self._registry.request(request, run_id) is not None:
             return False
@@ -419,7 +419,7 @@ class Driver:
 
     async def leave(self, run_id: str) -> None:
         """Another server drives the run, or it is deleted: release its attempts or, of a deleted run, stop them."""
-        if self._stop_driving(Request.LEAVE, run_id):
+        if self._stop_driving(DriveRequest.LEAVE, run_id):
             await self._release(run_id)
 
     async def _release(self, run_id: str) -> None:
@@ -433,7 +433,7 @@ class Driver:
             await self.forget(run_id)
         else:
             await self._context.executor.hand_over(run_id)
-            self._registry.request(Request.RELEASE, run_id)
+            self._registry.request(DriveRequest.RELEASE, run_id)
 
     def drop(self, run_id: str) -> ActiveRun | None:
         """The rows of the run are about to be deleted: stop to drive it; returns the run if it was driven.
@@ -441,16 +441,16 @@ class Driver:
         `forget` or `restore` must follow.
         """
         run = self._registry.driven.get(run_id)
-        self._stop_driving(Request.DELETE, run_id)
+        self._stop_driving(DriveRequest.DELETE, run_id)
         return run
 
     async def restore(self, run_id: str) -> None:
         """The rows could not be deleted: drive the run again."""
-        if self._registry.request(Request.RESTORE, run_id) is not None:
+        if self._registry.request(DriveRequest.RESTORE, run_id) is not None:
             return
         run = self._registry.driven[run_id]
         if run.state.state.final:
-            self._registry.request(Request.END, run_id)
+            self._registry.request(DriveRequest.END, run_id)
         else:
             self._cache.adopt(run)
             await self.resume(run_id)
@@ -460,9 +460,9 @@ class Driver:
         run = self._registry.run(run_id)
         live = live_attempts(run) if run is not None else []
         if run is None or not live:
-            if self._registry.request(Request.FORGET, run_id) is None:
+            if self._registry.request(DriveRequest.FORGET, run_id) is None:
                 await self._context.executor.delete_run(run_id)
-        elif self._registry.request(Request.STOP, run_id) is None:
+        elif self._registry.request(DriveRequest.STOP, run_id) is None:
             self._registry.stopping(run_id).update(live)
             for attempt in live:
                 await self._performer.stop(attempt)

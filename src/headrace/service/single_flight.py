@@ -17,7 +17,7 @@ Member: TypeAlias = tuple[str, str]
 
 
 @dataclass(kw_only=True)
-class _Group:
+class _SameWork:
     """Executions that would do the same."""
 
     leader: Member
@@ -29,7 +29,7 @@ class SingleFlight:
     """Which execution leads and which wait, by cache key."""
 
     def __init__(self) -> None:
-        self._groups: dict[CacheKey, _Group] = {}
+        self._groups: dict[CacheKey, _SameWork] = {}
         self._keys: dict[Member, CacheKey] = {}
 
     def __bool__(self) -> bool:
@@ -42,7 +42,7 @@ class SingleFlight:
         """
         group = self._groups.get(key)
         if group is None:
-            self._groups[key] = _Group(leader=member)
+            self._groups[key] = _SameWork(leader=member)
         elif group.leader != member:
             group.followers[member] = None
         self._keys[member] = key

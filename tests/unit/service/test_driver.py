@@ -11,14 +11,14 @@ import documents
 from headrace.engine import new_run, plan
 from headrace.engine.model import State
 from headrace.service.active import ActiveRun
-from headrace.service.driver import DRIVEN, TABLE, DriveState, Refusal, Registry, Request, decide
+from headrace.service.driver import DRIVEN, TABLE, DriveRefusal, DriveRequest, DriveState, Registry, decide
 from headrace.spec.document import parse_document
 from headrace.store.records import RunRecord
 
-S, R, N = DriveState, Request, Refusal
+S, R, N = DriveState, DriveRequest, DriveRefusal
 
 #: How a run gets into each state, from being ABSENT.
-WAYS: Mapping[DriveState, tuple[Request, ...]] = {
+WAYS: Mapping[DriveState, tuple[DriveRequest, ...]] = {
     S.ABSENT: (),
     S.RECOVERING: (R.START,),
     S.LOSING: (R.LOSE,),
@@ -30,7 +30,7 @@ WAYS: Mapping[DriveState, tuple[Request, ...]] = {
     S.ABANDONED: (R.TAKE, R.ABANDON),
 }
 #: How a run gets from each state back to ABSENT.
-WAYS_OUT: Mapping[DriveState, tuple[Request, ...]] = {
+WAYS_OUT: Mapping[DriveState, tuple[DriveRequest, ...]] = {
     S.ABSENT: (),
     S.RECOVERING: (R.RESUME, R.CONTINUE, R.END),
     S.LOSING: (R.LOSSES_RECORDED, R.RESUME, R.END),
@@ -70,18 +70,20 @@ def seen(registry: Registry) -> tuple[object, ...]:
 def test_the_table_answers_every_request_in_every_state():
     assert set(TABLE) == set(DriveState)
     for state in DriveState:
-        assert set(TABLE[state]) == set(Request), state
+        assert set(TABLE[state]) == set(DriveRequest), state
     used = {answer for row in TABLE.values() for answer in row.values()}
-    assert used >= set(Refusal), "each refusal is given somewhere"
+    assert used >= set(DriveRefusal), "each refusal is given somewhere"
     assert used >= set(DriveState), "each state can be reached"
 
 
-@pytest.mark.parametrize(("state", "request_"), list(itertools.product(DriveState, Request)), ids=lambda one: one.name)
-def test_each_request_is_a_transition_or_a_refusal_that_changes_nothing(state: DriveState, request_: Request):
+@pytest.mark.parametrize(
+    ("state", "request_"), list(itertools.product(DriveState, DriveRequest)), ids=lambda one: one.name
+)
+def test_each_request_is_a_transition_or_a_refusal_that_changes_nothing(state: DriveState, request_: DriveRequest):
     registry, run = registry_in(state)
     before, expected = seen(registry), decide(state, request_)
     refused = registry.request(request_, "r", run)
-    if isinstance(expected, Refusal):
+    if isinstance(expected, DriveRefusal):
         assert refused is expected
         assert seen(registry) == before
         return
@@ -101,7 +103,7 @@ def test_no_run_stays_in_a_state_without_a_way_out(state: DriveState):
     assert registry.all() == ()
 
 
-def allowed(request: Request) -> set[DriveState]:
+def allowed(request: DriveRequest) -> set[DriveState]:
     return {state for state in DriveState if isinstance(decide(state, request), DriveState)}
 
 
