@@ -80,12 +80,12 @@ const choice = fc.uniqueArray(fc.tuple(fc.constantFrom("outer", "outer/inner"), 
   selector: ([id]) => id,
 });
 
-/** Whether an execution is inside the selected iterations; itself an iteration of `besides` counts as inside. */
-function isInside(path: string, selected: ReadonlyMap<string, number>, besides = ""): boolean {
+/** Whether an execution is inside the selected iterations; an iteration of the loop `itself` counts as inside. */
+function isInside(path: string, selected: ReadonlyMap<string, number>, itself = ""): boolean {
   const outer = /^outer\[(\d+)\]/.exec(path)?.[1];
   const inner = /inner\[(\d+)\]/.exec(path)?.[1];
   const fits = (loop: string, at: string | undefined): boolean =>
-    loop === besides || at === undefined || !selected.has(loop) || selected.get(loop) === Number(at);
+    loop === itself || at === undefined || !selected.has(loop) || selected.get(loop) === Number(at);
   return fits("outer", outer) && fits("outer/inner", inner);
 }
 

@@ -159,4 +159,30 @@ describe("the list of tasks of a random loop", () => {
       }),
     );
   });
+
+  it("has the iterations of an inner loop below their own outer iteration", () => {
+    const counts = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 4 });
+    fc.assert(
+      fc.property(counts, (inner) => {
+        const plan = buildPlan([
+          aNode("outer", {
+            kind: "LOOP",
+            children: [aNode("inner", { kind: "LOOP", children: [aNode("train")] })],
+          }),
+        ]);
+        const paths = inner.flatMap((count, at) => [
+          `outer[${at}]`,
+          `outer[${at}]/inner`,
+          ...Array.from({ length: count }, (_, each) => [
+            `outer[${at}]/inner[${each}]`,
+            `outer[${at}]/inner[${each}]/train`,
+          ]).flat(),
+          ...(count === 0 ? [`outer[${at}]/inner/train`] : []),
+        ]);
+        const list = paths.filter((path) => !path.endsWith("inner/train")).map((path) => anExecution(path));
+        const rows = taskRows(plan, indexRun([anExecution("outer", { kind: "LOOP" }), ...list]), "SUCCEEDED");
+        expect(rows.map((row) => row.path)).toEqual(["outer", ...paths]);
+      }),
+    );
+  });
 });

@@ -9,7 +9,7 @@ const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 /** A log of lines without carriage returns and escape sequences, and with characters of several bytes. */
 const line = fc.string({ unit: fc.constantFrom("a", "b", " ", "é", "漢"), maxLength: 12 });
 const log = fc
-  .tuple(fc.array(line, { minLength: 1, maxLength: 60 }), fc.boolean())
+  .tuple(fc.array(line, { minLength: 1, maxLength: 60, size: "max" }), fc.boolean())
   .map(([lines, ended]) => bytesOf(lines.join("\n") + (ended ? "\n" : "")));
 
 /** Fails unless the window's lines are the log's lines from byte `start` up to byte `end`. */
@@ -31,10 +31,15 @@ function expectExact(window: LogWindow, bytes: Uint8Array): void {
   if (lines.length > 0) expect(open).toBe(!shown.endsWith("\n"));
 }
 
-type Step = { readonly kind: "show" | "before" | "after" | "dropHead" | "dropTail"; readonly size: number };
+type Step = {
+  readonly kind: "show" | "before" | "after" | "dropHead" | "dropTail";
+  readonly size: number;
+  readonly at: number;
+};
 const step: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom("show", "before", "after", "dropHead", "dropTail"),
   size: fc.nat({ max: 150 }),
+  at: fc.nat({ max: 10_000 }),
 });
 
 describe("a window on a random log", () => {
@@ -43,15 +48,15 @@ describe("a window on a random log", () => {
       fc.property(
         log,
         fc.integer({ min: 1, max: 30 }),
-        fc.array(step, { maxLength: 20 }),
+        fc.array(step, { maxLength: 20, size: "max" }),
         (bytes, maxLines, steps) => {
           const window = new LogWindow(maxLines);
           window.show(bytes.subarray(0, 100), 0, bytes.length);
           expectExact(window, bytes);
-          for (const { kind, size } of steps) {
+          for (const { kind, size, at } of steps) {
             if (kind === "show") {
               // A part that is longer than any line, so that it has a line end.
-              const offset = Math.min(size, Math.max(0, bytes.length - 60));
+              const offset = at % Math.max(1, bytes.length - 60);
               window.show(bytes.subarray(offset, offset + 80), offset, bytes.length);
             } else if (kind === "before") {
               const from = Math.max(0, window.start - Math.max(size, 60));
