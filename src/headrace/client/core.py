@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -13,6 +14,8 @@ from headrace.client.errors import ApiError
 
 T = TypeVar("T")
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request, ready to send."""
@@ -22,6 +25,11 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     headers: dict[str, str] = {}
     body: bytes | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it again does no harm: it reads, or has an idempotency key."""
+        return self.method == "GET" or IDEMPOTENCY_KEY in self.headers
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +55,12 @@ def get(where: str, query: Mapping[str, Any] | None = None) -> HttpRequest:
 def post(where: str, body: Any = None, query: Mapping[str, Any] | None = None) -> HttpRequest:
     """A POST request; without `body`, its body is empty."""
     return _with_body("POST", _with_query(where, query), body)
+
+
+def post_once(where: str, body: Any, query: Mapping[str, Any] | None = None) -> HttpRequest:
+    """Make one thing, however often the request is sent: it carries an idempotency key of its own."""
+    made = post(where, body, query)
+    return msgspec.structs.replace(made, headers={**made.headers, IDEMPOTENCY_KEY: str(uuid.uuid4())})
 
 
 def patch(where: str, body: Any) -> HttpRequest:

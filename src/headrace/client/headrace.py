@@ -144,7 +144,7 @@ class Headrace:
         Returns:
             The run; it has its id.
         """
-        return self._ask(core.post("/api/runs", run), api.RunSummary)
+        return self._ask(core.post_once("/api/runs", run), api.RunSummary)
 
     def get_run(self, run_id: str) -> api.RunView:
         """A run with its graph and all its executions.
@@ -194,7 +194,7 @@ class Headrace:
         Returns:
             The new run.
         """
-        return self._ask(core.post(core.path(_RUN, run_id=run_id) + "/rerun", wanted), api.RunSummary)
+        return self._ask(core.post_once(core.path(_RUN, run_id=run_id) + "/rerun", wanted), api.RunSummary)
 
     def mark_execution(self, run_id: str, execution_id: str, wanted: api.MarkExecution) -> None:
         """Mark a task as succeeded, with outputs, or as skipped, without running it.

@@ -782,7 +782,7 @@ class Client(RecurringRuns):
         return self._ask(request, wire.PipelineVersion)
 
     def _create_run(self, run: wire.Run) -> wire.Run:
-        made = self._ask(core.post(_RUNS, run), wire.Run)
+        made = self._ask(core.post_once(_RUNS, run), wire.Run)
         self._tell("Run", f"runs/{made.run_id}")
         return made
 

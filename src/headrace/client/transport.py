@@ -16,6 +16,8 @@ from headrace.client.sse import SentEvent, parse_events
 
 #: The server sends a heartbeat every 15 s; silence for longer means the connection is dead.
 _STREAM_TIMEOUT_S = 45.0
+#: Pauses between the tries of a request that makes nothing twice.
+_REPEATS_S = (0.1, 0.4, 1.0)
 _BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
 
@@ -51,14 +53,26 @@ class Transport:
             except _BROKEN:
                 # The server may have closed an idle connection; sending a GET again does no harm.
                 self._drop()
+        for pause_s in _REPEATS_S if request.is_repeatable and request.method != "GET" else ():
+            try:
+                return self._on_new_connection(request)
+            except (OSError, http.client.HTTPException):
+                # The request has an idempotency key: it makes nothing twice, whether it had arrived or not.
+                time.sleep(pause_s)
+        try:
+            return self._on_new_connection(request)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _on_new_connection(self, request: HttpRequest) -> Answer:
         self._drop()
         connection = self._connect(self._timeout_s)
         self._kept[threading.get_ident()] = connection
         try:
             return self._exchange(connection, request)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException):
             self._drop()
-            raise self._unreachable(error) from error
+            raise
 
     def events(self, request: HttpRequest, *, end: str = "end", patience_s: float = 30.0) -> Iterator[SentEvent]:
         """Server-sent events up to the one named `end`; after a lost connection it continues at the next event.

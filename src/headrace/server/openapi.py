@@ -99,6 +99,14 @@ def _good_status(route: Route) -> str:
     return "201" if route.path == "/api/runs" and route.method == "POST" else "200"
 
 
+_IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Sent again with the same key within a day, the request makes no other run: it gets the first one.",
+}
+
+
 def _parameters(route: Route) -> list[dict[str, Any]]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
@@ -109,7 +117,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         | ({"description": query.note} if query.note else {})
         for query in route.query
     ]
-    return in_path + in_query
+    return in_path + in_query + ([_IDEMPOTENCY_KEY] if route.idempotent else [])
 
 
 def _body(route: Route, shapes: _Shapes) -> dict[str, Any] | None:

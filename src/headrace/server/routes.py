@@ -88,6 +88,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     #: Shape of one server-sent event, for `text/event-stream`.
     event: type[Any] | None = None
     query: tuple[Query, ...] = ()
+    #: Whether an `Idempotency-Key` header keeps a repeated request from doing the same again.
+    idempotent: bool = False
     max_body: int = MEBIBYTE
     errors: ErrorStyle = "own"
     tag: str = ""

@@ -9,6 +9,15 @@ import msgspec
 from headrace.engine.model import Json
 
 
+class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sends along so that the same request, sent again, makes no second run."""
+
+    #: Chosen by the client, new for each run.
+    value: str
+    #: Which of our routes it was sent to: a key means one request of one route.
+    route: str
+
+
 class GivenDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline document in one of two forms; nothing of it has been checked."""
 

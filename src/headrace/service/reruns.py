@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,8 +21,10 @@ from headrace.store.records import RunRecord
 _AGAIN = " (again)"
 
 
-async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> RunRecord:
-    """See `Session.rerun_run`."""
+async def rerun(
+    context: Context, loop: RunLoop, run_id: str, wanted: Rerun, *, with_: Sequence[runs.WithRun] = ()
+) -> RunRecord:
+    """See `Session.rerun_run`; `with_` as for `runs.begin`."""
     earlier = await runs.load(context, run_id)
     if earlier is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
@@ -30,7 +33,7 @@ async def rerun(context: Context, loop: RunLoop, run_id: str, wanted: Rerun) -> 
     reuse_plan = await asyncio.to_thread(_reuse_plan, earlier, planned.plan, wanted)
     experiment = await runs.experiment_of(context, earlier.record)
     new = _new(earlier, planned.plan, wanted, None if experiment is None else experiment.experiment_id)
-    return await runs.begin(context, loop, new, planned, rerun_of=run_id, reuse_plan=reuse_plan)
+    return await runs.begin(context, loop, new, planned, rerun_of=run_id, reuse_plan=reuse_plan, with_=with_)
 
 
 async def _planned(context: Context, earlier: ActiveRun, wanted: Rerun) -> PlannedDocument:

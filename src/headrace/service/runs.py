@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -41,13 +43,16 @@ from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
+#: What a caller records in the transaction that records a new run, with that run's id.
+WithRun = Callable[[Connection, str], None]
+
 
 # --- making ------------------------------------------------------------------------------------
 
 
-async def create(context: Context, loop: RunLoop, new: NewRun) -> RunRecord:
-    """See `Session.create_run`."""
-    return await begin(context, loop, new, await _planned(context, new))
+async def create(context: Context, loop: RunLoop, new: NewRun, *, with_: Sequence[WithRun] = ()) -> RunRecord:
+    """See `Session.create_run`; `with_` as for `begin`."""
+    return await begin(context, loop, new, await _planned(context, new), with_=with_)
 
 
 async def begin(
@@ -58,10 +63,12 @@ async def begin(
     *,
     rerun_of: str | None = None,
     reuse_plan: ReusePlan | None = None,
+    with_: Sequence[WithRun] = (),
 ) -> RunRecord:
     """Record a run of this document with its first event, and drive it.
 
-    `reuse_plan` holds what the run reuses of the run `rerun_of`.
+    `reuse_plan` holds what the run reuses of the run `rerun_of`. `with_` is recorded with the run in one transaction:
+    all of it or, when one of these raises, nothing.
     """
     check_length("run", new.display_name)
     experiment = await _experiment(context, new)
@@ -74,7 +81,7 @@ async def begin(
     change = msgspec.structs.replace(folded.change, edges=(*folded.change.edges, *held))
     failpoint("create.before")
     try:
-        await context.write(rows.insert_run, record, change, document=planned.stored, owner=context.owner)
+        await context.write(_insert, with_, record, change, document=planned.stored, owner=context.owner)
     except store.Missing as error:
         raise NotFound("The pipeline version was deleted meanwhile.") from error
     failpoint("create.after")
@@ -83,6 +90,14 @@ async def begin(
     context.changes.notify((record.run_id,))
     # As KFP answers: the run as it was made, PENDING.
     return msgspec.structs.replace(record, version=change.base_version + 1)
+
+
+def _insert(
+    conn: Connection, /, with_: Sequence[WithRun], record: RunRecord, change: rows.RunChangeSet, **fields: Any
+) -> None:
+    for also in with_:
+        also(conn, record.run_id)
+    rows.insert_run(conn, record, change, **fields)
 
 
 async def _planned(context: Context, new: NewRun) -> PlannedDocument:

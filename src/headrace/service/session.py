@@ -17,15 +17,27 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from headrace.engine.model import Execution, Json
-from headrace.service import cache_entries, content, experiments, explain_queries, marks, pipelines, reruns, runs, views
+from headrace.service import (
+    cache_entries,
+    content,
+    experiments,
+    explain_queries,
+    idempotency,
+    marks,
+    pipelines,
+    reruns,
+    runs,
+    views,
+)
 from headrace.service.access import Access, Caller, Decision, Resource, Scope, Verb, allowed_in, decide, readable
 from headrace.service.context import Context
 from headrace.service.errors import Forbidden, Invalid, NotFound
 from headrace.service.loop import RunLoop
-from headrace.service.requests import NewMark, NewRun, NewVersion, Rerun
+from headrace.service.requests import IdempotencyKey, NewMark, NewRun, NewVersion, Rerun
 from headrace.store import namespaces
 from headrace.store.cache import CacheFilter
 from headrace.store.database import Connection
+from headrace.store.idempotency import KeyScope
 from headrace.store.namespaces import Ownership
 from headrace.store.records import (
     ArtifactRecord,
@@ -213,11 +225,11 @@ class Session:
 
     # runs ------------------------------------------------------------------------------------
     @needs(Resource.RUN, Verb.CREATE, "body")
-    async def create_run(self, new: NewRun) -> RunRecord:
+    async def create_run(self, new: NewRun, *, key: IdempotencyKey | None = None) -> RunRecord:
         """Check the document and the arguments, record the run with RunStarted, and begin.
 
         The run is made in the namespace of its experiment; the caller must be able to read the pipeline it is made
-        from.
+        from. With a key, the same request makes one run however often it is sent: see `service.idempotency`.
         """
         if new.experiment_id:
             await self._check(namespaces.of_experiment, "experiment", experiment_id=new.experiment_id)
@@ -228,7 +240,13 @@ class Session:
         elif new.pipeline_id:
             of_pipeline = namespaces.of_pipeline
             await self._asking(_READ_PIPELINE)._check(of_pipeline, "pipeline", pipeline_id=new.pipeline_id)
-        return await runs.create(self._context, self._loop, self._made_by_caller(new))
+        new = self._made_by_caller(new)
+        if key is None:
+            return await runs.create(self._context, self._loop, new)
+        scope = self._scope(key, await self._namespace_of(new))
+        return await idempotency.once(
+            self._context, scope, [new], lambda also: runs.create(self._context, self._loop, new, with_=[also])
+        )
 
     @needs(Resource.RUN, Verb.READ)
     async def get_run(self, run_id: str) -> RunRecord:
@@ -266,13 +284,23 @@ class Session:
         await runs.retry(self._context, self._loop, run_id)
 
     @needs(Resource.RUN, Verb.CREATE)
-    async def rerun_run(self, run_id: str, wanted: Rerun) -> RunRecord:
+    async def rerun_run(self, run_id: str, wanted: Rerun, *, key: IdempotencyKey | None = None) -> RunRecord:
         """A new run in which the named tasks, and what depends on them, run; it reuses what succeeded otherwise.
 
         Raises Invalid INVALID_RERUN (`faults` in its details) when a document does not fit what is to be reused.
+        `key` as for `create_run`.
         """
         await self._check_run(run_id)
-        return await reruns.rerun(self._context, self._loop, run_id, self._made_by_caller(wanted))
+        wanted = self._made_by_caller(wanted)
+        if key is None:
+            return await reruns.rerun(self._context, self._loop, run_id, wanted)
+        whose = await self._context.read(namespaces.of_run, run_id)
+        return await idempotency.once(
+            self._context,
+            self._scope(key, "" if whose is None else whose.namespace),
+            [run_id, wanted],
+            lambda also: reruns.rerun(self._context, self._loop, run_id, wanted, with_=[also]),
+        )
 
     @needs(Resource.RUN, Verb.CONTROL)
     async def mark_execution(self, run_id: str, execution_id: str, wanted: NewMark) -> None:
@@ -503,6 +531,16 @@ class Session:
         """REFUSE when the caller may read things of this kind in some namespace, else HIDE."""
         assert self._access is not None
         return Decision.REFUSE if allowed_in(self.caller, self._access.kind, Verb.READ) else Decision.HIDE
+
+    def _scope(self, key: IdempotencyKey, namespace: str) -> KeyScope:
+        return KeyScope(user_id=self.caller.user, namespace=namespace, route=key.route, key=key.value)
+
+    async def _namespace_of(self, new: NewRun) -> str:
+        """The namespace in which the run will be."""
+        if not new.experiment_id:
+            return new.namespace
+        whose = await self._context.read(namespaces.of_experiment, new.experiment_id)
+        return "" if whose is None else whose.namespace
 
     def _made_by_caller(self, new: _New) -> _New:
         return msgspec.structs.replace(new, created_by=self.caller.user)

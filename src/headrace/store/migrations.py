@@ -232,6 +232,31 @@ UPDATE artifacts SET owned = true WHERE execution_id IS NOT NULL AND (
 )
 """
 
+_KEYS = """
+CREATE TABLE idempotency_keys (
+    user_id TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    route TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (user_id, namespace, route, "key")
+);
+CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
+CREATE TABLE server_secrets (
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (name)
+);
+CREATE TABLE used_codes (
+    code_id TEXT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (code_id)
+)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -250,6 +275,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_CREATORS),
     _script(_EXECUTOR_DOMAINS),
     _script(_OWNED),
+    _script(_KEYS),
 )
 
 LATEST = len(MIGRATIONS)

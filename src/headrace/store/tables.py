@@ -252,6 +252,37 @@ inbox = Table(
 )
 Index("inbox_run", inbox.c.run_id)
 
+#: Which run a request with an idempotency key has made. The run may be deleted meanwhile; the key stays taken.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("namespace", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("digest"),
+    _text("run_id"),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+)
+Index("idempotency_keys_created", idempotency_keys.c.created_at)
+
+#: Keys that all servers of a deployment share: for page tokens, sign-ins and links. Read by nobody else.
+server_secrets = Table(
+    "server_secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("value"),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+)
+
+#: One-time sign-in codes that were used, until they would have expired anyway.
+used_codes = Table(
+    "used_codes",
+    metadata,
+    Column("code_id", Text, primary_key=True),
+    Column("expires_at", DOUBLE_PRECISION, nullable=False),
+)
+
 #: The last word each connection has committed: how to know whether a COMMIT without an answer was done.
 writers = Table(
     "writers",

@@ -10,6 +10,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.documents import from_inline, inline
 from headrace.server.errors import FailedPrecondition, HttpError
+from headrace.server.idempotency import idempotency_key
 from headrace.server.kfp import views
 from headrace.server.kfp.names import checked_name
 from headrace.server.kfp.routing import LIST_QUERY, MAX_DOCUMENT_BYTES, PREFIX, kfp_route
@@ -28,7 +29,7 @@ async def create_run(call: ApiCall) -> Response:
     if body.plugins_output:
         raise HttpError(409, "PLUGINS_OUTPUT_GIVEN", "plugins_output is written by the server only.")
     new = _new_run(body, body.experiment_id or call.query.get("experiment_id", ""))
-    record = await call.session.create_run(new)
+    record = await call.session.create_run(new, key=idempotency_key(call))
     document = None if new.pipeline_spec is None else inline(new.pipeline_spec, new.platform_spec)
     return json_answer(views.run(record, document=document))
 
@@ -142,6 +143,7 @@ ROUTES = (
         method="POST",
         path=_PATH,
         handler=create_run,
+        idempotent=True,
         access=Access(Resource.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=wire.Run,

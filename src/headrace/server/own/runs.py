@@ -11,6 +11,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
+from headrace.server.idempotency import idempotency_key
 from headrace.server.listing import list_query
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
@@ -60,7 +61,8 @@ async def create_run(call: ApiCall) -> Response:
             experiment_name=body.experiment_name or "",
             parameters=body.parameters,
             caching=body.caching,
-        )
+        ),
+        key=idempotency_key(call),
     )
     return json_answer(run_summary(record), 201)
 
@@ -112,7 +114,9 @@ async def rerun_run(call: ApiCall) -> Response:
         display_name=body.display_name,
         caching=body.caching,
     )
-    return json_answer(run_summary(await call.session.rerun_run(call.path["run_id"], wanted)), 201)
+    return json_answer(
+        run_summary(await call.session.rerun_run(call.path["run_id"], wanted, key=idempotency_key(call))), 201
+    )
 
 
 async def mark_execution(call: ApiCall) -> Response:
@@ -224,6 +228,7 @@ ROUTES = (
         method="POST",
         path="/api/runs",
         handler=create_run,
+        idempotent=True,
         access=Access(Resource.RUN, Verb.CREATE, "body"),
         summary="Create a run.",
         body=api.CreateRun,
@@ -283,6 +288,7 @@ ROUTES = (
         method="POST",
         path=_RUN + "/rerun",
         handler=rerun_run,
+        idempotent=True,
         access=Access(Resource.RUN, Verb.CREATE),
         summary="Make a new run that takes over what need not run again.",
         body=api.RerunRun,
