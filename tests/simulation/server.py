@@ -20,7 +20,6 @@ from headrace.service.service import Service
 from headrace.service.session import Session
 from headrace.service.settings import Settings
 from headrace.store.errors import StoreError
-from owned_service import Service
 from simulation.simulated_executor import Machines, SimulatedExecutor
 from simulation.virtual import Process
 
