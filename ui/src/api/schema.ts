@@ -2117,7 +2117,10 @@ export interface operations {
     readonly post_api_runs: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                /** @description Sent again with the same key within a day, the request makes no other run: it gets the first one. */
+                readonly "Idempotency-Key"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
@@ -2339,7 +2342,10 @@ export interface operations {
     readonly post_api_runs_run_id_rerun: {
         readonly parameters: {
             readonly query?: never;
-            readonly header?: never;
+            readonly header?: {
+                /** @description Sent again with the same key within a day, the request makes no other run: it gets the first one. */
+                readonly "Idempotency-Key"?: string;
+            };
             readonly path: {
                 readonly run_id: string;
             };
@@ -3829,7 +3835,10 @@ export interface operations {
             readonly query?: {
                 readonly experiment_id?: string;
             };
-            readonly header?: never;
+            readonly header?: {
+                /** @description Sent again with the same key within a day, the request makes no other run: it gets the first one. */
+                readonly "Idempotency-Key"?: string;
+            };
             readonly path?: never;
             readonly cookie?: never;
         };
