@@ -147,6 +147,9 @@ def delete_artifacts_of(conn: Connection, run_id: str) -> DeletedArtifacts:
     conn.execute(artifacts.update().where(_a.run_id == run_id).values(run_id=None))
     gone = [record for record in mine if record.artifact.artifact_id not in kept]
     shared = _still_known(conn, [record.artifact.uri for record in gone])
+    # Content that is still in use goes with the last of the rows that stand for it.
+    for some in batched([record.artifact.uri for record in gone if record.owned and record.artifact.uri in shared]):
+        conn.execute(artifacts.update().where(_a.uri.in_(some)).values(owned=True))
     return DeletedArtifacts(
         gone=tuple(record for record in gone if record.artifact.uri not in shared), whole=not kept and not shared
     )

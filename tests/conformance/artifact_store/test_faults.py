@@ -128,6 +128,24 @@ def test_what_was_fetched_and_altered_is_fetched_again(s3, root, tmp_path: Path)
     assert again.read_bytes() == b"content"
 
 
+def test_what_an_earlier_server_has_fetched_is_read_anew_before_it_is_given_out(s3, root, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"content")
+    first = Stores(tmp_path, s3.stores)
+    stored = first.take(f"{root}/1/file", tmp_path / "file")
+    fetched = first.at_hand(stored.uri, digest=stored.digest)
+    assert fetched is not None
+    whole = Stores(tmp_path, s3.stores).at_hand(stored.uri, digest=stored.digest)
+    assert (whole, fetched.read_bytes()) == (fetched, b"content")
+    # As a disk does that loses power: the size and the times are the same.
+    times = fetched.stat()
+    fetched.chmod(0o644)
+    fetched.write_bytes(b"CONTENT")
+    os.utime(fetched, ns=(times.st_atime_ns, times.st_mtime_ns))
+    again = Stores(tmp_path, s3.stores).at_hand(stored.uri, digest=stored.digest)
+    assert again is not None
+    assert again.read_bytes() == b"content"
+
+
 def test_content_whose_digest_nobody_knows_is_fetched_again_when_it_changes(s3, root, tmp_path: Path):
     stores = Stores(tmp_path, s3.stores)
     for content in (b"first", b"second"):

@@ -128,7 +128,9 @@ def test_what_is_no_key(key, store, file):
     assert file.exists()
 
 
-@pytest.mark.parametrize("uri", ["file:///etc/passwd", "s3://bucket/a", "file://STORE/../outside", "file://STORE", "x"])
+@pytest.mark.parametrize(
+    "uri", ["file:///etc/passwd", "s3://bucket/a", "file://STORE/../outside", "file://STORE-too/a", "file://STORE", "x"]
+)
 async def test_what_is_not_in_the_store(uri, store):
     uri = uri.replace("STORE", str(store.root))
     assert not store.owns(uri)
@@ -141,6 +143,24 @@ async def test_members_lead_nowhere_else(member, store, folder):
     stored = store.take(KEY, folder)
     with pytest.raises(NotStored):
         await content(store, stored.uri, member=member)
+
+
+@pytest.mark.parametrize("link", range(4))
+async def test_no_link_in_the_store_is_followed_wherever_it_stands(link, store, folder, tmp_path):
+    """Links cannot come in, but somebody may make one there: at the artifact, in the middle, or at the very end."""
+    inside = folder / "sub" / "deep"
+    inside.mkdir()
+    (inside / "part").write_bytes(b"own")
+    stored = store.take(KEY, folder)
+    for directory, _, _ in os.walk(store.root):
+        os.chmod(directory, 0o755)
+    parts = [*KEY.split("/"), "sub", "deep", "part"]
+    # Everything from there on lies elsewhere, and a link leads to it.
+    at = store.root.joinpath(*parts[: 4 + link])
+    at.rename(tmp_path / "elsewhere")
+    at.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotStored):
+        await content(store, stored.uri, member="sub/deep/part")
 
 
 async def test_delete(store, file, folder):

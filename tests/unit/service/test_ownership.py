@@ -91,6 +91,30 @@ async def test_content_that_an_attempt_only_names_stays(tmp_path: Path, place: s
     await service.close()
 
 
+async def test_content_that_two_runs_stand_for_goes_with_the_last_of_them(tmp_path: Path):
+    """A second run has imported by its URI what the first one made: nothing but the URI connects them."""
+    stage = Stage(tmp_path / "home")
+    own: list[ProducedArtifact] = []
+
+    def work(order: LaunchOrder) -> Succeeded:
+        if order.task != "work":
+            return succeed(order)
+        own.append(stage.content(f"{order.artifact_prefix}/model"))
+        return Succeeded(attempt=order.attempt, at=1.0, parameters={"text": "t"}, artifacts={"model": (own[0],)})
+
+    service = await stage.open(World(behaviour=work))
+    first = await ran(service)
+    document = documents.importer()
+    document["deploymentSpec"]["executors"]["exec-get"]["importer"]["artifactUri"] = {"constant": own[0].uri}
+    made = await service.create_run(NewRun(pipeline_spec=document))
+    await until_final(service, made.run_id)
+    await service.delete_run(first)
+    assert is_there(own[0])
+    await service.delete_run(made.run_id)
+    assert not is_there(own[0])
+    await service.close()
+
+
 async def test_what_an_attempt_that_failed_has_left_goes_with_its_run(tmp_path: Path):
     stage = Stage(tmp_path / "home")
     left: list[ProducedArtifact] = []
@@ -104,6 +128,27 @@ async def test_what_an_attempt_that_failed_has_left_goes_with_its_run(tmp_path: 
     await service.delete_run(await ran(service))
     assert not is_there(left[0])
     assert is_there(other)
+    await service.close()
+
+
+async def test_results_of_a_deleted_run_are_not_used_again(tmp_path: Path):
+    """Also where no artifact that is gone tells that they are: the outputs are parameters alone."""
+    document = documents.document(
+        {"work": documents.task("work", "comp-work", cache=True)},
+        {"comp-work": documents.component("exec-work", outputs={"text": "STRING"})},
+    )
+    world = World(behaviour=succeed)
+    service = await Stage(tmp_path / "home").open(world)
+
+    async def starts_of_a_run() -> tuple[str, int]:
+        made = await service.create_run(NewRun(pipeline_spec=document))
+        await until_final(service, made.run_id)
+        return made.run_id, len(world.starts)
+
+    first, starts = await starts_of_a_run()
+    assert (starts, (await starts_of_a_run())[1]) == (1, 1)
+    await service.delete_run(first)
+    assert (await starts_of_a_run())[1] == 2
     await service.close()
 
 

@@ -170,3 +170,34 @@ def test_a_failed_migration_leaves_nothing_behind():
         with conn.begin():
             assert not inspect(conn).has_table("half")
             assert migrations.current_version(conn) == migrations.LATEST
+
+
+@pytest.mark.parametrize(
+    ("uri", "owned"),
+    [
+        ("file:///data/artifacts/r/EXECUTION/1/model", True),
+        ("file:///data/artifacts/r/another/1/model", False),
+        ("file:///data/EXECUTION", False),
+        ("s3://bucket/root/p/r/task/EXECUTION-1/model", True),
+        ("s3://bucket/root/p/r/task/another-1/model", False),
+        ("s3://bucket/EXECUTION/1/model", False),
+        ("https://example.org/model", False),
+        ("/data/model", False),
+    ],
+)
+def test_content_of_an_older_database_is_owned_where_its_uri_names_its_execution(uri: str, owned: bool):
+    execution = "0ec536bd-00a5-56e8-a903-32c5eff4d952"
+    with dialect.open_sqlite(None, writer=True).connect() as conn, conn.begin():
+        migrations.upgrade(conn, migrations.MIGRATIONS[:6])
+        for name, made_by in (("made", f"'{execution}'"), ("unknown", "NULL")):
+            conn.execute(
+                text(
+                    "INSERT INTO artifacts (artifact_id, name, schema_title, schema_version, uri, metadata, "
+                    f"size_bytes, execution_id, created_at, is_directory) VALUES ('{name}', 'a', 't', '1', :uri, "
+                    f"'{{}}', 1, {made_by}, 1, false)"
+                ),
+                {"uri": uri.replace("EXECUTION", execution)},
+            )
+        migrations.upgrade(conn)
+        found = artifacts.get_artifacts(conn, ["made", "unknown"])
+        assert {name: record.owned for name, record in found.items()} == {"made": owned, "unknown": False}
