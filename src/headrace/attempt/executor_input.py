@@ -76,7 +76,7 @@ def output_key(order: LaunchOrder, name: str) -> str:
 
 
 def shown_root(order: LaunchOrder, outputs: str) -> str:
-    """Where a component is told that its outputs go: the URI in an object store, else its own directory of outputs.
+    """The place of its outputs that a component sees: the URI in an object store, else its own directory of outputs.
 
     It may write to both itself. What goes to the server's directory is moved there afterwards.
     """
@@ -84,7 +84,7 @@ def shown_root(order: LaunchOrder, outputs: str) -> str:
 
 
 def shown_uri(order: LaunchOrder, name: str, outputs: str) -> str:
-    """The URI that a component is told of one output."""
+    """The URI of one output that a component sees."""
     return output_key(order, name) if order.stores_remotely else f"{outputs}/{name}"
 
 
