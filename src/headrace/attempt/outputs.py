@@ -184,26 +184,34 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
         return Path(path)
 
     def _ship(self, name: str, path: Path) -> StoredContent:
-        self._check_inside(name, path)
+        path = self._inside(name, path)
         key = output_key(self.order, name)
         if not os.path.lexists(path) and not self.artifacts.begun(key):
             # Never written: that is an empty artifact, unless an earlier server was ended just after it took it.
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            self._make_empty(name, path)
         try:
             return self.artifacts.take(key, path)
         except Exception as error:
             raise refusal_of(error, f"Output artifact {name!r}", output=name) from error
 
-    def _check_inside(self, name: str, path: Path) -> None:
-        """Moving is taking away: only what the attempt itself made may be moved."""
-        home = self.layout.root.resolve()
-        if not path.parent.resolve().is_relative_to(home):
+    def _make_empty(self, name: str, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except (FileExistsError, NotADirectoryError) as error:
+            message = f"Output artifact {name!r} cannot be at {path}: {error}. A part of that path is a file."
+            raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path)) from error
+
+    def _inside(self, name: str, path: Path) -> Path:
+        """The path without links on the way. Moving is taking away: only what the attempt itself made may be moved."""
+        root, parent = self.layout.root.resolve(), path.parent.resolve()
+        if not parent.is_relative_to(root) or path.name == "..":
             message = (
                 f"Output artifact {name!r} was said to be at {path}, outside the attempt's own directory. "
                 "Write it to the path given, or give the URI of a remote store."
             )
             raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path))
+        return parent / path.name
 
 
 class NotAFile(Exception):
@@ -220,7 +228,7 @@ def _read_inside(path: Path) -> bytes:
         raise NotAFile("a link" if error.errno == errno.ELOOP else f"nothing that can be read: {error}") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NotAFile("no file")
+            raise NotAFile("not a file")
         with os.fdopen(os.dup(descriptor), "rb") as file:
             return file.read(MAX_OUTPUT_FILE_BYTES)
     finally:

@@ -1,10 +1,10 @@
 """Which attempts may begin on this machine, and in which order.
 
 The rule. An attempt takes one of `max_parallel` slots and what it asks for: cores, memory, accelerators (a request,
-else the limit; nothing asked for, nothing taken). Whoever comes waits in one line. The first in line begins as soon
+else the limit; nothing asked for, nothing taken). Attempts wait in one queue. The first in the queue begins as soon
 as it fits. While it does not, of the `LOOK` behind it those that do fit may pass, but only `PASSES` of them: then
 everything that becomes free is kept for the first one. So it waits at most for what was running then, which has to
-end anyway, and none waits for ever. What would not fit on the empty machine is refused at once.
+end anyway, and none waits forever. What would not fit on the empty machine is refused at once.
 
 What runs already when a server starts is counted even if there is no room for it; what asks for any of that begins
 when there is.
@@ -31,7 +31,7 @@ _TINY = 1e-6
 
 
 class _Waiter:
-    """One that waits."""
+    """An attempt that waits in the queue."""
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
@@ -55,7 +55,7 @@ class Admission:
 
     @property
     def queued(self) -> int:
-        """How many wait."""
+        """How many attempts wait."""
         return len(self._queue)
 
     def check(self, resources: Resources) -> None:
@@ -74,7 +74,7 @@ class Admission:
             raise _never("accelerator", asked, str(have_devices), "accelerators")
 
     def take_now(self, resources: Resources) -> Allocation | None:
-        """Take it if it fits and nobody waits."""
+        """Take it if it fits and the queue is empty."""
         return self._grant(resources) if not self._queue and self._lacking(resources) is None else None
 
     def overdraw(self, allocation: Allocation) -> None:
@@ -101,7 +101,7 @@ class Admission:
             raise
 
     def release(self, allocation: Allocation) -> None:
-        """Give it back; whoever may begin now does."""
+        """Give it back; every attempt that may begin now does."""
         self._count(allocation.resources, -1)
         known = self._named(allocation.resources)
         self._free_devices(allocation.resources).extend(name for name in allocation.devices if name in known)

@@ -1,4 +1,4 @@
-"""The directory of an attempt on disk, and the files that say what became of it.
+"""The directory of an attempt on disk, and the files that say how far it has come.
 
 <home>/attempts/<run>/<execution>/<number>/
     claim            written by the started process itself, exclusively: the one proof that it was started; its
@@ -162,7 +162,7 @@ class AttemptDirs:
         return f"{self._live}/{attempt.run_id}.{attempt.execution_id}.{attempt.number}"
 
     def live(self, kind: type[T]) -> Iterator[tuple[T, AttemptDir]]:
-        """Every attempt launched and not settled, whoever launched it."""
+        """Every attempt that any server has launched and not settled."""
         for mark in sorted(self._live.iterdir()):
             run = mark.name.partition(".")[0]
             attempt_dir = AttemptDir(self.root.joinpath(*mark.name.split(".")), self._workspaces / run)

@@ -1,6 +1,6 @@
 """Control groups of the Linux kernel, by files alone: where ours may be made, what they hold, how they are ended.
 
-An attempt's group is the exact answer to which processes are the attempt's: children are born into it, whatever
+An attempt's group is the exact answer to which processes are the attempt's: children begin in it, whatever
 variables, sessions and parents they drop. Version 2 of the kernel's interface has one directory for everything,
 version 1 one for each controller; both are used the same way here. Nothing in this module knows of attempts or
 processes beyond their numbers, and every path starts from what `/proc` says, so a made-up tree serves as well.
@@ -70,11 +70,11 @@ class ControlGroup:
     # what happened in it ------------------------------------------------------------------------
 
     def out_of_memory_kills(self) -> int:
-        """How many of its processes were killed for want of memory, its own limit's or a wider one's."""
+        """How many of its processes were killed for lack of memory, by its own limit or a wider one."""
         return self._counted("memory.events", "oom_kill") + self._counted("memory.oom_control", "oom_kill")
 
     def tells_memory(self) -> bool:
-        """Whether it can say who was killed for want of memory."""
+        """Whether it counts processes that were killed for lack of memory."""
         names = ("memory.events", "memory.oom_control")
         return any(os.path.exists(f"{directory}/{name}") for directory in self.directories for name in names)  # noqa: PTH110
 
@@ -113,7 +113,7 @@ class Tree:
     def of(self, tag: str, limits: Limits) -> ControlGroup:
         """The group of whatever has this tag; not made yet. On version 1 with as few directories as will do."""
         name = hashlib.sha256(tag.encode()).hexdigest()[:20]
-        asked = {"pids", "memory"}  # memory also without a limit: it tells who was killed for want of it
+        asked = {"pids", "memory"}  # memory also without a limit: it counts what was killed for lack of it
         asked |= {"cpu"} if limits.cpus is not None else set()
         found = [self.bases[one] for one in CONTROLLERS if one in asked and one in self.bases]
         return ControlGroup(tuple(f"{base}/{name}" for base in dict.fromkeys(found)))
@@ -129,7 +129,7 @@ class Tree:
                 os.makedirs(directory, exist_ok=True)  # noqa: PTH103
             except FileExistsError:
                 pass
-            # Half of an attempt is worth nothing: who waits for a process that was killed may wait for ever.
+            # Half of an attempt is useless: a process that waits for one that was killed may wait forever.
             _write(f"{directory}/memory.oom.group", "1")
             _limit(directory, limits)
 

@@ -26,7 +26,7 @@ class Cleaner:
         """Returns when the directory holds nothing but what stays of a settled attempt."""
         self._dirs.append(attempt_dir)
         async with self._turn:
-            # Whoever had the turn before may have taken ours along.
+            # The caller before may have settled ours too.
             dirs, self._dirs = self._dirs, []
             if dirs:
                 await asyncio.to_thread(_settle, dirs)

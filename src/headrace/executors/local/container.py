@@ -129,14 +129,14 @@ class ContainerCommandBuilder:
         # An engine whose client was killed while it made the container may not know of it yet, or not let go of it.
         for _ in range(_REMOVALS):
             # podman's `rm --force` asks politely for ten seconds first; the grace has been given already.
-            await _tell(engine, "kill", meta.container)
-            await _tell(engine, "rm", "--force", meta.container)
-            known, _ = await _tell(engine, "container", "inspect", "--format", "{{.Id}}", meta.container)
+            await _ask(engine, "kill", meta.container)
+            await _ask(engine, "rm", "--force", meta.container)
+            known, _ = await _ask(engine, "container", "inspect", "--format", "{{.Id}}", meta.container)
             left = await asyncio.to_thread(_monitors_of, meta.container)
             if known != 0 and not left:
                 return
             await asyncio.sleep(_BETWEEN_REMOVALS_S)
-        # Nobody but podman's monitor knows it any more: it and what is below it.
+        # Only podman's monitor knows it any more: end the monitor and what is below it.
         await asyncio.to_thread(processes.end, lambda: processes.descendants(_monitors_of(meta.container)), None)
 
     async def cause_of_death(self, meta: AttemptMeta, status: int | None) -> Reason | None:
@@ -144,27 +144,27 @@ class ContainerCommandBuilder:
         engine = shutil.which(self._engine) if self._engine else _first_engine()
         if engine is None or meta.applied.limits.memory_bytes is None:
             return None
-        _, told = await _tell(engine, "container", "inspect", "--format", "{{.State.OOMKilled}}", meta.container)
-        await _tell(engine, "rm", "--force", meta.container)
-        return out_of_memory(meta.applied, None) if status and told.strip() == "true" else None
+        _, said = await _ask(engine, "container", "inspect", "--format", "{{.State.OOMKilled}}", meta.container)
+        await _ask(engine, "rm", "--force", meta.container)
+        return out_of_memory(meta.applied, None) if status and said.strip() == "true" else None
 
     def explain_status(self, meta: AttemptMeta, status: int, log_end: str) -> Reason | None:
         """See CommandBuilder. The engine's own statuses: 125 (it failed), 126 and 127 (the command cannot be run)."""
-        told = "\n".join(log_end.strip().splitlines()[-_KEPT_LINES:])
+        said = "\n".join(log_end.strip().splitlines()[-_KEPT_LINES:])
         details: dict[str, Json] = {"exit_code": status}
-        if status == 125 and "rror" in told:
+        if status == 125 and "rror" in said:
             return Reason(
-                code=Code.CONTAINER_FAILED, message=f"The container could not be run:\n{told}", details=details
+                code=Code.CONTAINER_FAILED, message=f"The container could not be run:\n{said}", details=details
             )
-        if status in (126, 127) and "rlimit" in told:
+        if status in (126, 127) and "rlimit" in said:
             # Not the command's fault: podman's defaults ask for more than root may have, say, in a container.
             message = (
-                f"The engine may not give a container the limits that it gives by default:\n{told}\nLet it give less: "
+                f"The engine may not give a container the limits that it gives by default:\n{said}\nLet it give less: "
                 'in containers.conf, below [containers], default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"].'
             )
             return Reason(code=Code.CONTAINER_FAILED, message=message, details=details)
         if status in (126, 127):
-            message = f"The command cannot be run in this image (exit status {status}):\n{told}"
+            message = f"The command cannot be run in this image (exit status {status}):\n{said}"
             return Reason(code=Code.COMMAND_NOT_FOUND, message=message, details=details)
         return None
 
@@ -196,23 +196,23 @@ class ContainerCommandBuilder:
         return digest
 
     async def _digest(self, engine: str, image: str) -> str:
-        """Of the image that the engine has by this name now; "" when it has none. Asked anew every moment."""
+        """Of the image that the engine has by this name now; "" when it has none. Not remembered for long."""
         async with self._pulling.setdefault(image, asyncio.Lock()):
             at, digest = self._known.get(image, (0.0, ""))
             if not digest or time.monotonic() - at > _DIGEST_HOLDS_S:
-                status, told = await _tell(engine, "image", "inspect", "--format", "{{.Id}}", image)
-                words = told.split()
+                status, said = await _ask(engine, "image", "inspect", "--format", "{{.Id}}", image)
+                words = said.split()
                 digest = words[-1].removeprefix("sha256:") if status == 0 and words else ""
                 self._known[image] = (time.monotonic(), digest)
             return f"sha256:{digest}" if digest else ""
 
     async def _pull(self, engine: str, image: str, waiting: Callable[[Reason], None]) -> None:
         waiting(Reason(code=Code.PULLING_IMAGE, message=f"Fetching the image {image}.", details={"image": image}))
-        status, told = await _tell(engine, "pull", image)
+        status, said = await _ask(engine, "pull", image)
         if status != 0:
-            last = "\n".join(told.strip().splitlines()[-_KEPT_LINES:])
+            last = "\n".join(said.strip().splitlines()[-_KEPT_LINES:])
             message = f"The image {image} is not here and cannot be fetched:\n{last}"
-            lasting = bool(_GONE_FOR_GOOD.search(told))
+            lasting = bool(_GONE_FOR_GOOD.search(said))
             raise Refusal(Code.IMAGE_NOT_FOUND, message, retryable=not lasting, image=image)
 
 
@@ -339,6 +339,6 @@ def _engine_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
 
 
-async def _tell(engine: str, *arguments: str) -> tuple[int, str]:
+async def _ask(engine: str, *arguments: str) -> tuple[int, str]:
     """Run the engine's client; `(exit status, all it said)`."""
     return await run_tool(engine, *arguments, env=_engine_environment())

@@ -99,10 +99,10 @@ class Environments:
     def _built(self, key: str, task: asyncio.Task[Path]) -> None:
         self._building.pop(key, None)
         if not task.cancelled():
-            task.exception()  # whoever still waits gets it; nobody may be waiting any more
+            task.exception()  # those that still wait get it, if any do
 
     async def close(self) -> None:
-        """Give up what is being built; the next who asks begins anew."""
+        """Give up what is being built; the next call begins again."""
         for task in (building := list(self._building.values())):
             task.cancel()
         await asyncio.gather(*building, return_exceptions=True)
@@ -136,9 +136,9 @@ class Environments:
 
     async def _uv(self, uv: str, *arguments: str) -> None:
         env = {**_uv_environment(), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-        status, told = await run_tool(uv, *arguments, env=env, cwd=self._root)
+        status, said = await run_tool(uv, *arguments, env=env, cwd=self._root)
         if status:
-            raise failure(told, arguments)
+            raise failure(said, arguments)
 
 
 def _arguments(packages: Packages) -> list[str]:
@@ -198,12 +198,12 @@ def find_uv() -> str:
     return found
 
 
-def failure(told: str, arguments: tuple[str, ...]) -> Refusal:
+def failure(said: str, arguments: tuple[str, ...]) -> Refusal:
     """What uv's message means."""
-    told = hide_credentials(told).strip()
-    last = "\n".join(told.splitlines()[-_KEPT_LINES:])
+    said = hide_credentials(said).strip()
+    last = "\n".join(said.splitlines()[-_KEPT_LINES:])
     asked = [hide_credentials(argument) for argument in arguments[arguments.index("--") + 1 :] if "--" in arguments]
-    if _NOT_FOUND.search(told):
+    if _NOT_FOUND.search(said):
         message = f"A package that the component asks for ({', '.join(asked)}) cannot be had:\n{last}"
         return Refusal(Code.PACKAGE_NOT_FOUND, message, retryable=False, packages=asked)
     message = f"The component's packages ({', '.join(asked)}) could not be installed:\n{last}"

@@ -60,11 +60,11 @@ class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, path: Path) -> DiskUsage:
         """The disk of a path."""
-        told = os.statvfs(path)
+        found = os.statvfs(path)
         return cls(
-            used_bytes=(told.f_blocks - told.f_bfree) * told.f_frsize,
-            free_bytes=told.f_bavail * told.f_frsize,
-            used_files=told.f_files - told.f_ffree if told.f_files else None,
+            used_bytes=(found.f_blocks - found.f_bfree) * found.f_frsize,
+            free_bytes=found.f_bavail * found.f_frsize,
+            used_files=found.f_files - found.f_ffree if found.f_files else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""What an attempt may use, how it is held to that, and what is said of it when it is not content with it.
+"""What an attempt may use, how that is enforced, and the reason it gets when it wants more.
 
 Where this machine lets us make control groups, the kernel holds an attempt to its memory, cores and number of
 processes. Elsewhere we look every second, which holds memory and processes but not cores, and say so
@@ -68,7 +68,7 @@ class Confinement:
 
     @classmethod
     def here(cls, home: Path, total_memory_bytes: int | None = None) -> Confinement:
-        """By control groups if they are to be had; what they are called follows from the home alone."""
+        """By control groups where they can be made; their names follow from the home alone."""
         name = f"{PREFIX}{hashlib.sha256(str(home).encode()).hexdigest()[:12]}"
         try:
             return cls(find(name, total_memory_bytes=total_memory_bytes))
@@ -162,24 +162,24 @@ def _figure(path: str, word: bytes) -> int:
 # --- what is said of it ------------------------------------------------------------------------------
 
 
-def outgrown(held: AppliedLimits, group: ControlGroup | None, told: Reason | None) -> Reason | None:
-    """What an attempt that has failed has failed of, if it is a limit; `told` is what it says itself."""
+def outgrown(held: AppliedLimits, group: ControlGroup | None, outcome: Reason | None) -> Reason | None:
+    """The limit for which an attempt has failed; None for no limit. `outcome` is the reason that it gives itself."""
     if group is not None and group.out_of_memory_kills():
         return out_of_memory(held, group)
     if group is not None and group.refused_processes():
         return process_limit(held)
-    if told is None:
+    if outcome is None:
         return None
-    if group is None and held.limits.memory_bytes is not None and told.code == Code.OUT_OF_MEMORY:
+    if group is None and held.limits.memory_bytes is not None and outcome.code == Code.OUT_OF_MEMORY:
         return out_of_memory(held, None)
-    if f"[Errno {errno.ENOSPC}]" in told.message or f"[Errno {errno.EDQUOT}]" in told.message:
-        message = f"The disk that the attempt wrote to is full: {told.message}"
-        return Reason(code=Code.DISK_FULL, message=message, details=told.details)
+    if f"[Errno {errno.ENOSPC}]" in outcome.message or f"[Errno {errno.EDQUOT}]" in outcome.message:
+        message = f"The disk that the attempt wrote to is full: {outcome.message}"
+        return Reason(code=Code.DISK_FULL, message=message, details=outcome.details)
     return None
 
 
 def out_of_memory(held: AppliedLimits, group: ControlGroup | None) -> Reason:
-    """It was killed for want of memory: its own limit's, or that of all."""
+    """It was killed for lack of memory: its own limit was reached, or that of all attempts."""
     limit = held.limits.memory_bytes
     if limit is not None and (group is None or group.reached_memory_limit()):
         message = (

@@ -1,4 +1,4 @@
-"""What this machine has for attempts: cores, memory, accelerators; as told by settings, else as found."""
+"""What this machine has for attempts: cores, memory, accelerators; from settings, else as found."""
 
 from __future__ import annotations
 

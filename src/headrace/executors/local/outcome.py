@@ -40,7 +40,7 @@ def determine_outcome(
     max_parameter_bytes: int,
     seen: Reason | None = None,
 ) -> AnyReport:
-    """The attempt's last report; `seen` is why it failed, if somebody outside has seen that."""
+    """The attempt's last report; `seen` is why it failed, if the container engine knows that."""
     at = ended_at(attempt_dir)
     ending = attempt_dir.read("ending.json", Reason)
     if ending is not None:
@@ -53,12 +53,12 @@ def determine_outcome(
     if attempt_dir.unconfined.exists():
         message = f"The attempt could not enter its control group, so it was not begun. {log_end(attempt_dir.log)}"
         return _failed(order.attempt, at, Reason(code=Code.LAUNCH_FAILED, message=message))
-    told = attempt_dir.read("outputs/outcome.json", Reason)
+    outcome = attempt_dir.read("outputs/outcome.json", Reason)
     group = ControlGroup(meta.group) if meta.group else None
-    if status != 0 and (reason := seen or limits.outgrown(meta.applied, group, told)) is not None:
+    if status != 0 and (reason := seen or limits.outgrown(meta.applied, group, outcome)) is not None:
         return _failed(order.attempt, at, reason)
-    if status != 0 and told is not None:
-        return _failed(order.attempt, at, told)
+    if status != 0 and outcome is not None:
+        return _failed(order.attempt, at, outcome)
     if status is None:
         if shutil.disk_usage(attempt_dir.root).free < _NO_ROOM:
             message = (
@@ -130,12 +130,12 @@ def explain_status(status: int, meta: AttemptMeta) -> Reason:
 _MEANINGS = {
     "SIGSEGV": "It touched memory that is not its own, which compiled extensions do when they are broken.",
     "SIGABRT": "It gave up by itself, as compiled extensions do on a failed check.",
-    "SIGKILL": "Nobody says why; often memory ran out.",
+    "SIGKILL": "It is not known why; often memory ran out.",
 }
 
 
 def out_of_memory_kills() -> int:
-    """How often this machine has killed a process for want of memory since it started."""
+    """How often this machine has killed a process for lack of memory since it started."""
     with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", "rb") as file:  # noqa: PTH123
         return int(file.read().partition(b"\noom_kill ")[2].partition(b"\n")[0])
     return 0

@@ -1,4 +1,4 @@
-"""Processes as the operating system tells of them: who is alive, who belongs to an attempt, when one ends."""
+"""Processes as the operating system shows them: which is alive, which belong to an attempt, when one ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BETWEEN_LOOKS_S = 0.005
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who took the attempt's claim: a process id alone can be given to somebody else later."""
+    """The process that took the attempt's claim. Its id alone can be given to another process later."""
 
     pid: int
     #: Ticks after boot at which the process began.
@@ -31,7 +31,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True, kw_only=True):
     boot: str
 
 
-#: The claim of nobody, for ever: taken so that no supervisor goes on.
+#: A claim without a process: taken so that no supervisor ever goes on.
 REVOKED = ProcessIdentity(pid=0, started=0, boot="revoked")
 #: A claim that was taken but not written yet, or never will be.
 PARTIAL = ProcessIdentity(pid=0, started=0, boot="")
@@ -88,7 +88,7 @@ def boot_id() -> str:
 
 
 def read_claim(path: Path) -> ProcessIdentity | None:
-    """None when nobody took it. A supervisor takes it and then writes it: in between it is PARTIAL."""
+    """None when it is not taken. A supervisor takes it and then writes it: in between it is PARTIAL."""
     try:
         text = path.read_text(errors="replace")
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def read_exit(path: Path) -> int | None:
 
 
 async def exit_written(path: Path, claim: ProcessIdentity) -> None:
-    """Wait until whoever watches over an ended process has written down how it ended, or is gone itself.
+    """Wait until the watcher of an ended process has written down how it ended, or is gone itself.
 
     A process that was forked by a parent stays until its parent has done that; one with a supervisor is the supervisor.
     """
@@ -131,7 +131,7 @@ async def settled_claim(path: Path, tag: str) -> ProcessIdentity | None:
     """As `read_claim`, but waits for a supervisor that has taken the claim and not written it yet."""
     while (claim := read_claim(path)) == PARTIAL:
         if not await asyncio.to_thread(_carried, tag):
-            # Whoever had taken it is gone, before or after it wrote.
+            # The supervisor that had taken it is gone, before or after it wrote.
             return read_claim(path)
         await asyncio.sleep(0.01)
     return claim
@@ -298,7 +298,7 @@ def _carries(pid: int, tag: str) -> bool:
 def _left_in(stat: Stat, place: str) -> bool:
     """A daemon that dropped its variables and its parents, still in the attempt's directory.
 
-    Not whoever looks around there: a person's shell has a terminal, a person's programs have parents.
+    Not a user who looks around there: their shell has a terminal, their programs have parents.
     """
     if stat.terminal or not _is_reaper(stat.parent):
         return False
@@ -314,7 +314,7 @@ def _works_in(pid: int, place: str) -> bool:
 
 
 def _is_reaper(pid: int) -> bool:
-    """Whether orphans come to it."""
+    """Whether it becomes the parent of orphans."""
     if pid == 1:
         return True
     stat = stat_of(pid)

@@ -1,7 +1,7 @@
 """Starts an attempt's process under a supervisor that outlives us.
 
 The supervisor is a dozen lines of POSIX shell: it takes the attempt's claim exclusively (so that
-of two supervisors only one goes on, whoever started them), runs the command in the attempt's
+of two supervisors only one goes on, whichever server started them), runs the command in the attempt's
 directory and writes down its exit status, also when the server has died meanwhile.
 """
 

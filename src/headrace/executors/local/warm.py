@@ -28,7 +28,7 @@ from headrace.executors.local.attempt_dir import AttemptDir
 from headrace.executors.local.command import Command
 from headrace.executors.local.processes import TAG
 
-#: Libraries that do not bear a fork once they are loaded, or that keep handles to devices: never imported ahead.
+#: Libraries that do not work after a fork once they are loaded, or that keep handles to devices: never imported ahead.
 NEVER = frozenset(
     word
     for line in (
@@ -51,8 +51,8 @@ _IMPORTING_S = 300.0
 SWITCHED_OFF = "They are switched off (setting warm_starts)."
 _MOST_MODULES = 5000
 _MARK_LENGTH = 1024
-#: Parents that were let go of, and perhaps have not ended yet.
-_let_go: set[int] = set()
+#: Process ids of parents whose connection was closed, and that perhaps have not ended yet.
+_closed: set[int] = set()
 _log = logging.getLogger(__name__)
 
 
@@ -65,7 +65,7 @@ class Learned(msgspec.Struct, kw_only=True):
     never: list[str] = []
 
 
-class Notes:
+class ImportNotes:
     """What is known of an interpreter, as a file in its environment."""
 
     def __init__(self, path: Path) -> None:
@@ -103,8 +103,8 @@ class ForkedProcess:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._was_gone = False
 
-    def tell_ended(self) -> None:
-        """It has, or nobody can tell any more."""
+    def set_ended(self) -> None:
+        """It has ended, or that cannot be known any more."""
         if not self._ended.done():
             self._ended.set_result(None)
 
@@ -138,7 +138,7 @@ class WarmStarts:
         #: How many attempts were forked, and how many that could have been were not.
         self.forked = self.declined = 0
         self._pools: dict[bytes, ParentPool] = {}
-        self._notes: dict[Path, Notes] = {}
+        self._notes: dict[Path, ImportNotes] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def start(self, command: Command, attempt_dir: AttemptDir, joins: Sequence[str]) -> ForkedProcess | None:
@@ -159,7 +159,7 @@ class WarmStarts:
             self._pool(command).learn(modules)
 
     async def close(self) -> None:
-        """Let go of all parents: they end with their last child."""
+        """Close all parents: they end with their last child."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*(pool.abandon() for pool in self._pools.values()))
@@ -176,15 +176,15 @@ class WarmStarts:
             self._sweeper = asyncio.get_running_loop().call_later(_IDLE_S, self._sweep)
         return pool
 
-    def _notes_of(self, command: Command) -> Notes:
+    def _notes_of(self, command: Command) -> ImportNotes:
         """Parents that differ in their variables alone import the same."""
         path = Path(command.argv[0]).parent.parent / "imports.json"
         if path not in self._notes:
-            self._notes[path] = Notes(path)
+            self._notes[path] = ImportNotes(path)
         return self._notes[path]
 
     def _sweep(self) -> None:
-        """Let go of parents that nobody has used for long."""
+        """Close parents that were not used for long."""
         for key, pool in list(self._pools.items()):
             if time.monotonic() - pool.used_at > _IDLE_S:
                 pool.close()
@@ -196,7 +196,7 @@ class WarmStarts:
 class ParentPool:
     """The parents of one interpreter with its variables: the one in use, and perhaps its successor."""
 
-    def __init__(self, log: Path, notes: Notes, patience_s: float) -> None:
+    def __init__(self, log: Path, notes: ImportNotes, patience_s: float) -> None:
         self._log = log
         self._notes = notes
         self._patience_s = patience_s
@@ -229,7 +229,7 @@ class ParentPool:
         self._notes.add(modules)
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close both."""
         if self._next is not None:
             self._next.cancel()
         if self._current is not None:
@@ -237,7 +237,7 @@ class ParentPool:
         self._current = None
 
     async def abandon(self) -> None:
-        """Let go of both at once."""
+        """Close both at once."""
         current, following = self._current, self._next
         self.close()
         if current is not None:
@@ -287,7 +287,7 @@ class _Parent:
         self._heard = b""
         self._number = 0
         self._asked: dict[int, asyncio.Future[int]] = {}
-        self._born: dict[int, ForkedProcess] = {}
+        self._children: dict[int, ForkedProcess] = {}
         self._ready: asyncio.Future[list[str] | None] = self._loop.create_future()
         self._is_ready = False
         self.is_gone = False
@@ -322,11 +322,11 @@ class _Parent:
             return None
         finally:
             self._asked.pop(number, None)
-        return self._born[pid] if pid else None
+        return self._children[pid] if pid else None
 
     def reap(self, pid: int) -> None:
-        """Let a child that has ended go."""
-        self._born.pop(pid, None)
+        """Let the parent wait for a child that has ended, so that its number is free."""
+        self._children.pop(pid, None)
         with contextlib.suppress(OSError):
             body = str(pid).encode()
             self._socket.send(b"R" + len(body).to_bytes(4, "big") + body)
@@ -336,7 +336,7 @@ class _Parent:
     def close(self) -> None:
         """Ask for no more; it ends with its last child."""
         self.is_usable = False
-        if not self._born and not self._asked:
+        if not self._children and not self._asked:
             self.abandon()
 
     def kill(self) -> None:
@@ -346,14 +346,14 @@ class _Parent:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of it at once. Its children live on, and it lives as long as they do."""
+        """Close the connection at once. Its children live on, and it lives as long as they do."""
         if self.is_gone:
             return
         self.is_gone, self.is_usable = True, False
         self._loop.remove_reader(self._socket)
         self._socket.close()
         if not self._is_ready:
-            # It has no children yet, and while it imports it does not hear that nobody asks any more.
+            # It has no children yet, and while it imports it does not notice that its socket was closed.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
         for answer in self._asked.values():
@@ -361,9 +361,9 @@ class _Parent:
                 answer.set_result(0)
         if not self._ready.done():
             self._ready.set_result([])
-        for forked in self._born.values():
-            forked.tell_ended()
-        _let_go.add(self._pid)
+        for forked in self._children.values():
+            forked.set_ended()
+        _closed.add(self._pid)
 
     async def _send(self, kind: bytes, body: bytes) -> None:
         async with self._sending:
@@ -387,18 +387,18 @@ class _Parent:
     def _on_line(self, word: str, rest: str) -> None:
         if word == "started":
             number, pid = map(int, rest.split())
-            self._born[pid] = ForkedProcess(self, pid)
+            self._children[pid] = ForkedProcess(self, pid)
             answer = self._asked.get(number)
             if answer is not None and not answer.done():
                 answer.set_result(pid)
             else:
-                self._born.pop(pid)  # nobody waits any more: a claim that was taken is found where it lies
+                self._children.pop(pid)  # no caller waits any more: a claim that was taken is found in its directory
         elif word == "ended":
-            forked = self._born.get(int(rest))
+            forked = self._children.get(int(rest))
             if forked is None:
                 self.reap(int(rest))
             else:
-                forked.tell_ended()
+                forked.set_ended()
         elif word == "refused":
             answer = self._asked.get(int(rest))
             if answer is not None and not answer.done():
@@ -412,11 +412,11 @@ class _Parent:
 
 def _spawn(command: Command, log: Path, descriptor: int) -> int:
     """Start a parent, in a session of its own."""
-    for pid in list(_let_go):
+    for pid in list(_closed):
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG)[0] == 0:
                 continue
-        _let_go.discard(pid)
+        _closed.discard(pid)
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return os.posix_spawn(
