@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headrace.executors.local import processes
@@ -219,3 +221,12 @@ def test_taking_a_claim(tmp_path):
     assert not take_claim(attempt_dir)
     assert read_claim(attempt_dir.claim) == REVOKED
     assert not processes.alive(REVOKED)
+
+
+def test_when_a_process_began_is_known_of_this_start_of_the_machine_only():
+    mine = processes.identity_of(os.getpid())
+    began = processes.started_at(mine)
+    assert began is not None
+    assert 0 <= time.time() - began < 86_400
+    assert processes.started_at(msgspec.structs.replace(mine, boot="another")) is None
+    assert processes.started_at(REVOKED) is None
