@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _OPEN, _CLOSE = "\ue0d0", "\ue0d1"
 # json.dumps and repr write such characters as escapes; the token must survive both.
-_TOKEN = re.compile(r"(?:\ue0d0|\\{1,4}ue0d0)([0-9]+)(?:\ue0d1|\\{1,4}ue0d1)")
+# They put the same backslashes before both ends; further ones before the first end belong to the text.
+_TOKEN = re.compile(r"\ue0d0([0-9]+)\ue0d1|(?<!\\)(\\*)(\\{1,4})ue0d0([0-9]+)\3ue0d1")
 _DAMAGED = re.compile(r"\ue0d0|\ue0d1|\\ue0d[01]")
 
 #: Channel by number. Numbers are never reused, so a token cannot mean another pipeline's channel.
@@ -38,7 +39,7 @@ def has_token(text: str) -> bool:
 def channels_in_text(text: str) -> Iterator[PipelineChannel]:
     if has_token(text):
         for found in _TOKEN.finditer(text):
-            yield _channels[int(found[1])]
+            yield _channel(found)
 
 
 def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> str:
@@ -46,7 +47,11 @@ def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> 
     if not has_token(text):
         return text
     check_undamaged(text)
-    return _TOKEN.sub(lambda found: replacement(_channels[int(found[1])]), text)
+    return _TOKEN.sub(lambda found: (found[2] or "") + replacement(_channel(found)), text)
+
+
+def _channel(found: re.Match[str]) -> PipelineChannel:
+    return _channels[int(found[1] or found[4])]
 
 
 def check_undamaged(text: str) -> None:

@@ -14,7 +14,7 @@ GIVEN = {
     "inputs": {
         "parameterValues": {
             "text": "it's {{$.inputs.parameters['int']}}",
-            "int": 3, "whole": 3.0, "half": 2.5, "tiny": 1e-7, "huge": 1e22, "yes": True, "list": [1, "a"], "map": {"k": None},
+            "int": 3, "whole": 3.0, "half": 2.5, "tiny": 1e-7, "huge": 1e22, "yes": True, "no": False, "zero": 0, "blank": "", "list": [1, "a"], "map": {"k": None},
             "none": None, "pipelinechannel--a b": "chan",
         },
         "artifacts": {
@@ -133,6 +133,13 @@ def if_present(name: str, then: object, otherwise: object = None) -> dict:
 )
 def test_commands(items: list[str], expected: list[str]) -> None:
     assert render_command(items, GIVEN, FACTS, PATHS) == expected
+
+
+@pytest.mark.parametrize("name", [*GIVEN["inputs"]["parameterValues"], *GIVEN["inputs"]["artifacts"], "absent"])
+def test_only_null_and_what_is_not_given_is_not_present(name: str) -> None:
+    clause = json.dumps({"IfPresent": {"InputName": name, "Then": "then", "Else": "else"}})
+    expected = "else" if name in ("none", "empty", "absent") else "then"
+    assert render_command([clause], GIVEN, FACTS, PATHS) == [expected]
 
 
 def test_a_clause_that_is_none_is_named() -> None:

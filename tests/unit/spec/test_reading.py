@@ -132,6 +132,17 @@ def test_plain_scalars_are_what_pyyaml_takes_them_for(text: str) -> None:
     assert [type(item) for item in found] == [type(item) for item in expected]
 
 
+@pytest.mark.parametrize("sign", ["", "-", "+"])
+@pytest.mark.parametrize(
+    "text",
+    ["0", "7", "10", "017", "0_17", "08", "0b101", "0b1_0", "0x1F", "0x_f", "1_000", "1.5", "1.", ".5", "1.5e+3"],
+)
+def test_numbers_are_what_pyyaml_reads(sign: str, text: str) -> None:
+    expected = yaml.safe_load(f"- {sign}{text}")
+    assert read_documents(f"- {sign}{text}") == [expected]
+    assert type(read_documents(f"- {sign}{text}")[0][0]) is type(expected[0])
+
+
 def test_dates_and_times_stay_texts() -> None:
     assert read_documents("[2020-01-01, 12:30:00, 2020-01-01T00:00:00Z]") == [
         ["2020-01-01", "12:30:00", "2020-01-01T00:00:00Z"]
@@ -297,6 +308,17 @@ def test_an_encrypted_zip() -> None:
     data = bytearray(zip_of({"pipeline.yaml": b"a: b"}))
     data[data.index(b"PK\x01\x02") + 8] |= 1
     assert code_of(bytes(data), read_upload) == "BAD_ARCHIVE"
+
+
+@pytest.mark.parametrize(("size", "refused"), [(4, False), (20, True)])
+def test_an_archive_may_not_grow_to_more_than_a_hundred_times_its_size(size: int, refused: bool) -> None:
+    data = tar_of({"zeros.bin": bytes(size * 1024 * 1024), "pipeline.yaml": BOTH.encode()})
+    if not refused:
+        assert read_upload(data).pipeline_spec == PIPELINE
+        return
+    with pytest.raises(DocumentError, match="more than 100 times its size") as caught:
+        read_upload(data)
+    assert caught.value.code == "TOO_LARGE"
 
 
 # --- bombs and noise ---

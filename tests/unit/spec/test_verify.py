@@ -117,8 +117,13 @@ PLANTED = [
     (at(f"{B}/condition-3/triggerPolicy/condition", "int(inputs.parameter_values['lost']) > 3"), "INPUT_UNKNOWN", "triggerPolicy.condition"),
     (at(f"{B}/condition-3/triggerPolicy/condition", "x == 'it's'"), "CONDITION_INVALID", "triggerPolicy.condition"),
     (at(f"{B}/condition-3/triggerPolicy/condition", "(1 > 2"), "CONDITION_INVALID", "triggerPolicy.condition"),
+    (at(f"{B}/condition-3/triggerPolicy/condition", "(1 > 2]"), "CONDITION_INVALID", "triggerPolicy.condition"),
+    (at(f"{B}/condition-3/triggerPolicy/condition", "1 > 2)"), "CONDITION_INVALID", "triggerPolicy.condition"),
     (at(f"{B}/load/dependentTasks", ["show"]), "TASK_CYCLE", "exit-handler-1.dag.tasks"),
     (at(f"{B}/load/dependentTasks", ["load"]), "TASK_CYCLE", "exit-handler-1.dag.tasks"),
+    (at(f"{B}/load/inputs/artifacts/x/taskOutputArtifact", {"producerTask": "show", "outputArtifactKey": "o"}), "TASK_CYCLE", "exit-handler-1.dag.tasks"),
+    (at(f"{B}/load/inputs/parameters/x/taskOutputParameter", {"producerTask": "show", "outputParameterKey": "o"}), "TASK_CYCLE", "exit-handler-1.dag.tasks"),
+    (at(f"{B}/load/inputs/parameters/x/taskFinalStatus", {"producerTask": "show"}), "TASK_CYCLE", "exit-handler-1.dag.tasks"),
     (at(f"{B}/load/componentRef/name", "comp-exit-handler-1"), "COMPONENT_CYCLE", "components.comp-exit-handler-1"),
     (at("root/dag/outputs/parameters/Output/valueFromParameter/producerSubtask", "lost"), "TASK_UNKNOWN", "root.dag.outputs"),
     (at("root/dag/outputs/parameters/Output/valueFromParameter/outputParameterKey", "lost"), "OUTPUT_UNKNOWN", "root.dag.outputs"),
@@ -161,6 +166,29 @@ def test_undeclared_inputs_are_told_of_but_run() -> None:
     (finding,) = verify(spec, PLATFORM)
     assert (finding.code, finding.severity) == ("INPUT_UNDECLARED", "warning")
     assert errors([finding]) == []
+
+
+def test_a_double_for_an_integer_is_a_warning() -> None:
+    spec = copy.deepcopy(SPEC)
+    at("root/inputDefinitions/parameters/rows/parameterType", "NUMBER_DOUBLE")(spec, {})
+    findings = verify(spec, PLATFORM)
+    assert {(finding.code, finding.severity) for finding in findings} == {("TYPE_MISMATCH", "warning")}
+    assert errors(findings) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        """ && 'inputs.parameter_values["lost"]' != 'a'""",
+        """ && "inputs.artifacts['lost']" != 'a'""",
+        r""" && 'it\'s (' != ')]'""",
+    ],
+)
+def test_a_text_inside_a_condition_is_not_read(more: str) -> None:
+    spec = copy.deepcopy(SPEC)
+    text = BODY["condition-3"]["triggerPolicy"]["condition"] + more
+    at(f"{B}/condition-3/triggerPolicy/condition", text)(spec, {})
+    assert verify(spec, PLATFORM) == []
 
 
 def test_messages_name_what_there_is() -> None:
