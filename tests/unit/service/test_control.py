@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import State, execution_id
 from headrace.service.errors import Conflict, Invalid, NotFound
+from headrace.service.recorder import Recorder
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.settings import Settings
 from headrace.store import runs as rows
@@ -76,6 +79,8 @@ async def test_a_run_again_with_other_arguments(service: Service, world: World):
     made = await service.rerun_run(first, Rerun(again=("work",), parameters={"x": "c"}))
     assert (await until_final(service, made.run_id)).parameters == {"x": "c"}
     assert (await execution(service, made.run_id, "work")).inputs.parameters == {"x": "c"}
+    same = await service.rerun_run(made.run_id, Rerun(again=("work",)))
+    assert (await until_final(service, same.run_id)).parameters == {"x": "c"}, "those of the earlier run"
 
 
 async def test_what_is_taken_over_is_there_after_a_restart(world: World, tmp_path: Path):
@@ -175,6 +180,35 @@ async def test_a_running_task_is_stopped_for_its_mark(service: Service, world: W
     record = await until_final(service, made.run_id)
     assert record.state is State.SUCCEEDED
     assert [e.state.value for e in await service.get_executions(made.run_id)] == ["SUCCEEDED", "SKIPPED", "SKIPPED"]
+
+
+async def test_a_mark_that_comes_too_late_is_refused(
+    service: Service, world: World, executor: FakeExecutor, monkeypatch: pytest.MonkeyPatch
+):
+    """The end of the task is being committed while it is marked."""
+    world.behaviour = hang
+    made = await service.create_run(NewRun(pipeline_spec=documents.chain(1)))
+    await until(lambda: world.orders)
+    committing, go_on = asyncio.Event(), asyncio.Event()
+    plainly = Recorder._commit
+
+    async def slowly(self: Recorder, results: Any) -> Any:
+        committing.set()
+        await go_on.wait()
+        return await plainly(self, results)
+
+    monkeypatch.setattr(Recorder, "_commit", slowly)
+    (order,) = world.orders.values()
+    executor.end(succeed(order))
+    await committing.wait()
+    mark = NewMark(state="SKIPPED")
+    marking = asyncio.create_task(service.mark_execution(made.run_id, execution_id(made.run_id, "t0"), mark))
+    await until(lambda: any(queued.is_awaited for queued in service._loop._inbox._queue))
+    go_on.set()
+    with pytest.raises(Conflict) as caught:
+        await marking
+    assert caught.value.code == "MARK_TOO_LATE"
+    assert (await until_final(service, made.run_id)).state is State.SUCCEEDED
 
 
 async def test_marks_that_cannot_be_say_why(service: Service, world: World):
