@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.server.signing import Signer
-from headrace.service.access import LOCAL_USER, NOBODY, Caller, Source, owner
+from headrace.service.access import ANONYMOUS, LOCAL_USER, Caller, Source, owner
 
 #: A browser stays signed in this long.
 SESSION_S = 7 * 24 * 3600.0
@@ -39,7 +39,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     proof: Proof
 
 
-UNKNOWN = Identity(caller=NOBODY, proof=Proof.NONE)
+UNKNOWN = Identity(caller=ANONYMOUS, proof=Proof.NONE)
 
 _SOURCES = {Proof.TOKEN: Source.TOKEN, Proof.SESSION: Source.SESSION, Proof.TRUSTED: Source.UNASKED}
 

@@ -74,7 +74,7 @@ class Source(StrEnum):
     SESSION = "session"  #: a browser that signed in
     LINK = "link"  #: a signed link to the content of one artifact
     UNASKED = "unasked"  #: the server was started without authentication
-    NOBODY = "nobody"
+    ANONYMOUS = "anonymous"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
 
 #: A request that did not show who it is from.
-NOBODY = Caller(user="", source=Source.NOBODY)
+ANONYMOUS = Caller(user="", source=Source.ANONYMOUS)
 
 #: The only user there is today.
 LOCAL_USER = "local"
@@ -141,7 +141,7 @@ _ANYBODY = frozenset({(Resource.SERVER, Verb.READ), (Resource.SIGN_IN, Verb.READ
 
 def decide(caller: Caller, kind: Resource, verb: Verb, namespace: str, *, created_by: str = "") -> Decision:
     """Whether the caller may do this to a thing of this kind in this namespace, which `created_by` has made."""
-    if caller.source is Source.NOBODY:
+    if caller.source is Source.ANONYMOUS:
         return Decision.HIDE
     if (kind, verb) in _ANYBODY:
         return Decision.ALLOW if _in_scope(caller, verb) else Decision.REFUSE

@@ -72,7 +72,7 @@ class ActiveRun:
     task_counts: dict[State, int]
     #: Nothing of it is recorded yet: its root execution, too, is to be written.
     is_new: bool = False
-    #: The last events, for the story told when something goes wrong with the run.
+    #: The last events, for the error when Headrace itself fails in handling the run.
     story: list[str] = field(default_factory=list)
 
     @property
@@ -153,7 +153,7 @@ def answers_another_question(state: RunState, pending: PendingEvent) -> bool:
 
 
 def ended_by(event: AnyEvent) -> AttemptId | None:
-    """The attempt whose end this event tells of."""
+    """The attempt whose end this event reports."""
     match event:
         case AttemptSucceeded() | AttemptFailed() | AttemptLost() | AttemptStopped():
             return event.attempt
@@ -320,7 +320,7 @@ def still_wanted(run: ActiveRun, attempt: AttemptId) -> bool:
 
 
 def internal_error(error: Exception, story: Sequence[str]) -> Reason:
-    """A fault of Headrace's own, told so that it can be reported."""
+    """A fault of Headrace itself, with what a report of it needs."""
     frames = traceback.extract_tb(error.__traceback__)[-5:]
     return Reason(
         code="INTERNAL_ERROR",

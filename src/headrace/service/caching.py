@@ -51,8 +51,8 @@ _KEPT_DIFFERENCES = 6
 _SHOWN = 60
 #: Executions that are worked on without a break for other work of the event loop.
 _SLICE = 32
-#: Of more followers than this only the first is told when their leader changes.
-_TOLD = 16
+#: When the leader changes, at most so many followers record it in their reason, the first ones.
+_INFORMED = 16
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Cache:
         self._context = context
         self._runs = runs
         self._single_flight = SingleFlight()
-        #: Keys whose entry is being looked for: nobody who waits for them has been told so yet.
+        #: Keys whose entry is being looked for: their followers have not recorded yet that they wait.
         self._asking: set[CacheKey] = set()
 
     # asking ----------------------------------------------------------------------------------
@@ -214,20 +214,20 @@ class Cache:
         return None
 
     async def _has_content(self, artifact: Artifact) -> bool:
-        """Whether the content is there, as far as the store can tell; of content that is not ours nobody knows."""
+        """Whether the content is there. Content outside of our own store is taken to be there."""
         store = self._context.artifacts
         if not artifact.digest or not store.owns(artifact.uri):
             return True
         return await store.exists(artifact.uri, digest=artifact.digest, size_bytes=artifact.size_bytes)
 
     async def sweep(self) -> None:
-        """Remove entries that expired long ago; those that expired of late still tell why they are not used."""
+        """Remove entries that are twice as old as they may be. Younger ones are kept to say why they are not used."""
         limit = self._context.settings.cache_max_age_s
         if limit is not None:
             before = self._context.now() - 2 * limit
             await self._context.database.write(cache.drop_entries, CacheFilter(before=before))
 
-    # what becomes of it ----------------------------------------------------------------------
+    # after a commit -------------------------------------------------------------------------
 
     def adopt(self, run: ActiveRun) -> None:
         """After a restart: what was under way leads those who asked for the same."""
@@ -289,7 +289,7 @@ class Cache:
             details={"run_id": member[0], "path": member[1], "execution_id": execution_id(*member)},
         )
         yield run_id, self._missed(path, reason, key)
-        for follower in self._single_flight.followers(key)[:_TOLD]:
+        for follower in self._single_flight.followers(key)[:_INFORMED]:
             yield self._waiting(follower, key, leader)
 
     def _reconsidered(self, member: Member) -> Iterator[Posted]:
@@ -335,10 +335,10 @@ def why_missed(here: Mapping[str, str], earlier: Sequence[CacheEntry], now: floa
     if not found:
         message = "The earlier results in the cache were made by another version of Headrace."
         return Reason(code="CACHE_NO_ENTRY", message=message)
-    told = "; ".join(str(one) for one in found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+    differing = "; ".join(str(one) for one in found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
     return Reason(
         code="CACHE_KEY_DIFFERS",
-        message=f"The nearest earlier result ({ago(now - entry.created_at)} ago) differs: {told}.",
+        message=f"The nearest earlier result ({ago(now - entry.created_at)} ago) differs: {differing}.",
         details={
             "from": _from(entry),
             "differs": [msgspec.to_builtins(one) for one in found[:_KEPT_DIFFERENCES]],

@@ -20,7 +20,7 @@ class Changes:
         self.tell: Callable[[Iterable[str]], None] | None = None
 
     def notify(self, run_ids: Iterable[str], *, ended: Iterable[str] = ()) -> None:
-        """These runs have changed, and it is on disk; for those that have `ended` nobody is kept waiting."""
+        """These runs have changed, and it is on disk; those that have `ended` are handed on at once."""
         ids = frozenset(run_ids)
         self.heard(ids, ended=ended)
         if self.tell is not None and ids:

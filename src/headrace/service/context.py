@@ -141,5 +141,5 @@ def disk_failed(error: store.DiskFailed, settings: Settings) -> str:
 
 
 def new_id() -> str:
-    """An id nobody can guess."""
+    """A new id, which cannot be guessed."""
     return str(uuid.uuid4())

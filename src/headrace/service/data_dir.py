@@ -88,8 +88,8 @@ def _holder(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"pid": None, "url": ""}
     try:
         found["pid"] = int((path / "lock").read_bytes())
-        told = json.loads((path / "server.json").read_bytes())
-        found["url"] = told["url"] if told["pid"] == found["pid"] else ""
+        server = json.loads((path / "server.json").read_bytes())
+        found["url"] = server["url"] if server["pid"] == found["pid"] else ""
     except (OSError, ValueError, KeyError, TypeError):
         # What is missing stays unknown: it is only part of a message.
         pass

@@ -60,7 +60,7 @@ def _specs(given: GivenDocument) -> Specs:
 
 
 def plan_new(specs: Specs) -> Plan:
-    """The plan of a document that nobody has verified yet. Blocks. Raises Invalid."""
+    """The plan of a document that is not verified yet. Blocks. Raises Invalid."""
     return _planned(specs, verified=False)
 
 

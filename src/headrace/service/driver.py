@@ -285,7 +285,7 @@ class Driver:
         await self._context.executor.keep_only(await asyncio.to_thread(_kept, found), within=within)
 
     async def take(self, recorded: BatchResult) -> None:
-        """Drive a new run whose first events are recorded, and act upon them."""
+        """Drive a new run whose first events are recorded, and do what they ask for."""
         run = recorded.run
         if self._registry.request(DriveRequest.TAKE, run.run_id, run) is None:
             self._adopt(recorded)

@@ -29,7 +29,7 @@ class Expiry:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, with what expired while nobody was there."""
+        """Begin, with what expired while the server was not running."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -53,7 +53,7 @@ class Expiry:
         """Remove what has expired by now; seconds until there is more."""
         for run_id in await self._context.read(rows.expired_runs, self._context.now()):
             async with self._context.clearing:
-                # Somebody may have let it go on since.
+                # A retry may have taken it up again meanwhile.
                 if self._loop.active(run_id) is None:
                     await self._context.executor.delete_run(run_id)
                     await self._context.write(rows.clear_expiry, [run_id])

@@ -119,8 +119,8 @@ def _running(subject: Subject, execution: Execution) -> Reason:
     if execution.kind in _TASKS:
         attempt = execution.attempts[-1].number if execution.attempts else 1
         since = execution.attempts[-1].started_at if execution.attempts else execution.started_at
-        told = f" for {_span(subject.now - since)}" if since is not None else ""
-        return Reason(code="RUNNING", message=f"Attempt {attempt} is running{told}.", details={"attempt": attempt})
+        more = f" for {_span(subject.now - since)}" if since is not None else ""
+        return Reason(code="RUNNING", message=f"Attempt {attempt} is running{more}.", details={"attempt": attempt})
     children = list(_children(subject, execution))
     done = sum(child.state.final for child in children)
     noun = "iterations" if execution.kind is Kind.LOOP else "tasks"
@@ -291,8 +291,8 @@ def cache_use(subject: Subject, execution: Execution) -> api.CacheUse | None:
     if execution.looking_up:
         return api.CacheUse(use="WAITING", reason=_sure(_looking_up(subject, execution)), fingerprint=mark)
     if note is None or note.reason is None:
-        told = "It has not begun, so the cache was not asked." if not execution.begun else "The cache was not asked."
-        return api.CacheUse(use="NOT_ASKED", reason=api.ReasonView(code="CACHE_NOT_ASKED", message=told))
+        message = "It has not begun, so the cache was not asked." if not execution.begun else "The cache was not asked."
+        return api.CacheUse(use="NOT_ASKED", reason=api.ReasonView(code="CACHE_NOT_ASKED", message=message))
     return api.CacheUse(
         use="OFF" if note.reason.code == "CACHE_OFF_SERVER" else "MISS",
         reason=_sure(note.reason),
@@ -392,8 +392,8 @@ def _run_reason(subject: Subject, root: Execution, tasks: list[Execution]) -> Re
             return _pending(subject, root)
         case State.PAUSED:
             going = sum(one.state is State.RUNNING for one in tasks)
-            told = f" Tasks that had begun go on: {going}." if going else ""
-            return Reason(code="RUN_PAUSED", message=f"The run is paused: nothing begins until it is resumed.{told}")
+            more = f" Tasks that had begun go on: {going}." if going else ""
+            return Reason(code="RUN_PAUSED", message=f"The run is paused: nothing begins until it is resumed.{more}")
         case State.CANCELING:
             left = sum(not one.state.final for one in tasks)
             message = f"The run is being cancelled; tasks that have not ended: {left}."
@@ -402,8 +402,8 @@ def _run_reason(subject: Subject, root: Execution, tasks: list[Execution]) -> Re
             return _running_run(tasks)
         case State.SUCCEEDED:
             cached = sum(one.cached_from is not None for one in tasks)
-            told = f" From the cache: {cached} of its {len(tasks)} tasks." if cached else ""
-            return Reason(code="SUCCEEDED", message=f"All that had to run succeeded.{told}")
+            more = f" From the cache: {cached} of its {len(tasks)} tasks." if cached else ""
+            return Reason(code="SUCCEEDED", message=f"All that had to run succeeded.{more}")
         case _:
             return state.error or Reason(code="UNKNOWN", message="No reason was recorded.")
 

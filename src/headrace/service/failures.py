@@ -78,7 +78,7 @@ def failure_view(reason: Reason) -> api.FailureView:
         module=module,
         packages=[package_of(module)] if module else [str(one) for one in details.get("packages", [])],
         image=_text(details.get("image")),
-        told=_told(reason),
+        told=_said(reason),
         limit=_limit(details),
     )
 
@@ -108,7 +108,7 @@ def _own_frame(trace: str) -> dict[str, str] | None:
     return None if found is None else {**found, "file": found["file"].rsplit("/", 1)[-1]}
 
 
-def _told(reason: Reason) -> str:
+def _said(reason: Reason) -> str:
     """What another program said: all but the first line of our own sentence."""
     if "exception_type" in reason.details:
         return ""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 def clock() -> float:
-    """Seconds of a clock that nobody sets and that goes on while the process or the machine sleeps."""
+    """Seconds of a clock that is never set and that goes on while the process or the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -1,8 +1,8 @@
 """The run loop: record, then act.
 
 Everything that happens to a run comes in here as an event. All events that wait are folded into the states of their
-runs, committed in one transaction, and only then acted upon. A crash between the two is repaired at the next start,
-when everything that the states of the runs ask for (`engine.outstanding`) is asked for again.
+runs, committed in one transaction, and only then is done what they ask for. A crash between the two is repaired at the
+next start, when everything that the states of the runs ask for (`engine.outstanding`) is asked for again.
 
     inbox     events that wait, and the requests that wait for them to be recorded
     recorder  commits, tries again, and finds out what a commit of unknown outcome did

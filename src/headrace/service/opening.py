@@ -36,7 +36,7 @@ from headrace.store.urls import DatabaseUrl
 
 log = logging.getLogger(__name__)
 
-#: With less room than this on the disk, whatever fails at the start fails for want of it.
+#: Bytes free on the disk below which a failure at the start is taken to be because the disk is full.
 _LITTLE_ROOM = 256 * 1024
 #: Name of the executor for orders that name none.
 _DEFAULT = "default"

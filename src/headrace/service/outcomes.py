@@ -71,7 +71,7 @@ def _artifact(attempt: AttemptId, name: str, made: ProducedArtifact, position: i
 
 
 def artifact_id(attempt: AttemptId, name: str, position: int) -> str:
-    """The same report twice gives the same id, and nobody can guess it without knowing the run's."""
+    """The same report twice gives the same id. It cannot be guessed without the id of the run."""
     return str(uuid.uuid5(_ARTIFACTS, f"{attempt.run_id}/{attempt.path}/{attempt.number}/{name}/{position}"))
 
 
@@ -111,7 +111,7 @@ def edges(run_id: str, execution: Execution) -> Iterator[ArtifactEdge]:
 
 
 def held(run_id: str, reuse: Mapping[str, Reusable]) -> Iterator[ArtifactEdge]:
-    """What keeps artifacts of an earlier run until this one has taken them over, whatever becomes of that run."""
+    """Edges that keep artifacts of an earlier run until this run has taken them over, also if that run is deleted."""
     for path, left in reuse.items():
         yield from _edges(run_id, path, "REUSE", left.outputs)
 

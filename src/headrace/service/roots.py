@@ -14,7 +14,7 @@ def root_of(settings: Settings, objects: ObjectStoreConfig, *, run: str, documen
     """The root, without `/` at its end. Raises Invalid PIPELINE_ROOT_UNUSABLE for a run's own that cannot be used.
 
     A document's root is its author's wish. It often names a bucket of somebody else's cluster, so one that this
-    server has not been told how to reach is passed over.
+    server is not configured to reach is passed over.
     """
     own = str(settings.home / "artifacts")
     if run:

@@ -260,7 +260,7 @@ async def pause(context: Context, loop: RunLoop, run_id: str) -> None:
 
 
 async def resume(context: Context, loop: RunLoop, run_id: str) -> None:
-    """Raises Conflict RUN_FINAL for a run that has ended, RUN_NOT_PAUSED for one that nobody has paused."""
+    """Raises Conflict RUN_FINAL for a run that has ended, RUN_NOT_PAUSED for one that is not paused."""
     state = await _under_way(context, loop, run_id)
     if not state.paused:
         raise Conflict(f"The run is not paused: it is {state.state}.", code="RUN_NOT_PAUSED", state=state.state.value)

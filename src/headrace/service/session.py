@@ -476,7 +476,7 @@ class Session:
         if decision is Decision.REFUSE:
             role = self.caller.role_in(namespace)
             raise Forbidden(
-                f"You may not {self._access.verb} a {self._access.kind} here: you are {role or 'nobody'} of the "
+                f"You may not {self._access.verb} a {self._access.kind} here: you are {role or 'not a member'} of the "
                 f"namespace {namespace!r}{', with a token for reading only' if self.caller.scopes else ''}.",
                 code="ACCESS_DENIED",
                 kind=self._access.kind.value,
@@ -510,7 +510,7 @@ class Session:
         await self._check(namespaces.of_artifact, "artifact", artifact_id=artifact_id)
 
     async def _check_artifacts(self, artifact_ids: Iterable[str]) -> None:
-        """As for artifacts that are not there: a mark must not tell of what its caller may not read."""
+        """As for artifacts that are not there: a mark must not reveal what its caller may not read."""
         for artifact_id in artifact_ids:
             try:
                 await self._check_artifact(artifact_id)

@@ -15,12 +15,12 @@ def default_home() -> Path:
     return Path(os.environ.get("HEADRACE_HOME") or Path.home() / ".headrace").expanduser().absolute()
 
 
-def database_url(told: str = "") -> DatabaseUrl | None:
-    """The PostgreSQL to use: what is told, else `$HEADRACE_DATABASE_URL`; None for SQLite in the data directory.
+def database_url(given: str = "") -> DatabaseUrl | None:
+    """The PostgreSQL to use: `given`, else `$HEADRACE_DATABASE_URL`; None for SQLite in the data directory.
 
     `$HEADRACE_DATABASE_PASSWORD_FILE` names a file with its password. Raises store.errors.BadUrl.
     """
-    found = told or os.environ.get("HEADRACE_DATABASE_URL", "")
+    found = given or os.environ.get("HEADRACE_DATABASE_URL", "")
     if not found:
         return None
     file = os.environ.get("HEADRACE_DATABASE_PASSWORD_FILE")

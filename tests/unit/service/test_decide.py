@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from headrace.service.access import (
-    NOBODY,
+    ANONYMOUS,
     RIGHTS,
     Caller,
     Decision,
@@ -63,7 +63,7 @@ def test_a_foreign_namespace_does_not_exist(kind: Resource, verb: Verb) -> None:
 
 @pytest.mark.parametrize(("kind", "verb"), EVERY)
 def test_nobody_may_nothing_and_knows_nothing(kind: Resource, verb: Verb) -> None:
-    assert decide(NOBODY, kind, verb, "") is HIDE
+    assert decide(ANONYMOUS, kind, verb, "") is HIDE
 
 
 def test_a_higher_role_has_every_right_of_a_lower_one() -> None:
@@ -101,4 +101,4 @@ def test_lists_are_narrowed_to_the_namespaces_that_the_caller_may_read() -> None
     assert readable(two, Resource.RUN) == {"a", "b"}
     assert allowed_in(two, Resource.CACHE, Verb.DELETE) == {"b"}
     assert readable(caller(None), Resource.RUN) == frozenset()
-    assert readable(NOBODY, Resource.RUN) == frozenset()
+    assert readable(ANONYMOUS, Resource.RUN) == frozenset()

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, fail, hang, succeed
 from headrace.attempt.order import LaunchOrder
-from headrace.engine.model import AttemptId, Reason, State
+from headrace.engine.model import AttemptId, AttemptSucceeded, Reason, State
 from headrace.executors.port import Lost, Succeeded
-from headrace.service import inbox
+from headrace.service import inbox as inbox_module
+from headrace.service import runs
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion
-from headrace.store.errors import Full
 from headrace.store.records import ListQuery, Predicate
 from owned_service import Service
 from waiting import until, until_final
@@ -250,12 +251,18 @@ async def test_a_run_that_could_not_be_deleted_goes_on(
     await until(lambda: len(world.orders) == 1)
     (attempt,) = world.orders
 
-    def full(conn: object, run_id: str) -> None:
+    context, inbox = service._context, service._loop._inbox
+    write = context.write
+
+    async def full(op: Any, *args: Any, **kwargs: Any) -> Any:
+        if op is not runs._delete:
+            return await write(op, *args, **kwargs)
         executor.end(succeed(world.orders[attempt]))
-        raise Full("planted")
+        await until(lambda: any(isinstance(one.event, AttemptSucceeded) for one in inbox._taken))
+        raise Unavailable("planted", code="HOME_FULL")
 
     with monkeypatch.context() as patch:
-        patch.setattr("headrace.service.runs._delete", full)
+        patch.setattr(context, "write", full)
         with pytest.raises(Unavailable):
             await service.delete_run(made.run_id)
     world.behaviour = succeed
@@ -386,7 +393,7 @@ async def test_reports_that_break_off_are_listened_to_again(service: Service, wo
 async def test_that_an_attempt_has_begun_is_recorded_with_its_end(
     service: Service, world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(inbox, "_IDLE_NEWS_S", 1e6)
+    monkeypatch.setattr(inbox_module, "_IDLE_NEWS_S", 1e6)
     made = await service.create_run(NewRun(pipeline_spec=documents.chain(5)))
     record = await until_final(service, made.run_id)
     assert record.state is State.SUCCEEDED
