@@ -3,12 +3,14 @@
     .venv/bin/python benchmarks/walks.py [--tree DIR] [--list FLOW]
 
 `--tree` counts another checkout, for example a git worktree of an earlier commit. `--list` also prints the functions of
-one flow. Nothing is simulated: a real `headrace up` (SQLite, real processes, warm starts off) with a profile hook.
+one flow, and the files that call each other. Nothing is simulated: a real `headrace up` (SQLite, real processes, warm
+starts off) with a profile hook.
 
 What is counted, each once however often it is called:
 functions: functions of ours that run between the start and the end of the flow
 files, rooms: where these functions are; a room is a package (or a module) directly below `headrace`
 moves: pairs of a calling and a called function of ours that are in different files, or in different rooms
+back and forth: pairs of files that call each other, in both directions
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -140,14 +143,22 @@ class Recorder:
     def _counted(self, walk: Walk) -> dict[str, Any]:
         functions, calls = set(walk.functions), set(walk.calls)
         crossing = [(a, b) for a, b in calls if a.co_filename != b.co_filename]
+        mutual = self._mutual((self._file(a), self._file(b)) for a, b in crossing)
         return {
             "rooms": len({self._room(code) for code in functions}),
             "files": len({code.co_filename for code in functions}),
             "functions": len(functions),
             "moves between files": len(crossing),
+            "back and forth": len(mutual),
             "moves between rooms": sum(self._room(a) != self._room(b) for a, b in crossing),
+            "mutual": mutual,
             "names": sorted(f"{self._file(code)}: {code.co_qualname}" for code in functions),
         }
+
+    @staticmethod
+    def _mutual(calls: Iterable[tuple[str, str]]) -> list[str]:
+        pairs = set(calls)
+        return sorted(f"{a} <-> {b}" for a, b in pairs if a < b and (b, a) in pairs)
 
     def _file(self, code: CodeType) -> str:
         return code.co_filename.removeprefix(self._package)
@@ -363,11 +374,12 @@ def main() -> None:
     parser.add_argument("--list", default="", metavar="FLOW")
     options = parser.parse_args()
     found = measure(options.tree.resolve())
-    columns = ("rooms", "files", "functions", "moves between files", "moves between rooms")
+    columns = ("rooms", "files", "functions", "moves between files", "moves between rooms", "back and forth")
     print(f"| flow | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for flow, counted in found.items():
         print(f"| {flow} | {' | '.join(str(counted[column]) for column in columns)} |")
-    for name in found.get(options.list, {}).get("names", []):
+    chosen = found.get(options.list, {})
+    for name in chosen.get("names", []) + chosen.get("mutual", []):
         print(name)
 
 
