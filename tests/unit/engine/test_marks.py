@@ -1,4 +1,4 @@
-"""Tasks whose outcome somebody decides."""
+"""Tasks whose outcome a user decides."""
 
 from __future__ import annotations
 
@@ -121,6 +121,18 @@ def test_a_failed_run_goes_on_where_the_mark_lets_it():
     assert run.end is State.FAILED
     run.is_marked("broken", "SKIPPED")
     assert run.end is State.SUCCEEDED
+
+
+def test_a_mark_leaves_later_tasks_as_the_user_has_decided_them():
+    run = chain()
+    run.fails("a")
+    assert run.is_marked("b", Output="mine") == ["launch c#1"]
+    assert run.is_marked("a", Output="x") == []
+    assert run["b"].marked
+    assert (run["b"].state, run.gives("b")) == (State.SUCCEEDED, {"Output": "mine"})
+    run.succeeds("c")
+    assert run.end is State.SUCCEEDED
+    assert run["b"].attempts == ()
 
 
 def nested(**loop: Any) -> Scenario:

@@ -58,6 +58,16 @@ def test_the_chosen_task_and_what_depends_on_it_run_and_the_rest_is_taken_over()
     assert second["test"].reused_from is None
 
 
+@pytest.mark.parametrize(
+    ("chosen", "reused"), [("load", {"other"}), ("train", {"load", "other"}), ("test", {"load", "train", "other"})]
+)
+def test_the_plan_has_only_what_may_be_reused(chosen: str, reused: set[str]):
+    """It is stored with the run, and later servers trust it."""
+    plan = trained().again(chosen).reuse_plan
+    assert plan is not None
+    assert set(plan.reuse) == reused
+
+
 def test_a_run_made_from_another_survives_a_restart_and_replays():
     second = trained().again("train")
     second.survives_a_restart()
