@@ -17,6 +17,7 @@ from headrace.attempt.result import ProducedArtifact
 from headrace.executors.port import Succeeded
 from headrace.service.service import NewRun
 from headrace.service.settings import Settings
+from headrace.store import run_changes
 from headrace.store import runs as rows
 from headrace.store.database import Database
 from owned_service import Service
@@ -81,9 +82,9 @@ def watch_commits(recorder: Recorder) -> None:
         if goes:
             recorder.acknowledge({args[0]: -1})
         result = await write(self, op, *args, **kwargs)
-        if op is rows.commit_changes:
+        if op is run_changes.commit_changes:
             recorder.acknowledge({change.run_id: change.base_version + 1 for change in args[0]})
-        elif op is rows.insert_run:
+        elif op is run_changes.insert_run:
             recorder.acknowledge({args[0].run_id: args[1].base_version + 1})
         elif goes:
             recorder.acknowledge({args[0]: None})

@@ -12,13 +12,13 @@ from headrace.engine.model import *
 from headrace.engine.plan import Plan
 from headrace.service.active import BatchResult
 from headrace.store import artifacts as artifact_rows
-from headrace.store import migrations
+from headrace.store import migrations, run_changes, run_events
 from headrace.store import runs as rows
 from headrace.store.dialect import open_sqlite
 from headrace.store.documents import encode_document
 from headrace.store.errors import Stale
 from headrace.store.records import RunRecord
-from headrace.store.runs import RunChangeSet
+from headrace.store.run_changes import RunChangeSet
 
 _EXECUTIONS = msgspec.json.Decoder(list[Execution])
 
@@ -96,13 +96,13 @@ class StoredRecord(Record):
             state_history=self.history,
         )  # fmt: skip
         with self.conn.begin():
-            rows.insert_run(self.conn, record, change, document=encode_document({"it": "is in the plan"}, None))
+            run_changes.insert_run(self.conn, record, change, document=encode_document({"it": "is in the plan"}, None))
         self.version = 1
 
     def commit(self, owner: str, folded: BatchResult) -> None:
         try:
             with self.conn.begin():
-                rows.commit_changes(self.conn, (folded.change,))
+                run_changes.commit_changes(self.conn, (folded.change,))
         except Stale:
             raise Refused from None
         self._put(folded.change)
@@ -110,7 +110,7 @@ class StoredRecord(Record):
     def load(self, plan: Plan) -> RunState:
         with self.conn.begin():
             stored = rows.load_run(self.conn, "r")
-            events = rows.get_events(self.conn, "r")
+            events = run_events.get_events(self.conn, "r")
             found = artifact_rows.get_artifacts(self.conn, sorted(self.made))
         assert stored is not None
         assert (stored.record.version, stored.event_count) == (self.version, len(self.events))

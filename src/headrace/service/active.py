@@ -34,7 +34,7 @@ from headrace.engine.model import (
 from headrace.service import outcomes
 from headrace.store.cache import CacheEntry, CacheKey
 from headrace.store.records import RunRecord
-from headrace.store.runs import RunChangeSet
+from headrace.store.run_changes import RunChangeSet
 
 #: Kinds that have attempts: what `task_counts` counts.
 TASKS = frozenset({Kind.TASK, Kind.IMPORTER})

@@ -38,7 +38,7 @@ from headrace.slices import in_slices
 from headrace.store import cache
 from headrace.store.cache import CacheEntry, CacheFilter, CacheKey
 from headrace.store.database import Connection
-from headrace.store.runs import RunChangeSet
+from headrace.store.run_changes import RunChangeSet
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import logging
 
 from headrace.service.context import Context
 from headrace.service.loop import RunLoop
-from headrace.store import runs as rows
+from headrace.store import run_expiry
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ class Expiry:
 
     async def _clear(self) -> float:
         """Remove what has expired by now; seconds until there is more."""
-        for run_id in await self._context.read(rows.expired_runs, self._context.now()):
+        for run_id in await self._context.read(run_expiry.expired_runs, self._context.now()):
             async with self._context.clearing:
                 # A retry may have taken it up again meanwhile.
                 if self._loop.active(run_id) is None:
                     await self._context.executor.delete_run(run_id)
-                    await self._context.write(rows.clear_expiry, [run_id])
-        due = await self._context.read(rows.next_expiry)
+                    await self._context.write(run_expiry.clear_expiry, [run_id])
+        due = await self._context.read(run_expiry.next_expiry)
         return _LOOK_S if due is None else min(max(due - self._context.now(), 0.0), _LOOK_S)

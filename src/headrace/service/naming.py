@@ -7,7 +7,6 @@ from headrace.service.errors import Invalid
 _LONGEST = {"experiment": 128, "pipeline": 128, "pipeline version": 127, "run": 1024, "namespace": 63}
 _MOST_TAGS = 20
 _LONGEST_TAG = 63
-LONGEST_DESCRIPTION = 65_536
 
 
 def check_name(noun: str, name: str) -> None:

@@ -32,6 +32,7 @@ from headrace.store import errors as store
 from headrace.store import runs as rows
 from headrace.store.artifacts import find_equal_artifact
 from headrace.store.database import Database
+from headrace.store.run_changes import quarantine_run
 from headrace.store.urls import DatabaseUrl
 
 log = logging.getLogger(__name__)
@@ -202,5 +203,5 @@ async def load_or_end(context: Context, run_id: str) -> ActiveRun | None:
         raise
     except Exception as error:
         log.exception("run %s cannot be taken up again", run_id)
-        await context.write(rows.quarantine_run, run_id, internal_error(error, ()), context.now())
+        await context.write(quarantine_run, run_id, internal_error(error, ()), context.now())
         return None

@@ -17,7 +17,7 @@ from headrace.service.active import ActiveRun, BatchResult, failed_by
 from headrace.service.context import Context, disk_failed
 from headrace.service.outage_log import OutageLog
 from headrace.store import errors as store
-from headrace.store import runs as rows
+from headrace.store import run_changes
 
 log = logging.getLogger(__name__)
 
@@ -93,12 +93,12 @@ class Recorder:
         while True:
             try:
                 failpoint("commit.before")
-                await self._context.database.write(rows.commit_changes, changes, self._context.owner)
+                await self._context.database.write(run_changes.commit_changes, changes, self._context.owner)
                 failpoint("commit.after")
                 self._outage.over()
                 return None
             except store.Stale as stale:
-                if unsure and await self._context.read(rows.are_recorded, changes):
+                if unsure and await self._context.read(run_changes.are_recorded, changes):
                     return None
                 # With one server this cannot happen, and the log shows the fault.
                 log.warning("%s", stale)

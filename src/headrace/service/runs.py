@@ -40,6 +40,7 @@ from headrace.store import leases
 from headrace.store import runs as rows
 from headrace.store.database import Connection
 from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
+from headrace.store.run_changes import RunChangeSet, insert_run
 
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
@@ -93,11 +94,11 @@ async def begin(
 
 
 def _insert(
-    conn: Connection, /, with_: Sequence[WithRun], record: RunRecord, change: rows.RunChangeSet, **fields: Any
+    conn: Connection, /, with_: Sequence[WithRun], record: RunRecord, change: RunChangeSet, **fields: Any
 ) -> None:
     for also in with_:
         also(conn, record.run_id)
-    rows.insert_run(conn, record, change, **fields)
+    insert_run(conn, record, change, **fields)
 
 
 async def _planned(context: Context, new: NewRun) -> PlannedDocument:

@@ -169,7 +169,7 @@ def batched(values: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def get_edges(conn: Connection, execution_id: str) -> tuple[ArtifactEdge, ...]:
-    """What an execution read and made."""
+    """What an execution read and made. Pages of lineage will ask for it; until then tests alone do."""
     rows = select(execution_artifacts).where(_x.execution_id == execution_id)
     return tuple(
         ArtifactEdge(**{name: getattr(row, name) for name in ArtifactEdge.__struct_fields__})

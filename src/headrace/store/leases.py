@@ -2,8 +2,8 @@
 
 A server's lease is one row, which the server renews; a run names the server that drives it, its owner. Time is that of
 the database. The first server that finds a lease expired removes its row and the ownership of its runs, in one
-transaction. From then on no commit of the expired server is accepted (`runs.commit_changes` asks for the owner), also
-when it goes on after a long pause.
+transaction. From then on no commit of the expired server is accepted (`run_changes.commit_changes` asks for the owner),
+also when it goes on after a long pause.
 """
 
 from __future__ import annotations

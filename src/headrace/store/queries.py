@@ -70,11 +70,6 @@ class _Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     id: str
 
 
-def sort_keys(noun: Noun) -> tuple[str, ...]:
-    """Keys this list can be sorted and filtered by."""
-    return tuple(noun.keys)
-
-
 def fetch_page(
     conn: Connection,
     noun: Noun,

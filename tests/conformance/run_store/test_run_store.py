@@ -25,7 +25,7 @@ from headrace.engine.model import (
     execution_id,
 )
 from headrace.spec.document import parse_document
-from headrace.store import artifacts, cache, runs
+from headrace.store import artifacts, cache, run_changes, run_events, runs
 from headrace.store.artifacts import ArtifactEdge
 from headrace.store.cache import CacheEntry, CacheKey
 from headrace.store.database import Database
@@ -75,8 +75,8 @@ def begun(run_id: str = "run-1") -> tuple[RunState, list[str]]:
 
 def change(
     state: RunState, paths: list[str], *, base: int, seq: int, events: tuple[Any, ...], **fields: Any
-) -> runs.RunChangeSet:
-    return runs.RunChangeSet(
+) -> run_changes.RunChangeSet:
+    return run_changes.RunChangeSet(
         run_id=state.run_id,
         base_version=base,
         state=state,
@@ -92,7 +92,7 @@ async def inserted(database: Database, run_id: str = "run-1", **fields: Any) -> 
     state, paths = begun(run_id)
     first = change(state, paths, base=0, seq=0, events=(RunStarted(at=1.0),), task_counts={State.PENDING: 2})
     await database.write(
-        runs.insert_run, a_run(run_id, **fields), first, document=encode_document(DOCUMENT, {"platforms": {}})
+        run_changes.insert_run, a_run(run_id, **fields), first, document=encode_document(DOCUMENT, {"platforms": {}})
     )
     return state
 
@@ -108,7 +108,7 @@ async def test_a_run_is_read_back_as_it_was_written(database: Database):
         state_history=((1.0, State.PENDING, None), (1.0, State.RUNNING, None)),
     )  # fmt: skip
     assert stored.record == await database.read(runs.get_run, "run-1") == expected
-    assert await database.read(runs.get_events, "run-1") == (RunStarted(at=1.0),)
+    assert await database.read(run_events.get_events, "run-1") == (RunStarted(at=1.0),)
     assert await database.read(runs.get_document, "run-1") == (DOCUMENT, {"platforms": {}})
 
 
@@ -144,7 +144,7 @@ async def test_a_change_is_committed_whole(database: Database):
         state, paths, base=1, seq=1, events=events, artifacts=(record,), edges=(edge,), cache_entries=(entry,),
         task_counts={State.SUCCEEDED: 1, State.PENDING: 1},
     )  # fmt: skip
-    await database.write(runs.commit_changes, (whole,))
+    await database.write(run_changes.commit_changes, (whole,))
     stored = await database.read(runs.load_run, "run-1")
     assert stored is not None
     assert restore(PLAN, stored.header, stored.executions) == state
@@ -154,7 +154,7 @@ async def test_a_change_is_committed_whole(database: Database):
     assert await database.read(
         cache.look_up, [key, CacheKey(namespace="x", pipeline_name="a-pipeline", fingerprint="f")]
     ) == [entry, None]
-    assert await database.read(runs.get_events, "run-1", after_seq=0) == events
+    assert await database.read(run_events.get_events, "run-1", after_seq=0) == events
     # Only what changed after a version is told.
     assert {e.path for e in await database.read(runs.get_executions, "run-1", after_version=1)} == set(paths)
     assert await database.read(runs.find_execution, ident) == ("run-1", state.executions["t0"])
@@ -165,14 +165,14 @@ async def test_a_stale_change_changes_nothing_of_any_run(database: Database):
     good = change(one, ["t0"], base=1, seq=1, events=(RunStarted(at=9.0),))
     stale = change(other, ["t0"], base=0, seq=1, events=(RunStarted(at=9.0),))
     with pytest.raises(Stale):
-        await database.write(runs.commit_changes, (good, stale))
+        await database.write(run_changes.commit_changes, (good, stale))
     assert [(r.run_id, r.version) for r in await database.read(runs.get_runs, ["run-1", "run-2"])] == [
         ("run-1", 1),
         ("run-2", 1),
     ]
-    assert len(await database.read(runs.get_events, "run-1")) == 1
-    await database.write(runs.commit_changes, (good,))
-    assert len(await database.read(runs.get_events, "run-1")) == 2
+    assert len(await database.read(run_events.get_events, "run-1")) == 1
+    await database.write(run_changes.commit_changes, (good,))
+    assert len(await database.read(run_events.get_events, "run-1")) == 2
 
 
 async def test_runs_that_are_not_final_are_found_again_oldest_first(database: Database):
@@ -180,7 +180,7 @@ async def test_runs_that_are_not_final_are_found_again_oldest_first(database: Da
     await inserted(database, "early", created_at=2.0)
     state = await inserted(database, "over")
     ended = msgspec.structs.replace(state, state=State.FAILED, ended_at=9.0, error=Reason(code="X", message="y"))
-    await database.write(runs.commit_changes, (change(ended, [], base=1, seq=1, events=()),))
+    await database.write(run_changes.commit_changes, (change(ended, [], base=1, seq=1, events=()),))
     assert await database.read(runs.unfinished_runs) == ["early", "late"]
     record = await database.read(runs.get_run, "over")
     assert record is not None and (record.error, record.finished_at) == (Reason(code="X", message="y"), 9.0)
@@ -191,7 +191,7 @@ async def test_deleting_a_run_leaves_nothing_of_it_and_all_of_others(database: D
         await inserted(database, run_id)
     await database.write(runs.delete_run, "run-1")
     assert await database.read(runs.load_run, "run-1") is None
-    assert await database.read(runs.get_events, "run-1") == ()
+    assert await database.read(run_events.get_events, "run-1") == ()
     assert await database.read(runs.get_document, "run-2") == (DOCUMENT, {"platforms": {}})
     page = await database.read(runs.list_runs, ListQuery(), b"key")
     assert [record.run_id for record in page.items] == ["run-2"]

@@ -16,6 +16,7 @@ from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.recorder import Recorder
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.settings import Settings
+from headrace.store import run_expiry
 from headrace.store import runs as rows
 from owned_service import Service
 from waiting import until, until_final
@@ -284,10 +285,10 @@ async def test_a_retried_run_keeps_its_files(service: Service, world: World):
     service._context.now = lambda: 100.0
     world.behaviour = fail
     run_id = await ended(service, documents.one_task(), platform_spec=kept(3600))
-    assert await service._context.read(rows.next_expiry) == 3601
+    assert await service._context.read(run_expiry.next_expiry) == 3601
     world.behaviour = hang
     await service.retry_run(run_id)
-    assert await service._context.read(rows.next_expiry) is None
+    assert await service._context.read(run_expiry.next_expiry) is None
 
 
 async def test_a_run_that_takes_too_long_fails(service: Service, world: World):

@@ -13,6 +13,7 @@ from headrace.service.active import BatchResult, PendingEvent, fold
 from headrace.service.recorder import Recorder
 from headrace.service.service import NewRun
 from headrace.store import errors as store
+from headrace.store import run_changes
 from headrace.store import runs as rows
 from headrace.store.database import Database
 from owned_service import Service
@@ -35,7 +36,7 @@ class FaultyDatabase:
         return getattr(self._database, name)
 
     async def write(self, op: Any, *args: Any, **kwargs: Any) -> Any:
-        if op is not rows.commit_changes:
+        if op is not run_changes.commit_changes:
             return await self._database.write(op, *args, **kwargs)
         self.tries += 1
         if self.before:

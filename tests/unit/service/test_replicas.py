@@ -15,7 +15,7 @@ from headrace.engine.model import State
 from headrace.service.errors import Conflict, NotFound
 from headrace.service.service import NewRun
 from headrace.service.settings import Settings
-from headrace.store import leases
+from headrace.store import leases, run_changes
 from headrace.store import runs as rows
 from headrace.store.errors import Stale
 from headrace.store.records import ListQuery
@@ -297,8 +297,8 @@ async def test_a_server_whose_lease_ran_out_writes_and_launches_nothing(servers:
     assert len(world.orders) == 1
     await until(lambda: world.let_go == {run_id}, "it cares for its attempts no more")
     with pytest.raises(Stale):
-        change = rows.RunChangeSet(run_id=run_id, base_version=version, state=stale.state, first_seq=99)
-        await two._context.database.write(rows.commit_changes, [change], owner)
+        change = run_changes.RunChangeSet(run_id=run_id, base_version=version, state=stale.state, first_seq=99)
+        await two._context.database.write(run_changes.commit_changes, [change], owner)
     # It wakes up, sees that its name is gone, and goes on under another.
     before = one._context.lease.server_id
     await one._sharing._beat()

@@ -14,6 +14,7 @@ from headrace.engine.model import State
 from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.spec.document import parse_document
+from headrace.store import run_events
 from headrace.store import runs as rows
 from headrace.store.database import Database
 from owned_service import Service
@@ -179,7 +180,7 @@ async def replayed(service: Service, run_id: str) -> None:
         compiled, run_id=run_id, display_name=record.display_name, arguments=record.parameters,
         at=record.created_at, scheduled_at=record.scheduled_at,
     )  # fmt: skip
-    for event in await context.database.read(rows.get_events, run_id):
+    for event in await context.database.read(run_events.get_events, run_id):
         state = advance(compiled, state, event).state
     assert dict(state.executions) == {e.path: e for e in stored.executions}
     assert (state.state, state.ended_at, state.error) == (record.state, record.finished_at, record.error)
