@@ -258,6 +258,10 @@ def test_a_task_skipped_by_a_mark_runs():
     second = first.again("c")
     assert second.begun == ["launch a#1", "launch c#1"]
     assert not second["b"].begun
+    assert second.reuse_plan is not None
+    assert not second.reuse_plan.reuse
+    # Also when no task is chosen: it did not succeed.
+    assert first.again().begun == ["launch a#1"]
 
 
 # --- another document ----------------------------------------------------------------------------
