@@ -59,7 +59,7 @@ class Faults:
         shape = {
             "servers": servers,
             "shared": servers > 1 or rng.random() < 0.3,
-            "domains": rng.choice((1, 1, servers)),
+            "domains": rng.choice((1, servers)),
             "runs": rng.choice((1, 2, 3, 4)),
             "fail": rng.choice((0.0, 0.1, 0.3)),
             "late": rng.choice((0.0, 0.3)),
@@ -85,7 +85,7 @@ class Faults:
             away_s=rng.choice((1.0, 4.0, 20.0)),
             database_fails=some(0.1),
             unknown=some(0.15),
-            slow=some(0.1),
+            slow=some(0.15, 0.5),
             news_lost=rng.choice((0.0, 0.0, 0.3, 1.0)),
             news_breaks=some(0.1),
             stream_every=every(4.0, 0.25),

@@ -114,6 +114,7 @@ class Server:
             self.die(again_s=1.0 + world.rng.random())
             return
         self.service = service
+        world.first_ids[process.name] = world.server_id(process)
         world.trace(f"{process} is up")
 
     def die(self, *, again_s: float) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headrace.store import migrations
 from headrace.store.database import Database
 from headrace.store.dialect import DRIVER_ERRORS, open_sqlite, translate
-from headrace.store.errors import Busy, CommitUnknown, DatabaseUnreachable, Full
+from headrace.store.errors import Busy, CommitUnknown, DatabaseUnreachable, Full, Stale
 from headrace.store.tables import metadata
 from simulation.virtual import Process, current, within
 
@@ -104,12 +104,18 @@ class Backend:
         server = current()
         assert server is not None
         world.watch.before_write(server)
-        result = database.transact(work)
+        try:
+            result = database.transact(work)
+        except Stale as stale:
+            world.watch.refused(server, stale.run_ids)
+            raise
         world.watch.written(server)
         if world.faults.shared and world.strikes("unknown"):
             world.tell("a transaction is done, and nobody knows")
             raise CommitUnknown("(simulated) the connection broke while the transaction was being committed")
         await self._travel()
+        if world.strikes("slow"):
+            await asyncio.sleep(world.rng.random() * 6.0)
         return result
 
     async def read(self, work: Callable[[Any], T]) -> T:

@@ -101,6 +101,19 @@ class Watch:
         """A transaction was committed for this server."""
         self.guarded(self._written, server)
 
+    def refused(self, server: Process, run_ids: tuple[str, ...]) -> None:
+        """A commit of this server was refused: another drives these runs. That cannot be while it has its lease."""
+        self.guarded(self._refused, server, run_ids)
+
+    def _refused(self, server: Process, run_ids: tuple[str, ...]) -> None:
+        self.reached["a commit was refused"] += 1
+        mine = self.world.server_id(server)
+        found = [self.runs[run_id] for run_id in run_ids if run_id in self.runs]
+        # The end of a run gives it up, also when nobody knows of that commit yet.
+        taken = [run.run_id for run in found if run.owner != mine and not (run.owner is None and run.state.state.final)]
+        names = ", ".join(map(self.world.name_of, taken))
+        assert not taken or mine != self.world.first_id(server), f"{server} has lost {names} without losing its lease"
+
     def guarded(self, check: Any, *args: Any) -> None:
         """A check that fails ends the world, whoever catches the error on its way."""
         try:

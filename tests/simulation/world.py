@@ -48,6 +48,7 @@ class World:
         self.processes: list[Process] = []
         self.troubles = 0
         self.names: dict[str, str] = {}
+        self.first_ids: dict[str, str] = {}
         self.watch = Watch(self)
         self.database = SharedDatabase(self)
         self.domains = {f"domain-{n}": Machines(self, f"domain-{n}") for n in range(faults.domains)}
@@ -242,6 +243,12 @@ class World:
         """By which it signs at this moment."""
         lease = self._server_of(process).lease
         return lease.server_id if lease is not None else ""
+
+    def first_id(self, process: Process) -> str:
+        """By which it signs in this life until it loses its lease; "" once its row has gone."""
+        mine = self.server_id(process)
+        there = self.database.query("SELECT 1 FROM servers WHERE server_id = ?", mine)
+        return self.first_ids.get(process.name, "") if there else ""
 
     def name_of_server(self, server_id: str) -> str:
         """Whose id it is."""
