@@ -16,6 +16,7 @@ from headrace.service.context import Context
 from headrace.service.data_dir import DataDirectory
 from headrace.service.errors import ServiceError
 from headrace.service.lease import ServerLease
+from headrace.service.opening import executors_of, importer_executor
 from headrace.service.service import Service
 from headrace.service.session import Session
 from headrace.service.settings import Settings
@@ -98,13 +99,15 @@ class Server:
 
     async def _open(self, process: Process) -> None:
         world, shared = self.world, self.world.faults.shared
-        self.lease = ServerLease(frozenset((self.domain.name, "anywhere")), LEASE_S) if shared else None
+        self.lease = ServerLease(LEASE_S) if shared else None
         live: Callable[[], bool] = self.lease.live if self.lease is not None else lambda: True
         self.executor = SimulatedExecutor(world, self.domain, shared=shared, may_start=live)
         kept = _Kept(data_dir(), self.domain.name)
+        settings = Settings(home=kept.path, lease_s=LEASE_S, caching=world.faults.caching)
+        database = world.database.open()
         context = Context(
-            settings=Settings(home=kept.path, lease_s=LEASE_S, caching=world.faults.caching),
-            data_dir=kept, database=world.database.open(), executor=self.executor, artifacts=NoArtifacts(),  # type: ignore[arg-type]
+            settings=settings, data_dir=kept, database=database, artifacts=NoArtifacts(),  # type: ignore[arg-type]
+            executor=executors_of(self.executor, importer_executor(settings, database)),
             lease=self.lease, now=lambda: time.time(),
         )  # fmt: skip
         try:
