@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -112,6 +113,7 @@ class AttemptId(Value, frozen=True, kw_only=True):
         return execution_id(self.run_id, self.path)
 
 
+@lru_cache(maxsize=4096)  # asked several times for each attempt
 def execution_id(run_id: str, path: str) -> str:
     """The execution's public id: a UUID that follows from run and path, so that nothing needs to remember it."""
     return str(uuid.uuid5(_EXECUTIONS, f"{run_id}/{path}"))

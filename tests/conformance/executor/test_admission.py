@@ -43,6 +43,9 @@ async def test_what_runs_is_counted_and_held_after_a_restart(kind, home, open_wa
     assert "128Mi" in end.error.message
     assert isinstance(await second.end_of(next_one.attempt), Succeeded)
     assert not [report for report in second.of(waiting.attempt) if isinstance(report, Started)]
+    for asked in (running, waiting, next_one):
+        await second.executor.settle(asked.attempt)
+    await second.close()
     assert (groups_of(home), processes_of(home)) == ([], [])
 
 

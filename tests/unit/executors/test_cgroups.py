@@ -11,6 +11,7 @@ import pytest
 from harness import until
 from headrace.executors.local import processes
 from headrace.executors.local.cgroups import CgroupsUnusable, ControlGroup, Limits, Tree, find
+from headrace.executors.local.limits import Confinement
 
 MOUNT = "30 20 0:25 {root} {point} rw,relatime - {kind} none rw,{options}\n"
 
@@ -198,3 +199,53 @@ def test_more_memory_than_its_limit(limit, tree):
     assert group.out_of_memory_kills() >= 1
     assert group.reached_memory_limit()
     assert group.remove()
+
+
+def pool_over(tree: Tree) -> Confinement:
+    return Confinement(tree)
+
+
+def test_a_group_is_used_again_when_nothing_happened_in_it(tmp_path):
+    """One that is not clean is removed; other limits have other groups; a name is never given twice."""
+    tree = Tree(2, dict.fromkeys(("pids", "memory", "cpu"), str(tmp_path)))
+    pool = pool_over(tree)
+    few, many = Limits(processes=5), Limits(processes=50)
+    first = pool.take(few)
+    assert first is not None
+    pool.release(first, few)
+    assert pool.groups() == []
+    other = pool.take(many)
+    again = pool.take(few)
+    assert other is not None
+    assert again is not None
+    assert (again.name, other.name != first.name) == (first.name, True)
+    (tmp_path / again.name / "pids.events").write_text("max 1\n")
+    pool.release(again, few)
+    fresh = pool.take(few)
+    assert fresh is not None
+    assert fresh.name not in (first.name, other.name)
+
+
+def test_a_group_with_processes_in_it_is_not_given_to_another_attempt(tmp_path):
+    pool = pool_over(Tree(2, dict.fromkeys(("pids", "memory", "cpu"), str(tmp_path))))
+    limits = Limits()
+    used = pool.take(limits)
+    assert used is not None
+    (tmp_path / used.name / "cgroup.procs").write_text("1\n")
+    pool.release(used, limits)
+    following = pool.take(limits)
+    assert following is not None
+    assert following.name != used.name
+
+
+def test_the_group_of_an_earlier_server_is_kept_by_its_name_and_no_other(tmp_path):
+    tree = Tree(2, dict.fromkeys(("pids", "memory", "cpu"), str(tmp_path)))
+    earlier, later = pool_over(tree), pool_over(tree)
+    kept, left = earlier.take(Limits()), earlier.take(Limits())
+    mine = later.take(Limits())
+    assert kept is not None
+    assert left is not None
+    assert mine is not None
+    later.remove_others({kept.name})
+    assert {path.name for path in tmp_path.iterdir()} == {kept.name, mine.name}
+    assert later.take(Limits(), kept.directories).directories == kept.directories

@@ -66,14 +66,21 @@ class AttemptDir(Layout):
         """Where an attempt lists the modules that it has imported."""
         return f"{self.tag}/outputs/imports"
 
+    def exists(self) -> bool:
+        """Whether an attempt was ever prepared in it."""
+        return os.path.isdir(self.tag)  # noqa: PTH112
+
     def make(self) -> None:
         """Make the directory, with what every attempt has in it."""
+        execution = self.tag.rpartition("/")[0]
         try:
-            os.mkdir(self.tag)  # noqa: PTH102 - hot, as all of this
+            os.mkdir(execution)  # noqa: PTH102 - hot, as all of this
         except FileNotFoundError:
-            self.root.mkdir(parents=True)
+            os.makedirs(execution, exist_ok=True)  # noqa: PTH103
         except FileExistsError:
             pass
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.tag)  # noqa: PTH102
         for directory in ("work", "outputs"):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(f"{self.tag}/{directory}")  # noqa: PTH102

@@ -11,7 +11,6 @@ Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html and the `cgroup-v1` 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import time
@@ -51,6 +50,7 @@ class ControlGroup:
     def __init__(self, directories: tuple[str, ...]) -> None:
         #: The first one holds the group's processes and counts them.
         self.directories = directories
+        self.name = os.path.basename(directories[0])  # noqa: PTH119 - hot
 
     def members(self) -> list[int]:
         """Ids of its processes, those in groups below it too. Cheap: one small file."""
@@ -88,6 +88,17 @@ class ControlGroup:
         """How often it could not have one more process (or thread)."""
         return self._counted("pids.events", "max")
 
+    def is_clean(self) -> bool:
+        """Whether it is empty and nothing has happened in it that would be reported of an attempt."""
+        happened = self.refused_processes() or self.out_of_memory_kills() or self._counted("memory.events", "oom")
+        return not happened and not self.members()
+
+    def begin_again(self) -> bool:
+        """Make a clean group ready for another attempt; False when it is gone."""
+        for directory in self.directories:
+            _write(f"{directory}/memory.max_usage_in_bytes", "0")
+        return all(os.path.exists(directory) for directory in self.directories)  # noqa: PTH110 - hot
+
     def _counted(self, name: str, word: str) -> int:
         for directory in self.directories:
             for line in _read(f"{directory}/{name}").splitlines():
@@ -110,9 +121,8 @@ class Tree:
         #: What all groups may use together.
         self.total_memory_bytes: int | None = None
 
-    def of(self, tag: str, limits: Limits) -> ControlGroup:
-        """The group of whatever has this tag; not made yet. On version 1 with as few directories as will do."""
-        name = hashlib.sha256(tag.encode()).hexdigest()[:20]
+    def of(self, name: str, limits: Limits) -> ControlGroup:
+        """The group of this name; not made yet. On version 1 with as few directories as will do."""
         asked = {"pids", "memory"}  # memory also without a limit: it counts what was killed for lack of it
         asked |= {"cpu"} if limits.cpus is not None else set()
         found = [self.bases[one] for one in CONTROLLERS if one in asked and one in self.bases]
@@ -147,13 +157,12 @@ class Tree:
             _limit(base, Limits(memory_bytes=self.total_memory_bytes))
 
     def others(self, keep: set[str]) -> list[ControlGroup]:
-        """Groups of ours that are none of those with these tags: what earlier servers have left."""
-        kept = {hashlib.sha256(tag.encode()).hexdigest()[:20] for tag in keep}
+        """Groups of ours that are none of those with these names: what earlier servers have left."""
         found: dict[str, list[str]] = {}
         for base in dict.fromkeys(self.bases[name] for name in CONTROLLERS if name in self.bases):
             with contextlib.suppress(OSError), os.scandir(base) as entries:
                 for entry in entries:
-                    if entry.is_dir() and entry.name not in kept:
+                    if entry.is_dir() and entry.name not in keep:
                         found.setdefault(entry.name, []).append(entry.path)
         return [ControlGroup(tuple(paths)) for paths in found.values()]
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from headrace.executors.local.attempt_dir import AttemptDir
 
+#: So long it waits for others, since a thread costs as much as the removing.
+_GATHER_S = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -27,6 +29,9 @@ class Cleaner:
         self._dirs.append(attempt_dir)
         async with self._turn:
             # The caller before may have settled ours too.
+            if not self._dirs:
+                return
+            await asyncio.sleep(_GATHER_S)
             dirs, self._dirs = self._dirs, []
             if dirs:
                 await asyncio.to_thread(_settle, dirs)

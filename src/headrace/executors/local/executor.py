@@ -72,23 +72,26 @@ class LocalExecutor:
         known = self._lives.pop(attempt, None)
         if known is not None and not known.over.is_set():
             known.cancel()
-        meta = known.meta if known is not None else self._meta_of(attempt)
+        meta = (known.meta if known is not None else None) or self._meta_of(attempt)
         await self._delete_artifacts(attempt, known)
         self._facilities.dirs.remove_record(attempt)
-        group = control_group(meta)
-        if group is not None:
-            group.remove()
+        if meta is not None:
+            self._facilities.confinement.release(control_group(meta), meta.applied.limits)
         await self._cleaner.settle(self._facilities.dirs.of(attempt))
 
     async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         """See Executor."""
-        orders = {record.order.attempt: record.order for record, _ in self._facilities.dirs.live(AttemptRecordFile)}
-        orders |= {known.id: known.order for known in self._lives.values()}
-        unwanted = [one for one in orders if one not in attempts and (within is None or one.run_id in within)]
+        records = {record.order.attempt: record for record, _ in self._facilities.dirs.live(AttemptRecordFile)}
+        unwanted = [
+            one
+            for one in {**records, **self._lives}
+            if one not in attempts and (within is None or one.run_id in within)
+        ]
         await asyncio.gather(*(self._stop_unwanted(attempt) for attempt in unwanted))
         if within is None and not self._facilities.shared:
-            tags = {self._facilities.dirs.of(attempt).tag for attempt in attempts}
-            await asyncio.to_thread(self._facilities.confinement.remove_others, tags)
+            groups = [control_group(records[attempt].meta) for attempt in attempts if attempt in records]
+            names = {group.name for group in groups if group is not None}
+            await asyncio.to_thread(self._facilities.confinement.remove_others, names)
 
     async def live(self) -> Set[AttemptId]:
         """See Executor."""

@@ -19,7 +19,7 @@ from headrace.engine.model import Reason
 from headrace.executors.local import processes
 from headrace.executors.local.attempt_dir import AttemptDir
 from headrace.executors.local.command import AttemptMeta, AttemptRecordFile, Command
-from headrace.executors.local.ending import control_group, end_processes, kill_all, process_set, until_gone
+from headrace.executors.local.ending import end_processes, kill_all, process_set, until_gone
 from headrace.executors.local.facilities import Facilities
 from headrace.executors.local.outcome import STOPPED, determine_outcome, log_end, lost
 from headrace.executors.local.processes import PARTIAL, REVOKED, ProcessIdentity, ProcessSet
@@ -129,10 +129,13 @@ class AttemptLife:
 
     async def _live(self) -> None:
         try:
-            found: AnyReport | None = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
+            is_new = not self.attempt_dir.exists()
+            found: AnyReport | None = None
+            if not is_new:
+                found = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
             if found is not None:
                 self._say_started(processes.read_claim(self.attempt_dir.claim))
-            report: AnyReport = found if found is not None else await self._until_end()
+            report: AnyReport = found if found is not None else await self._until_end(is_new=is_new)
         except OSError as error:
             report = self._failed(system_refusal(error, "The attempt's result cannot be written"))
         self._finish_with(report)
@@ -152,8 +155,8 @@ class AttemptLife:
             self._say(Started(attempt=self.id, at=began))
         return began
 
-    async def _until_end(self) -> AnyReport:
-        report = await self._report_of_end()
+    async def _until_end(self, *, is_new: bool) -> AnyReport:
+        report = await self._report_of_end(is_new=is_new)
         failpoint("result.before")
         if not isinstance(report, Succeeded):
             # Success follows from what the attempt left; why it failed may be known only now.
@@ -161,9 +164,9 @@ class AttemptLife:
         failpoint("result.after")
         return report
 
-    async def _report_of_end(self) -> AnyReport:
+    async def _report_of_end(self, *, is_new: bool) -> AnyReport:
         try:
-            return await self._run()
+            return await self._run(is_new=is_new)
         except Refusal as refusal:
             return self._failed(refusal)
         except OSError as error:
@@ -178,10 +181,11 @@ class AttemptLife:
             return Lost(attempt=self.id, at=time.time(), error=refusal.reason)
         return Failed(attempt=self.id, at=time.time(), error=refusal.reason, retryable=refusal.retryable)
 
-    async def _run(self) -> AnyReport:
+    async def _run(self, *, is_new: bool) -> AnyReport:
         claim = self.attempt_dir.claim
-        if processes.read_claim(claim) is None:
-            started = await start(self.order, self.attempt_dir, self._facilities, self._wait)
+        if is_new or processes.read_claim(claim) is None:
+            earlier = None if is_new else self._facilities.dirs.read_record(self.id, AttemptRecordFile)
+            started = await start(self.order, self.attempt_dir, self._facilities, self._wait, earlier)
             return await self._watch_started(started)
         self.first = await processes.settled_claim(claim, self.attempt_dir.tag) or REVOKED
         record = self._facilities.dirs.read_record(self.id, AttemptRecordFile)
@@ -200,8 +204,8 @@ class AttemptLife:
     async def _watch(self, first: ProcessIdentity, meta: AttemptMeta, *, ours: bool = False) -> AnyReport:
         """From the start of its process, ours or an earlier server's, to its last report."""
         self.first, self.meta = first, meta
-        is_alive = processes.alive(first)
-        found = self.process_set = process_set(first, self.attempt_dir, meta, seen_alive=ours or is_alive)
+        is_alive = ours or processes.alive(first)
+        found = self.process_set = process_set(first, self.attempt_dir, meta, seen_alive=is_alive)
         timer = None
         try:
             # Said in any case: it may have ended before we look.
@@ -224,60 +228,70 @@ class AttemptLife:
             self._reap(first)
             self._facilities.admission.overdraw(meta.allocation)
             return await self._watch(taken, meta)
-        await processes.exit_written(self.attempt_dir.claim, first)
+        status = await processes.exit_written(self.attempt_dir.claim, first)
         self.ended.set()
-        return await self._finish(first, found, meta)
+        return await self._finish(first, found, meta, status)
 
     async def _never_begun(self, first: ProcessIdentity, found: ProcessSet, meta: AttemptMeta) -> AnyReport:
         if self._grace_until is not None:
             # It was ended before it could begin.
             self.ended.set()
-            return await self._finish(first, found, meta)
+            return await self._finish(first, found, meta, exit_status(self.attempt_dir))
         self._reap(first)
         message = f"The attempt's supervisor could not begin. {log_end(self.attempt_dir.log)}"
         raise Refusal(Code.LAUNCH_FAILED, message)
 
-    async def _finish(self, first: ProcessIdentity, found: ProcessSet, meta: AttemptMeta) -> AnyReport:
+    async def _finish(
+        self, first: ProcessIdentity, found: ProcessSet, meta: AttemptMeta, status: int | None
+    ) -> AnyReport:
         if self._grace_until is not None:
             # Children of an attempt that is being ended have the same grace as its main process.
             await until_gone(found, self._grace_until)
         builder = self._facilities.builders[meta.builder]
-        if exit_status(self.attempt_dir) is None or not found.is_surely_gone():
+        if status is None or not found.is_surely_gone():
             await asyncio.to_thread(kill_all, found)
+            status = exit_status(self.attempt_dir)
         # Only now: until it is waited for, its number, and its session's, is not given to another process.
         self._reap(first)
-        if self._grace_until is not None or exit_status(self.attempt_dir) is None:
+        if self._grace_until is not None or status is None:
             await builder.remove_container(meta)
         if self._command is not None and self._command.warm:
             self._facilities.warm.learn(self._command, list(imports_of(self.attempt_dir)))
         if _is_quick(self.order, self.attempt_dir) and not meta.container:
-            return self._outcome(first, meta, None)
-        cause = await builder.cause_of_death(meta, exit_status(self.attempt_dir))
-        determine = partial(self._outcome, first, meta, cause)
+            return self._outcome(first, meta, status, None)
+        cause = await builder.cause_of_death(meta, status)
+        determine = partial(self._outcome, first, meta, status, cause)
         # Sending to an object store may take minutes, which others should not wait for.
         return await (in_background(determine) if self.order.stores_remotely else asyncio.to_thread(determine))
 
-    def _outcome(self, first: ProcessIdentity, meta: AttemptMeta, cause: Reason | None) -> AnyReport:
-        group = control_group(meta)
-        try:
-            if not self._facilities.shared:
-                return self._determine(first, meta, cause)
-            # A server that had lost its lease without knowing may do the same; outputs are taken in once.
-            with self.attempt_dir.locked():
-                found: AnyReport | None = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
-                if found is None:
-                    found = self._determine(first, meta, cause)
-                    self.attempt_dir.write("result.json", found)
-                return found
-        finally:
-            if group is not None:
-                group.remove()
+    def _outcome(
+        self, first: ProcessIdentity, meta: AttemptMeta, status: int | None, cause: Reason | None
+    ) -> AnyReport:
+        if not self._facilities.shared:
+            return self._determine(first, meta, status, cause)
+        # A server that had lost its lease without knowing may do the same; outputs are taken in once.
+        with self.attempt_dir.locked():
+            found: AnyReport | None = self.attempt_dir.read("result.json", AnyReport)  # type: ignore[arg-type]
+            if found is None:
+                found = self._determine(first, meta, status, cause)
+                self.attempt_dir.write("result.json", found)
+            return found
 
-    def _determine(self, first: ProcessIdentity, meta: AttemptMeta, cause: Reason | None) -> AnyReport:
+    def _determine(
+        self, first: ProcessIdentity, meta: AttemptMeta, status: int | None, cause: Reason | None
+    ) -> AnyReport:
         shared = self._facilities
         builder = shared.builders[meta.builder]
         return determine_outcome(
-            self.order, self.attempt_dir, first, meta, builder, shared.artifacts, shared.max_parameter_bytes, cause
+            self.order,
+            self.attempt_dir,
+            first,
+            meta,
+            status,
+            builder,
+            shared.artifacts,
+            shared.max_parameter_bytes,
+            cause,
         )
 
     def _reap(self, first: ProcessIdentity) -> None:

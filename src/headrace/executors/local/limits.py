@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import secrets
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from headrace.executors.local.cgroups import PREFIX, CgroupsUnusable, ControlGro
 from headrace.executors.local.resources import Resources, size
 
 _SHELL = "/bin/sh"
+#: Groups kept for attempts with the same limits.
+_MOST_FREE = 64
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,11 @@ class Confinement:
         self._tree = tree
         #: Why there are no control groups; "" where there are.
         self.why_not = why_not
+        #: Groups whose attempts are over, by the limits that they have: making and removing one takes milliseconds.
+        self._free: dict[Limits, list[ControlGroup]] = {}
+        #: Names of all groups that this object has made.
+        self._made: set[str] = set()
+        self._token = secrets.token_hex(5)
 
     @classmethod
     def here(cls, home: Path, total_memory_bytes: int | None = None) -> Confinement:
@@ -84,29 +92,59 @@ class Confinement:
         without = f", without {' and '.join(missing)}" if missing else ""
         return f"control groups, version {self._tree.version}{without}"
 
-    def of(self, tag: str, limits: Limits) -> ControlGroup | None:
-        """The group an attempt is to have, not made yet; None where there are none."""
-        return self._tree.of(tag, limits) if self._tree else None
+    def take(self, limits: Limits, earlier: tuple[str, ...] = ()) -> ControlGroup | None:
+        """A group with these limits for one attempt; None where there are no groups. Raises OSError.
 
-    def make(self, group: ControlGroup | None, limits: Limits) -> tuple[str, ...]:
-        """Make it; the files by which a process enters it. Raises OSError."""
-        if group is None or self._tree is None:
-            return ()
+        `earlier`: directories of the group that an earlier server had chosen for the same attempt.
+        """
+        if self._tree is None:
+            return None
+        if earlier:
+            self._tree.make(group := ControlGroup(earlier), limits)
+            return group
+        free = self._free.get(limits, [])
+        while free:
+            if (group := free.pop()).begin_again():
+                return group
+        name = f"{self._token}-{len(self._made)}"
+        self._made.add(name)
+        group = self._tree.of(name, limits)
         self._tree.make(group, limits)
-        return self._tree.joins(group)
+        return group
+
+    def joins(self, group: ControlGroup | None) -> tuple[str, ...]:
+        """The files by which a process enters the group."""
+        return () if group is None or self._tree is None else self._tree.joins(group)
+
+    def release(self, group: ControlGroup | None, limits: Limits) -> None:
+        """Its attempt is settled. The group is removed, or kept for the next attempt if nothing happened in it.
+
+        Not before the attempt's record is gone: a later server ends all processes in the group of a record.
+        """
+        if group is None:
+            return
+        free = self._free.setdefault(limits, [])
+        if group.name in self._made and len(free) < _MOST_FREE and group.is_clean():
+            free.append(group)
+        else:
+            group.remove()
 
     def remove_others(self, keep: set[str]) -> None:
-        """End and remove every group that is of none of these tags. Blocks; meant for a thread."""
-        for group in self._tree.others(keep) if self._tree else ():
+        """End and remove every group of earlier servers whose name is not among these. Blocks; meant for a thread."""
+        for group in self._tree.others(keep | self._made) if self._tree else ():
             processes.end(partial(processes.grouped, group), group)
             group.remove()
 
     def groups(self) -> list[str]:
-        """Directories of all groups there are."""
-        return [path for group in (self._tree.others(set()) if self._tree else ()) for path in group.directories]
+        """Directories of all groups that attempts are in."""
+        free = {group.name for groups in self._free.values() for group in groups}
+        return [path for group in (self._tree.others(free) if self._tree else ()) for path in group.directories]
 
     def close(self) -> None:
         """Remove what is ours and empty; attempts go on in theirs."""
+        for group in [group for groups in self._free.values() for group in groups]:
+            group.remove()
+        self._free.clear()
         if self._tree:
             self._tree.close()
 

@@ -19,7 +19,7 @@ from headrace.executors.local.attempt_dir import AttemptDir
 from headrace.executors.local.cgroups import ControlGroup
 from headrace.executors.local.command import AttemptMeta, CommandBuilder
 from headrace.executors.local.processes import ProcessIdentity
-from headrace.executors.local.supervisor import exit_status, signal_name
+from headrace.executors.local.supervisor import signal_name
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped, Succeeded
 
 #: Code in `ending.json` for an end that was asked for; never reported, since Stopped says it.
@@ -35,13 +35,17 @@ def determine_outcome(
     attempt_dir: AttemptDir,
     claim: ProcessIdentity,
     meta: AttemptMeta,
+    status: int | None,
     builder: CommandBuilder,
     artifacts: ArtifactAccess,
     max_parameter_bytes: int,
     seen: Reason | None = None,
 ) -> AnyReport:
-    """The attempt's last report; `seen` is why it failed, if the container engine knows that."""
-    at = ended_at(attempt_dir)
+    """The attempt's last report. `status` is its exit status, None when it has left none.
+
+    `seen` is why it failed, if the container engine knows that.
+    """
+    at = time.time() if status is None else os.stat(attempt_dir.claim).st_mtime  # noqa: PTH116 - hot
     ending = attempt_dir.read("ending.json", Reason)
     if ending is not None:
         if ending.code == Code.LOG_LIMIT:
@@ -49,16 +53,27 @@ def determine_outcome(
         return Stopped(attempt=order.attempt, at=at) if ending.code == STOPPED else _failed(order.attempt, at, ending)
     if claim.boot not in ("", processes.boot_id()):
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
-    status = exit_status(attempt_dir)
+    if status == 0:
+        return _of_outputs(order, attempt_dir, meta, artifacts, max_parameter_bytes, at)
+    return _failed_or_lost(order, attempt_dir, meta, status, builder, at, seen)
+
+
+def _failed_or_lost(
+    order: LaunchOrder,
+    attempt_dir: AttemptDir,
+    meta: AttemptMeta,
+    status: int | None,
+    builder: CommandBuilder,
+    at: float,
+    seen: Reason | None,
+) -> AnyReport:
     if attempt_dir.unconfined.exists():
         message = f"The attempt could not enter its control group, so it was not begun. {log_end(attempt_dir.log)}"
         return _failed(order.attempt, at, Reason(code=Code.LAUNCH_FAILED, message=message))
     outcome = attempt_dir.read("outputs/outcome.json", Reason)
     group = ControlGroup(meta.group) if meta.group else None
-    if status != 0 and (reason := seen or limits.outgrown(meta.applied, group, outcome)) is not None:
+    if (reason := seen or limits.outgrown(meta.applied, group, outcome) or outcome) is not None:
         return _failed(order.attempt, at, reason)
-    if status != 0 and outcome is not None:
-        return _failed(order.attempt, at, outcome)
     if status is None:
         if shutil.disk_usage(attempt_dir.root).free < _NO_ROOM:
             message = (
@@ -66,9 +81,18 @@ def determine_outcome(
             )
             return _failed(order.attempt, at, Reason(code=Code.DISK_FULL, message=message))
         return lost(order.attempt, at, "The attempt's supervisor was killed; how the attempt ended is not known.")
-    if status != 0:
-        reason = builder.explain_status(meta, status, log_end(attempt_dir.log)) or explain_status(status, meta)
-        return _failed(order.attempt, at, reason)
+    reason = builder.explain_status(meta, status, log_end(attempt_dir.log)) or explain_status(status, meta)
+    return _failed(order.attempt, at, reason)
+
+
+def _of_outputs(
+    order: LaunchOrder,
+    attempt_dir: AttemptDir,
+    meta: AttemptMeta,
+    artifacts: ArtifactAccess,
+    max_parameter_bytes: int,
+    at: float,
+) -> AnyReport:
     result = ship(
         order,
         attempt_dir,
@@ -139,11 +163,6 @@ def out_of_memory_kills() -> int:
     with contextlib.suppress(OSError, ValueError), open("/proc/vmstat", "rb") as file:  # noqa: PTH123
         return int(file.read().partition(b"\noom_kill ")[2].partition(b"\n")[0])
     return 0
-
-
-def ended_at(attempt_dir: AttemptDir) -> float:
-    """When the supervisor wrote down the exit status, else now."""
-    return time.time() if exit_status(attempt_dir) is None else attempt_dir.claim.stat().st_mtime
 
 
 def log_end(path: Path) -> str:

@@ -115,16 +115,20 @@ def read_exit(path: Path) -> int | None:
         return None
 
 
-async def exit_written(path: Path, claim: ProcessIdentity) -> None:
-    """Wait until the watcher of an ended process has written down how it ended, or is gone itself.
+async def exit_written(path: Path, claim: ProcessIdentity) -> int | None:
+    """The exit status, once the watcher of an ended process has written it; None when the watcher is gone without it.
 
     A process that was forked by a parent stays until its parent has done that; one with a supervisor is the supervisor.
     """
     for _ in range(_LOOKS):
+        status = read_exit(path)
+        if status is not None:
+            return status
         stat = stat_of(claim.pid)
-        if read_exit(path) is not None or stat is None or stat.started != claim.started or stat.parent == os.getpid():
-            return
+        if stat is None or stat.started != claim.started or stat.parent == os.getpid():
+            break
         await asyncio.sleep(_BETWEEN_LOOKS_S)
+    return read_exit(path)
 
 
 async def settled_claim(path: Path, tag: str) -> ProcessIdentity | None:

@@ -39,43 +39,51 @@ class StartedProcess:
 
 
 async def start(
-    order: LaunchOrder, attempt_dir: AttemptDir, shared: Facilities, waiting: Callable[[Reason], None]
+    order: LaunchOrder,
+    attempt_dir: AttemptDir,
+    shared: Facilities,
+    waiting: Callable[[Reason], None],
+    earlier: AttemptRecordFile | None = None,
 ) -> StartedProcess:
     """Start the attempt's first process. Raises Refusal and OSError.
 
-    `waiting` gets what it waits for. On its way the attempt is written down, so that a later server knows of it.
+    `earlier` is what an earlier server has written down of the attempt. `waiting` gets what it waits for. On its way
+    the attempt is written down, so that a later server knows of it.
     """
     attempt_dir.make()
     resources = resources_of(order.container.resources if order.container else {})
     shared.admission.check(resources)
     command, meta = await shared.builders[shared.choose(order)].build(order, attempt_dir, waiting)
     applied = shared.allowance.limits(resources)
-    group = None if meta.container else shared.confinement.of(attempt_dir.tag, applied.limits)
-    meta = msgspec.structs.replace(
-        meta,
-        out_of_memory_kills=out_of_memory_kills(),
-        surroundings={**meta.surroundings, **workspace_surroundings(order)},
-        group=group.directories if group else (),
-        applied=applied,
-        allocation=Allocation(resources=resources),
-    )
-    shared.dirs.write_record(order.attempt, AttemptRecordFile(order=order, meta=meta))
+    if meta.fetched_paths:
+        # Content that was fetched must not be removed while the attempt waits for a place.
+        shared.dirs.write_record(order.attempt, AttemptRecordFile(order=order, meta=meta))
     allocation = await _admit(shared.admission, resources, waiting)
+    group = None
     try:
+        if not meta.container:
+            # A supervisor that an earlier server has just started would put its command into that server's group.
+            group = shared.confinement.take(applied.limits, earlier.meta.group if earlier else ())
+        meta = msgspec.structs.replace(
+            meta,
+            out_of_memory_kills=out_of_memory_kills(),
+            surroundings={**meta.surroundings, **workspace_surroundings(order)},
+            group=group.directories if group else (),
+            applied=applied,
+            allocation=allocation,
+        )
+        shared.dirs.write_record(order.attempt, AttemptRecordFile(order=order, meta=meta))
         while not shared.may_start():  # noqa: ASYNC110 - time passes, or the run is another server's
             await asyncio.sleep(_MAY_START_LOOK_S)
-        if allocation.devices:
-            meta = msgspec.structs.replace(meta, allocation=allocation)
-            shared.dirs.write_record(order.attempt, AttemptRecordFile(order=order, meta=meta))
         command = _with_allocation(command, meta, allocation)
-        joins = shared.confinement.make(group, applied.limits)
+        joins = shared.confinement.joins(group)
         failpoint("spawn.before")
         forked = await shared.warm.start(command, attempt_dir, joins)
         pid = forked.pid if forked else spawn(attempt_dir, command.argv, command.env, joins, command.request)
         failpoint("spawn.after")
     except BaseException:
         if group is not None:
-            group.remove()
+            group.remove()  # its name is in the record, so no other attempt may use it
         shared.admission.release(allocation)
         raise
     return StartedProcess(identity=processes.identity_of(pid), command=command, meta=meta, forked=forked)
