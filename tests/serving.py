@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from headrace.engine.model import Artifact, ArtifactType
@@ -19,6 +20,7 @@ from headrace.service.access import Access, Caller
 from headrace.service.errors import NotFound
 from headrace.service.plans import Plans
 from headrace.service.requests import GivenDocument, NewRun, NewVersion, Rerun
+from headrace.service.secrets import SigningKeys
 from headrace.service.service import Service
 from headrace.service.session import Session, access_of, needs
 from headrace.service.settings import Settings
@@ -27,6 +29,7 @@ from headrace.wire.api import ListChange, RunChange
 
 ARTIFACT = "a0a0a0a0-0000-4000-8000-000000000001"
 FOLDER = "a0a0a0a0-0000-4000-8000-000000000002"
+KEYS = SigningKeys(page_tokens=b"p" * 32, sign_ins=b"s" * 32, content_links=b"c" * 32)
 EXECUTION = "e0e0e0e0-0000-4000-8000-000000000001"
 FILES = {
     ARTIFACT: {"": b"<h1>report</h1><script>document.title = 'ran'</script>"},
@@ -139,7 +142,14 @@ for _name, _value in vars(Session).items():
 class EmptyService(Service):
     """A service in which there is nothing."""
 
+    home: Path
+
     session = EmptySession
+    keys = KEYS
+
+    @property
+    def sign_ins(self) -> Any:
+        return MemoryLedger()
 
     def __init__(self) -> None:
         """Over no directory."""
@@ -147,7 +157,9 @@ class EmptyService(Service):
     @classmethod
     async def open(cls, settings: Settings) -> EmptyService:
         settings.home.mkdir(parents=True, exist_ok=True)
-        return cls()
+        opened = cls()
+        opened.home = settings.home
+        return opened
 
     def for_caller(self, caller: Caller, *, only: Access | None = None) -> Session:
         return self.session(caller, only=only)
@@ -164,6 +176,25 @@ PORT = 8888
 CONTENT_PORT = 9999
 HOST = f"127.0.0.1:{PORT}"
 CONTENT_HOST = f"localhost:{CONTENT_PORT}"
+
+
+class MemoryLedger:
+    """A ledger of one server."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+        self.hashes: set[str] = set()
+
+    async def token_hashes(self) -> frozenset[str]:
+        return frozenset(self.hashes)
+
+    async def register_token(self, hashed: str) -> None:
+        self.hashes = {hashed}
+
+    async def use_code(self, code_id: str, *, expires_at: float) -> bool:
+        first = code_id not in self.used
+        self.used.add(code_id)
+        return first
 
 
 class Told(NamedTuple):
@@ -198,7 +229,7 @@ def make_state(clock: Clock | None = None, *, insecure: bool = False) -> AppStat
         port=PORT,
         content_port=CONTENT_PORT,
         version="1.2.3",
-        gate=Gate(token=TOKEN, port=PORT, insecure=insecure, clock=clock),
+        gate=Gate(token=TOKEN, keys=KEYS, ledger=MemoryLedger(), insecure=insecure, clock=clock),
         signer=Signer(b"k" * 32, clock=clock),
         stopping=asyncio.Event(),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e.recorded_starts import document, recorded_runs, state_of
-from harness import FINAL, Server, story, until
+from harness import FINAL, Server, failure_report, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -61,5 +61,5 @@ def test_killed_before_the_answer_the_request_sent_again_makes_no_second_run(
     run_id = send(server, body, key)
     assert recorded_runs(server.home) == [run_id]
     assert send(server, body, key) == run_id
-    until(lambda: state_of(server.home, run_id) in FINAL, lambda: story(server.home), alive=server.process)
+    until(lambda: state_of(server.home, run_id) in FINAL, lambda: failure_report(server.home), alive=server.process)
     assert recorded_runs(server.home) == [run_id]

@@ -171,7 +171,7 @@ class _Kept:
     """The data directory, which the next life opens too."""
 
     def __init__(self, data_dir: DataDirectory, domain: str) -> None:
-        self.path, self.secret = data_dir.path, data_dir.secret
+        self.path = data_dir.path
         self._domain = domain
 
     def domain(self) -> str:

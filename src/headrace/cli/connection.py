@@ -35,6 +35,8 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             database=database_url(database),
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
             warm_starts=warm_starts(),
+            public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
+            public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),
         )
     except BadUrl as error:
         where = "--database-url" if database else "HEADRACE_DATABASE_URL"

@@ -62,8 +62,8 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
         found = table.find(scope["method"], raw_path)
         if isinstance(found, Match):
             style = found.route.errors
-        identity = guard.identify(request, state, host)
-        guard.check_site(request, host, identity)
+        identity = await guard.identify(request, state, host)
+        guard.check_site(request, state.origin_at(host), identity)
         if not isinstance(found, Match):
             return _without_route(request, raw_path, found, state, identity)
         guard.check_proof(found.route.proof, identity)
@@ -87,7 +87,8 @@ def _without_route(
 ) -> Response:
     """What is no API: the UI's files and pages. Everything else does not exist, for those who may know."""
     is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
-    if is_ui and request.method in guard.SAFE_METHODS and request.headers["host"].startswith("localhost:"):
+    elsewhere = not state.is_home(request.headers["host"].lower())
+    if is_ui and request.method in guard.SAFE_METHODS and elsewhere:
         return RedirectResponse(f"{state.origin}{request.url.path}", 307)
     guard.check_proof(NeededProof.SIGNED_IN, identity)
     if allowed:
@@ -101,7 +102,7 @@ def _without_route(
 
 async def _answer_content(request: Request, service: Service, state: AppState) -> Response:
     try:
-        guard.check_host(request, frozenset({f"localhost:{state.content_port}"}))
+        guard.check_host(request, state.content_hosts)
         return await serve_content(request, service, state)
     except Exception as error:
         return error_response(as_http_error(error), "page")

@@ -1,4 +1,4 @@
-"""Who is asking: the token of this data directory, one-time codes for browsers, and the sessions these turn into."""
+"""Who is asking: the token of a data directory, one-time codes for browsers, and the sessions these turn into."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from headrace.server.signing import Signer
 from headrace.service.access import ANONYMOUS, LOCAL_USER, Caller, Source, owner
+from headrace.service.secrets import SigningKeys
 
 #: A browser stays signed in this long.
 SESSION_S = 7 * 24 * 3600.0
 #: A one-time link must be opened this soon.
 CODE_S = 300.0
-_MAX_CODES = 100
+#: The tokens of other servers are looked up again after so long, in seconds.
+_TRUSTED_S = 5.0
+_UNKNOWN_S = 0.2
 
 
 class Proof(Enum):
@@ -47,6 +51,28 @@ _SOURCES = {Proof.TOKEN: Source.TOKEN, Proof.SESSION: Source.SESSION, Proof.TRUS
 class _SignIn(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     nonce: str
+    #: Hash of the token whose owner has signed in: a new token ends the sign-ins of the old one.
+    token: str = ""
+
+
+class _Code(msgspec.Struct, frozen=True, kw_only=True):
+    """A one-time code: signed, so that every server of the deployment knows it, and used once on all of them."""
+
+    code_id: str
+    token: str
+    expires_at: float
+
+
+class Ledger(Protocol):
+    """What the servers of a deployment know together: `service.secrets.SignInLedger`."""
+
+    async def token_hashes(self) -> frozenset[str]:
+        """Hashes of all tokens that are accepted."""
+        ...
+
+    async def use_code(self, code_id: str, *, expires_at: float) -> bool:
+        """Whether the code is used for the first time now."""
+        ...
 
 
 def load_token(home: Path) -> str:
@@ -89,61 +115,93 @@ def _make_token(path: Path) -> str:
 
 
 class Gate:
-    """Knows the token, the open one-time codes and how to recognise a session."""
+    """Recognises tokens, one-time codes and sessions, of whichever server of the deployment they are."""
 
     def __init__(
-        self, *, token: str, port: int, insecure: bool = False, clock: Callable[[], float] = time.time
+        self,
+        *,
+        token: str,
+        keys: SigningKeys,
+        ledger: Ledger,
+        insecure: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._token = token.encode()
+        self._own = token_hash(token)
+        self._known = frozenset({self._own})
+        self._looked_at = float("-inf")
+        self._ledger = ledger
         self._clock = clock
-        self._codes: dict[bytes, float] = {}
-        self._signer = Signer(derive_key(token, "session"), clock=clock)
+        self._signer = Signer(keys.sign_ins, clock=clock)
+        # Sessions of versions before 0.4, which were signed by the token itself.
+        self._older = Signer(derive_key(token, "session"), clock=clock)
         self.insecure = insecure
-        #: Cookies do not know ports; the name does, so that two servers on one machine do not disturb each other.
-        self.cookie = f"headrace_session_{port}"
 
-    def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
+    async def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
         """Who brings these credentials; UNKNOWN for none or wrong ones. No session makes up for a wrong token."""
         if authorization is not None:
-            return self._bearer(authorization)
-        if cookie is not None and self._signer.open("session", cookie, _SignIn) is not None:
-            return self._known(Proof.SESSION)
-        return self._known(Proof.TRUSTED) if self.insecure else UNKNOWN
+            return await self._bearer(authorization)
+        if cookie is not None and await self._is_signed_in(cookie):
+            return _identity(Proof.SESSION)
+        return _identity(Proof.TRUSTED) if self.insecure else UNKNOWN
 
     def mint_code(self, *, ttl_s: float = CODE_S) -> tuple[str, float]:
-        """`(a new one-time code, when it ends)`. Only its hash is kept."""
-        now = self._clock()
-        self._codes = {known: until for known, until in self._codes.items() if until > now}
-        while len(self._codes) >= _MAX_CODES:
-            self._codes.pop(next(iter(self._codes)))
-        code = secrets.token_urlsafe(32)
-        self._codes[_hashed(code)] = now + ttl_s
-        return code, now + ttl_s
+        """`(a new one-time code, when it ends)`. Nothing of it is kept until it is used."""
+        code = _Code(code_id=secrets.token_hex(16), token=self._own, expires_at=self._clock() + ttl_s)
+        return self._signer.sign("code", code, ttl_s=ttl_s)
 
-    def redeem(self, code: str) -> str | None:
+    async def redeem(self, code: str) -> str | None:
         """A session's cookie value for a code, which is used up by this; None for a code that is none of ours."""
-        until = self._codes.pop(_hashed(code), None)
-        if until is None or until <= self._clock():
+        opened = self._signer.open("code", code, _Code)
+        if opened is None or not await self._accepts(opened.token):
             return None
-        session = _SignIn(user=LOCAL_USER, nonce=secrets.token_hex(16))
+        if not await self._ledger.use_code(opened.code_id, expires_at=opened.expires_at):
+            return None
+        session = _SignIn(user=LOCAL_USER, nonce=secrets.token_hex(16), token=opened.token)
         return self._signer.sign("session", session, ttl_s=SESSION_S)[0]
 
-    def _known(self, proof: Proof) -> Identity:
-        """The one user there is."""
-        return Identity(caller=owner(_SOURCES[proof]), proof=proof)
+    async def _is_signed_in(self, cookie: str) -> bool:
+        if (session := self._signer.open("session", cookie, _SignIn)) is not None:
+            return await self._accepts(session.token)
+        return self._older.open("session", cookie, _SignIn) is not None
 
-    def _bearer(self, authorization: str) -> Identity:
+    async def _bearer(self, authorization: str) -> Identity:
         scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token)
-        if right and scheme.lower() == "bearer":
-            return self._known(Proof.TOKEN)
-        return self._known(Proof.TRUSTED) if self.insecure else UNKNOWN
+        if scheme.lower() == "bearer" and await self._accepts(token_hash(given.strip())):
+            return _identity(Proof.TOKEN)
+        return _identity(Proof.TRUSTED) if self.insecure else UNKNOWN
+
+    async def _accepts(self, hashed: str) -> bool:
+        """Whether it is the hash of a token of this data directory, or of that of another server."""
+        if hmac.compare_digest(hashed, self._own):
+            return True
+        now = time.monotonic()
+        old = now - self._looked_at
+        # What is known is looked up again now and then, because a token may be replaced; what is not, more often,
+        # because its server may have just started, but not for each of many guesses.
+        if old > (_TRUSTED_S if hashed in self._known else _UNKNOWN_S):
+            self._looked_at = now
+            self._known = await self._ledger.token_hashes()
+        return hashed in self._known
+
+
+def _identity(proof: Proof) -> Identity:
+    """The one user there is."""
+    return Identity(caller=owner(_SOURCES[proof]), proof=proof)
+
+
+def cookie_name(host: str) -> str:
+    """The name of the session's cookie for this Host header.
+
+    Cookies do not know ports; the name does, so that two servers on one machine do not disturb each other.
+    """
+    return f"headrace_session_{host.rpartition(':')[2]}" if ":" in host else "headrace_session"
 
 
 def derive_key(token: str, purpose: str) -> bytes:
-    """A key of its own for each use, so that a new token ends all sessions and links of the old one."""
+    """A key of its own for each use that follows from the token."""
     return hmac.digest(token.encode(), b"headrace " + purpose.encode(), hashlib.sha256)
 
 
-def _hashed(code: str) -> bytes:
-    return hashlib.sha256(code.encode("utf-8", "surrogateescape")).digest()
+def token_hash(token: str) -> str:
+    """What other servers may know of a token, which is 256 random bits: lower-hex sha256."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from headrace.server.app_state import AppState
-from headrace.server.auth import Identity, Proof
+from headrace.server.auth import Identity, Proof, cookie_name
 from headrace.server.errors import HttpError
 from headrace.server.routes import NeededProof, Route
 from headrace.service.access import Caller, Decision, decide
@@ -22,7 +22,7 @@ def check_host(request: Request, allowed: frozenset[str]) -> str:
     return hosts[0].lower()
 
 
-def check_site(request: Request, host: str, identity: Identity) -> None:
+def check_site(request: Request, own_origin: str, identity: Identity) -> None:
     """Refuse what another site made the browser send.
 
     A script of another site (it sends a foreign Origin) may do nothing. Every method but the safe ones must come
@@ -32,7 +32,7 @@ def check_site(request: Request, host: str, identity: Identity) -> None:
     origins = request.headers.getlist("origin")
     sites = request.headers.getlist("sec-fetch-site")
     is_link = request.method in SAFE_METHODS and identity.proof is not Proof.SESSION
-    if any(origin != f"http://{host}" for origin in origins) or (
+    if any(origin != own_origin for origin in origins) or (
         not is_link and any(site not in ("same-origin", "none") for site in sites)
     ):
         raise HttpError(403, "CROSS_SITE", "The request comes from another site, which this server does not allow.")
@@ -40,13 +40,13 @@ def check_site(request: Request, host: str, identity: Identity) -> None:
         raise HttpError(403, "CROSS_SITE", "A change made with a session must say which page it comes from (Origin).")
 
 
-def identify(request: Request, state: AppState, host: str) -> Identity:
-    """Who is asking. A session counts only where its cookie was set: on 127.0.0.1."""
+async def identify(request: Request, state: AppState, host: str) -> Identity:
+    """Who is asking. A session counts only where its cookie was set: at the address that browsers use."""
     values = request.headers.getlist("authorization")
     if len(values) > 1:
         raise HttpError(400, "AUTHORIZATION_REPEATED", "The Authorization header is given more than once.")
-    cookie = request.cookies.get(state.gate.cookie) if host.startswith("127.0.0.1:") else None
-    return state.gate.identify(authorization=values[0] if values else None, cookie=cookie)
+    cookie = request.cookies.get(cookie_name(host)) if state.is_home(host) else None
+    return await state.gate.identify(authorization=values[0] if values else None, cookie=cookie)
 
 
 def check_proof(needed: NeededProof, identity: Identity) -> None:

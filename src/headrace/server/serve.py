@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
@@ -23,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.server.app import create_app
 from headrace.server.app_state import AppState, installed_version
-from headrace.server.auth import Gate, derive_key, load_token
+from headrace.server.auth import Gate, load_token, token_hash
 from headrace.server.collector import shorten_collections
 from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, ServiceError, Unavailable
@@ -172,6 +173,29 @@ def check_binding(host: str) -> None:
         )
 
 
+def public_origin(url: str) -> str:
+    """The origin of a proxy's address; "" for none. Raises Invalid PUBLIC_URL_INVALID."""
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
+        raise Invalid(
+            f"{url!r} is no address that browsers could use for Headrace. Give scheme, host and port only, such as "
+            "https://headrace.example.com.",
+            code="PUBLIC_URL_INVALID",
+        )
+    return f"{parts.scheme}://{parts.netloc.lower()}" if url else ""
+
+
+def check_origins(settings: Settings) -> None:
+    """Raise Invalid PUBLIC_URL_INVALID unless pages and content have an address each, or none."""
+    pages, content = public_origin(settings.public_url), public_origin(settings.public_content_url)
+    if pages == content != "":
+        raise Invalid(
+            f"Pages and the content of artifacts have one address, {pages}: content could act as our pages. Give "
+            "HEADRACE_PUBLIC_CONTENT_URL another host or port.",
+            code="PUBLIC_URL_INVALID",
+        )
+
+
 @contextlib.asynccontextmanager
 async def running(
     settings: Settings,
@@ -186,6 +210,7 @@ async def running(
     Raises Invalid (BINDING_REFUSED), Unavailable (PORT_IN_USE, HOME_…).
     """
     check_binding(host)
+    check_origins(settings)
     with contextlib.ExitStack() as sockets:
         app_socket = sockets.enter_context(_listen(port))
         content_sockets = _listen_for_content()
@@ -193,7 +218,7 @@ async def running(
             sockets.enter_context(content_socket)
         service = await (open_service or Service.open)(settings)
         try:
-            state = _state(settings, app_socket, content_sockets[0], insecure=insecure_no_auth)
+            state = await _state(service, settings, app_socket, content_sockets[0], insecure=insecure_no_auth)
             server = _server(service, state)
             task = asyncio.ensure_future(server._serve([app_socket, *content_sockets]))
             await _until_listening(server, task)
@@ -280,17 +305,20 @@ def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
         thread.join()
 
 
-def _state(settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool) -> AppState:
+async def _state(
+    service: Service, settings: Settings, app: socket.socket, content: socket.socket, *, insecure: bool
+) -> AppState:
     token = load_token(settings.home)
+    await service.sign_ins.register_token(token_hash(token))
     port, content_port = app.getsockname()[1], content.getsockname()[1]
     return AppState(
-        origin=f"http://127.0.0.1:{port}",
-        content_origin=f"http://localhost:{content_port}",
+        origin=public_origin(settings.public_url) or f"http://127.0.0.1:{port}",
+        content_origin=public_origin(settings.public_content_url) or f"http://localhost:{content_port}",
         port=port,
         content_port=content_port,
         version=installed_version(),
-        gate=Gate(token=token, port=port, insecure=insecure),
-        signer=Signer(derive_key(token, "content")),
+        gate=Gate(token=token, keys=service.keys, ledger=service.sign_ins, insecure=insecure),
+        signer=Signer(service.keys.content_links),
         stopping=asyncio.Event(),
     )
 
@@ -389,7 +417,7 @@ def _twin(port: int) -> list[socket.socket]:
 def _info(state: AppState) -> ServerInfo:
     return ServerInfo(
         pid=os.getpid(),
-        url=state.origin,
+        url=state.local_origin,
         content_url=state.content_origin,
         started_at=time.time(),
         version=state.version,

@@ -13,7 +13,7 @@ from headrace.wire.times import millis
 
 async def list_view(context: Context, query: ListQuery) -> api.CacheList:
     """See `Session.list_cache`."""
-    page = await context.read(cache.list_entries, query, context.data_dir.secret)
+    page = await context.read(cache.list_entries, query, context.keys.page_tokens)
     limit = context.settings.cache_max_age_s
     return api.CacheList(
         entries=[entry_view(entry, limit) for entry in page.items],

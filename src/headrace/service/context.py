@@ -17,6 +17,7 @@ from headrace.service.data_dir import DataDirectory, unavailable
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.lease import ServerLease
 from headrace.service.plans import Plans
+from headrace.service.secrets import SigningKeys
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store.database import Connection, Database
@@ -39,6 +40,8 @@ class Context:
     objects: ObjectStoreConfig = field(default_factory=ObjectStoreConfig)
     #: Ours among the servers of one PostgreSQL; None with SQLite, and for a service that only looks.
     lease: ServerLease | None = None
+    #: What this server signs with, as every server of the deployment does.
+    keys: SigningKeys = field(default_factory=SigningKeys.new)
     changes: Changes = field(default_factory=Changes)
     now: Callable[[], float] = time.time
     #: Held while an ended run's files are removed, and while an ended run is taken up again: never both.

@@ -3,7 +3,6 @@
 headrace.db   everything that must not be lost
 lock          locked while a process uses the directory; holds its process id
 server.json   that process's URL, if it serves one (written by `server`)
-page.key      signs page tokens
 place.id      a random word that names this directory among others on one PostgreSQL
 """
 
@@ -26,9 +25,8 @@ from headrace.service.errors import Unavailable
 class DataDirectory:
     """A data directory, locked by this process until `close`."""
 
-    def __init__(self, path: Path, lock: int, secret: bytes) -> None:
+    def __init__(self, path: Path, lock: int) -> None:
         self.path = path
-        self.secret = secret
         self._lock = lock
 
     @classmethod
@@ -46,7 +44,7 @@ class DataDirectory:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
             _keep_private(path)
-            data_dir = cls(path, lock, _kept(path / "page.key", lambda: secrets.token_bytes(32)))
+            data_dir = cls(path, lock)
             sync_directory(path)
         except OSError as error:
             os.close(lock)

@@ -58,7 +58,7 @@ async def get(context: Context, experiment_id: str) -> ExperimentRecord:
 
 async def list_page(context: Context, query: ListQuery) -> Page[ExperimentRecord]:
     """One page."""
-    return await context.read(rows.list_experiments, query, context.data_dir.secret)
+    return await context.read(rows.list_experiments, query, context.keys.page_tokens)
 
 
 async def set_archived(context: Context, experiment_id: str, archived: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 
 import msgspec
 
@@ -27,6 +28,7 @@ from headrace.service.errors import Unavailable
 from headrace.service.lease import ServerLease
 from headrace.service.roots import check_settings
 from headrace.service.runs import load
+from headrace.service.secrets import SigningKeys, open_keys
 from headrace.service.settings import Settings
 from headrace.store import errors as store
 from headrace.store import runs as rows
@@ -60,8 +62,10 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         lease = ServerLease(settings.lease_s) if database.server is not None and drive else None
         local = executor or _executor(settings, artifacts, lease, data_dir.domain())
         executors = executors_of(local, importer_executor(settings, database))
+        keys = SigningKeys.new() if in_memory else await open_keys(database, settings.home, time.time())
         return Context(
             settings=settings,
+            keys=keys,
             data_dir=data_dir,
             database=database,
             executor=executors,
@@ -72,6 +76,8 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
     except BaseException as error:
         await database.close()
         data_dir.close()
+        if isinstance(error, store.StoreError):
+            raise _meaning(error, settings) from error
         if isinstance(error, OSError):
             raise unusable(settings.home, error) from error
         if isinstance(error, NotConfigured):

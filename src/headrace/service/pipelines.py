@@ -114,7 +114,7 @@ def no_such_name(name: str) -> NotFound:
 
 async def list_page(context: Context, query: ListQuery) -> Page[PipelineRecord]:
     """One page."""
-    return await context.read(rows.list_pipelines, query, context.data_dir.secret)
+    return await context.read(rows.list_pipelines, query, context.keys.page_tokens)
 
 
 async def update(
@@ -162,7 +162,7 @@ async def get_version(context: Context, pipeline_version_id: str, pipeline_id: s
 async def list_versions(context: Context, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
     """One page."""
     await get(context, pipeline_id)
-    return await context.read(rows.list_versions, pipeline_id, query, context.data_dir.secret)
+    return await context.read(rows.list_versions, pipeline_id, query, context.keys.page_tokens)
 
 
 async def update_version(

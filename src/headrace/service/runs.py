@@ -230,7 +230,7 @@ async def get_document(context: Context, run_id: str) -> tuple[dict[str, Json], 
 
 async def list_page(context: Context, query: ListQuery) -> Page[RunRecord]:
     """One page."""
-    return await context.read(rows.list_runs, query, context.data_dir.secret)
+    return await context.read(rows.list_runs, query, context.keys.page_tokens)
 
 
 async def get_executions(context: Context, run_id: str) -> tuple[Execution, ...]:

@@ -15,6 +15,7 @@ from headrace.service.requests import NewMark as NewMark
 from headrace.service.requests import NewRun as NewRun
 from headrace.service.requests import NewVersion as NewVersion
 from headrace.service.requests import Rerun as Rerun
+from headrace.service.secrets import SigningKeys, SignInLedger
 from headrace.service.session import Session
 from headrace.service.settings import Settings
 
@@ -87,6 +88,16 @@ class Service:
         """Let go: attempts go on running and are adopted by the next `open`."""
         await self._expiry.close()
         await _close(self._context, self._loop, self._sharing)
+
+    @property
+    def keys(self) -> SigningKeys:
+        """What this server signs with, as every server of the deployment does."""
+        return self._context.keys
+
+    @property
+    def sign_ins(self) -> SignInLedger:
+        """The tokens and sign-in codes that all servers of the deployment know."""
+        return SignInLedger(self._context)
 
     def for_caller(self, caller: Caller, *, only: Access | None = None) -> Session:
         """Everything that can be asked, in this caller's name; with `only`, nothing that needs another access."""

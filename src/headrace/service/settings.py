@@ -74,6 +74,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_work_files: int = 1_000_000
     #: With less free on the disk, the attempt that holds most of it is ended.
     min_free_bytes: int = 64 << 20
+    #: The address of a proxy before this server that browsers use, such as `http://127.0.0.1:9000`; "": its own.
+    public_url: str = ""
+    #: The address of the proxy for the content of artifacts: another host, or another port of it; "": its own.
+    public_content_url: str = ""
     #: Whether the cache is used at all.
     caching: bool = True
     #: Seconds after which an entry of the cache is not used any more; None: never.

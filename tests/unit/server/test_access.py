@@ -24,7 +24,7 @@ from headrace.service.service import NewRun, NewVersion, Service
 from headrace.service.session import Session, UndeclaredAccess, access_of
 from headrace.service.settings import Settings
 from headrace.store.records import ListQuery
-from serving import PORT, App, EmptyService, Told, make_state
+from serving import KEYS, App, EmptyService, MemoryLedger, Told, make_state
 from waiting import until_final
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ PRINCIPALS: dict[str, Caller] = {
 class PrincipalGate(Gate):
     """Knows each principal by a token that is their name."""
 
-    def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
+    async def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
         found = PRINCIPALS.get((authorization or "").removeprefix("Bearer "))
         return UNKNOWN if found is None else Identity(caller=found, proof=Proof.TOKEN)
 
@@ -102,7 +102,7 @@ async def fill(service: Service, namespace: str) -> Things:
 async def filled(tmp_path: Path) -> AsyncIterator[tuple[App, Service, dict[str, Things]]]:
     service = await Service.open(Settings(home=tmp_path / "home"), executor=FakeExecutor(World()))
     things = {namespace: await fill(service, namespace) for namespace in (HOME, AWAY)}
-    state = msgspec.structs.replace(make_state(), gate=PrincipalGate(token="t" * 43, port=PORT))
+    state = msgspec.structs.replace(make_state(), gate=PrincipalGate(token="t" * 43, keys=KEYS, ledger=MemoryLedger()))
     state.stopping.set()  # Event streams end after what is there.
     yield App(service, state), service, things
     await service.close()

@@ -215,7 +215,7 @@ def test_an_upload_without_an_end_is_cut_off(running: Running) -> None:
 
 
 def _token(running: Running) -> str:
-    return running.state.gate._token.decode()
+    return load_token(running.service.home)  # type: ignore[attr-defined]
 
 
 def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:

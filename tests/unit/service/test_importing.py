@@ -58,10 +58,10 @@ async def test_nothing_is_asked_of_the_place(service: Service, tmp_path: Path):
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}"])
 async def test_the_server_s_own_files_are_refused(service: Service, tmp_path: Path, form: str):
     home = tmp_path / "home"
-    (tmp_path / "innocent").symlink_to(home / "page.key")
+    (tmp_path / "innocent").symlink_to(home / "place.id")
     (home / "artifacts" / "way-out").symlink_to("/etc")
     refused = [
-        home / "page.key", home, home / "artifacts", home / "artifacts" / ".." / "headrace.db", tmp_path / "innocent",
+        home / "place.id", home, home / "artifacts", home / "artifacts" / ".." / "headrace.db", tmp_path / "innocent",
         "/proc/self/environ", "/dev/zero", "/sys/kernel",
     ]  # fmt: skip
     for path in refused:

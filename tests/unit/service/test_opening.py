@@ -54,7 +54,7 @@ async def test_what_is_in_an_open_home_is_private_all_the_same(tmp_path: Path):
     service = await opened(tmp_path)
     modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
     await service.close()
-    assert {"headrace.db", "headrace.db-wal", "artifacts", "attempts", "envs", "page.key"} <= set(modes)
+    assert {"headrace.db", "headrace.db-wal", "artifacts", "attempts", "envs"} <= set(modes)
     assert not any(modes.values()), modes
 
 

@@ -73,7 +73,7 @@ async def test_content_is_read_by_id_and_goes_with_the_run(tmp_path: Path):
     assert await service.list_artifact_members(view.artifact_id) == (("part", 10),)
     read = [c async for c in service.read_artifact(view.artifact_id, member="part", offset=2, limit=5)]
     assert b"".join(read) == b"23456"
-    for member in ("../../../page.key", "nope", "/etc/passwd", "part/x"):
+    for member in ("../../../headrace.db", "nope", "/etc/passwd", "part/x"):
         with pytest.raises(NotFound):
             [c async for c in service.read_artifact(view.artifact_id, member=member)]
     await service.delete_run(run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from headrace.server.answers import json_answer
-from headrace.server.auth import SESSION_S
+from headrace.server.auth import SESSION_S, cookie_name
 from headrace.server.errors import HttpError
 from headrace.server.routes import ApiCall, NeededProof, Query, Route
 from headrace.service.access import Access, Resource, Verb
@@ -34,7 +34,7 @@ async def create_sign_in_link(call: ApiCall) -> Response:
 
 async def sign_in(call: ApiCall) -> Response:
     """Turn a one-time code into a session."""
-    session = call.state.gate.redeem(call.query.get("code", ""))
+    session = await call.state.gate.redeem(call.query.get("code", ""))
     if session is None:
         raise HttpError(
             403,
@@ -45,7 +45,13 @@ async def sign_in(call: ApiCall) -> Response:
     came_from_elsewhere = call.request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
     answer: Response = HTMLResponse(_ENTER) if came_from_elsewhere else RedirectResponse("/", 303)
     answer.set_cookie(
-        call.state.gate.cookie, session, max_age=int(SESSION_S), path="/", httponly=True, samesite="strict"
+        cookie_name(call.request.headers["host"].lower()),
+        session,
+        max_age=int(SESSION_S),
+        path="/",
+        secure=call.state.origin.startswith("https:"),
+        httponly=True,
+        samesite="strict",
     )
     answer.headers["cache-control"] = "no-store"
     return answer
