@@ -35,6 +35,7 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             database=database_url(database),
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
             warm_starts=warm_starts(),
+            content_port=_port("HEADRACE_CONTENT_PORT"),
             public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
             public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),
         )
@@ -42,6 +43,13 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
         where = "--database-url" if database else "HEADRACE_DATABASE_URL"
         raise CliError(str(error), code="DATABASE_URL_INVALID", where=where) from None
     return settings if max_parallel is None else msgspec.structs.replace(settings, max_parallel=max_parallel)
+
+
+def _port(variable: str) -> int:
+    text = os.environ.get(variable, "")
+    if text and not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise CliError(f"{variable} must be a port from 1 to 65535, not {text[:40]!r}.", code="PORT_INVALID")
+    return int(text or 0)
 
 
 class Connection:

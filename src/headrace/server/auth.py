@@ -55,7 +55,7 @@ class _SignIn(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
 
 
-class _Code(msgspec.Struct, frozen=True, kw_only=True):
+class _SignInCode(msgspec.Struct, frozen=True, kw_only=True):
     """A one-time code: signed, so that every server of the deployment knows it, and used once on all of them."""
 
     code_id: str
@@ -146,12 +146,12 @@ class Gate:
 
     def mint_code(self, *, ttl_s: float = CODE_S) -> tuple[str, float]:
         """`(a new one-time code, when it ends)`. Nothing of it is kept until it is used."""
-        code = _Code(code_id=secrets.token_hex(16), token=self._own, expires_at=self._clock() + ttl_s)
+        code = _SignInCode(code_id=secrets.token_hex(16), token=self._own, expires_at=self._clock() + ttl_s)
         return self._signer.sign("code", code, ttl_s=ttl_s)
 
     async def redeem(self, code: str) -> str | None:
         """A session's cookie value for a code, which is used up by this; None for a code that is none of ours."""
-        opened = self._signer.open("code", code, _Code)
+        opened = self._signer.open("code", code, _SignInCode)
         if opened is None or not await self._accepts(opened.token):
             return None
         if not await self._ledger.use_code(opened.code_id, expires_at=opened.expires_at):

@@ -213,7 +213,7 @@ async def running(
     check_origins(settings)
     with contextlib.ExitStack() as sockets:
         app_socket = sockets.enter_context(_listen(port))
-        content_sockets = _listen_for_content()
+        content_sockets = _listen_for_content(settings.content_port)
         for content_socket in content_sockets:
             sockets.enter_context(content_socket)
         service = await (open_service or Service.open)(settings)
@@ -386,10 +386,10 @@ def _port_owner(port: int) -> str:
     return ""
 
 
-def _listen_for_content() -> list[socket.socket]:
-    """`localhost` on a free port, in IPv4 and, where there is one, IPv6, so that nobody else answers to the name."""
-    for _ in range(20):
-        first = _listen(0)
+def _listen_for_content(port: int) -> list[socket.socket]:
+    """`localhost` on this port, or with 0 on a free one: in IPv4 and in IPv6, so that no other process has the name."""
+    for _ in range(20 if port == 0 else 1):
+        first = _listen(port)
         try:
             return [first, *_twin(first.getsockname()[1])]
         except OSError:

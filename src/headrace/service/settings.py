@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     #: The address of the proxy for the content of artifacts: another host, or another port of it; "": its own.
     public_content_url: str = ""
+    #: The port for the content of artifacts, which a proxy needs to know; 0: any free one.
+    content_port: int = 0
     #: Whether the cache is used at all.
     caching: bool = True
     #: Seconds after which an entry of the cache is not used any more; None: never.
