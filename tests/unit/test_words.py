@@ -50,7 +50,6 @@ QUOTED = frozenset({"told=_said(reason)", 'told: "",', "there (?:is no version|a
 #: Rooms that still have such words -> who will rewrite them. Strike a room off when it is clean.
 NOT_YET = {
     "artifacts": "owner of artifacts and store",
-    "server": "owner of server",
     "store": "owner of artifacts and store",
 }
 

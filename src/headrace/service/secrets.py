@@ -33,7 +33,7 @@ class SigningKeys(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def new(cls) -> SigningKeys:
-        """Keys that nobody knows."""
+        """Random keys."""
         return cls(**{name: secrets.token_bytes(32) for name in cls.__struct_fields__})
 
     def __repr__(self) -> str:
