@@ -85,7 +85,7 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
 def _without_route(
     request: Request, raw_path: str, allowed: frozenset[str], state: AppState, identity: Identity
 ) -> Response:
-    """What is no API: the UI's files and pages. Everything else does not exist, for those who may know."""
+    """An answer without a route: a file or page of the UI. For anything else, a signed-in caller gets 404 or 405."""
     is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
     elsewhere = not state.is_home(request.headers["host"].lower())
     if is_ui and request.method in guard.SAFE_METHODS and elsewhere:

@@ -27,7 +27,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def limited(receive: Receive, headers: Mapping[str, str], limit: int) -> Receive:
-    """`receive` that stops at the first byte over `limit` and does not wait for ever. Raises HttpError."""
+    """`receive` that stops at the first byte over `limit` and does not wait without limit. Raises HttpError."""
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)

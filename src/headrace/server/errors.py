@@ -61,7 +61,7 @@ _STATUS: tuple[tuple[type[errors.ServiceError], int], ...] = (
 
 
 def as_http_error(error: Exception) -> HttpError:
-    """Any exception of a handler as what the client is told. What nobody foresaw is logged and not told."""
+    """Any exception of a handler as the error that the client gets: INTERNAL for an unexpected one, which is logged."""
     if isinstance(error, HttpError):
         return error
     if isinstance(error, errors.ServiceError):
@@ -98,14 +98,14 @@ def page_of(code: str) -> str:
 def gateway_body(error: HttpError) -> Status:
     """`google.rpc.Status`; the last detail carries our own stable code."""
     code = grpc_code(error)
-    told = {"@type": "type.googleapis.com/google.rpc.Status", "code": code, "message": error.message}
+    generic = {"@type": "type.googleapis.com/google.rpc.Status", "code": code, "message": error.message}
     ours = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code,
         "domain": "headrace",
         "metadata": {key: _metadata(value) for key, value in error.details.items()},
     }
-    return Status(code=code, message=error.message, details=[told, ours])
+    return Status(code=code, message=error.message, details=[generic, ours])
 
 
 def grpc_code(error: HttpError) -> int:

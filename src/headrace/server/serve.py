@@ -45,7 +45,7 @@ _MAX_HEADERS = 100
 _MAX_CONNECTIONS = 1000
 #: The `date` of answers is as fresh as this, in seconds.
 _TICK_S = 1.0
-#: Answers under way when the server is told to stop have so long, in seconds.
+#: Answers under way when the server must stop may take so long, in seconds.
 _LAST_ANSWERS_S = 1.0
 _LOOK_S = 0.002
 
@@ -131,7 +131,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's own looks ten times a second whether it should end; ours is told, and looks for its clock's sake.
+        # uvicorn's own looks ten times a second whether it should end; ours waits for an event, and wakes for its clock.
         while not (await self.on_tick(0) or self._stopping.is_set()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
@@ -153,7 +153,7 @@ class _Uvicorn(uvicorn.Server):
             task.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Not raised again afterwards: to be told to stop is a good end.
+        # Not raised again afterwards: a signal to stop is a good end.
         self.stop()
 
     def stop(self) -> None:
@@ -166,7 +166,7 @@ def check_binding(host: str) -> None:
     """Refuse what others could reach: there are no user accounts yet that would keep them out."""
     if host not in LOOPBACK:
         raise Invalid(
-            f"Headrace listens on this machine only, not on {host}: whoever reaches it could run code here. "
+            f"Headrace listens on this machine only, not on {host}: anyone who reaches it could run code here. "
             "Use 127.0.0.1; to work from elsewhere, forward the port with `ssh -L`.",
             code="BINDING_REFUSED",
             host=host,
@@ -178,7 +178,7 @@ def public_origin(url: str) -> str:
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
         raise Invalid(
-            f"{url!r} is no address that browsers could use for Headrace. Give scheme, host and port only, such as "
+            f"{url!r} is not an address that browsers could use for Headrace. Give scheme, host and port only, such as "
             "https://headrace.example.com.",
             code="PUBLIC_URL_INVALID",
         )
@@ -205,7 +205,7 @@ async def running(
     insecure_no_auth: bool = False,
     open_service: Callable[[Settings], Awaitable[Service]] | None = None,
 ) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]:
-    """A server that answers, and the task that ends when it was told to stop. `port` 0 takes any free one.
+    """A server that answers, and the task that ends when the server stops. `port` 0 takes any free one.
 
     Raises Invalid (BINDING_REFUSED), Unavailable (PORT_IN_USE, HOME_…).
     """

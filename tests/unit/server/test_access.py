@@ -283,6 +283,16 @@ async def test_a_stream_tells_of_the_runs_that_the_caller_may_read(
     await stream.aclose()
 
 
+async def test_dropping_the_cache_leaves_what_is_foreign(filled: tuple[App, Service, dict[str, Things]]) -> None:
+    app, service, _ = filled
+    session = service.for_caller(owner())
+    before = (await session.list_cache(ListQuery())).total_size
+    body, headers = b'{"everything": true}', {"content-type": "application/json"}
+    told = await app.ask("POST", "/api/cache/drop", token="owner", headers=headers, body=body)
+    assert (told.status, told.json["dropped"]) == (200, 1)
+    assert (await session.list_cache(ListQuery())).total_size == before - 1 > 0
+
+
 async def test_a_mark_does_not_take_artifacts_that_its_caller_may_not_read(
     filled: tuple[App, Service, dict[str, Things]],
 ) -> None:

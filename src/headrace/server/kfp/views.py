@@ -10,7 +10,7 @@ from headrace.store.records import ExperimentRecord, PipelineRecord, RunRecord, 
 from headrace.wire import v2beta1 as wire
 from headrace.wire.times import optional_seconds, seconds
 
-#: gRPC codes of a failed run or task: what KFP's clients can tell apart.
+#: gRPC codes of a failed run or task: the ones that KFP's clients distinguish.
 _UNKNOWN = 2
 _CANCELLED = 1
 
