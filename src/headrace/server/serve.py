@@ -131,7 +131,7 @@ class _Uvicorn(uvicorn.Server):
         self.listening.set()
 
     async def main_loop(self) -> None:
-        # uvicorn's own looks ten times a second whether it should end; ours waits for an event, and wakes for its clock.
+        # uvicorn's own looks ten times a second whether it should end; ours waits, and wakes for its clock.
         while not (await self.on_tick(0) or self._stopping.is_set()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK_S):
