@@ -82,7 +82,7 @@ def choose(module: ModuleType, path: Path, choice: str | None) -> Any:
     pipelines = _found(module, "GraphComponent")
     components = _found(module, "BaseComponent")
     if choice is not None:
-        return _chosen(choice, {**components, **pipelines}, path)
+        return _chosen(choice, {**components, **pipelines}, module, path)
     if len(pipelines) == 1:
         return next(iter(pipelines.values()))
     if pipelines:
@@ -167,9 +167,12 @@ def _made_in(component: Any) -> str:
     return str(getattr(function, "__module__", ""))
 
 
-def _chosen(choice: str, known: dict[str, Any], path: Path) -> Any:
-    if choice in known:
-        return known[choice]
+def _chosen(choice: str, known: dict[str, Any], module: ModuleType, path: Path) -> Any:
+    """By variable, also a second one for the same component; else by the component's name."""
+    by_variable = vars(module).get(choice)
+    for component in known.values():
+        if component is by_variable:
+            return component
     for component in known.values():
         if getattr(component, "name", None) == choice:
             return component

@@ -82,6 +82,29 @@ def test_other_texts(text: str) -> None:
         components.load_component_from_text(text)
 
 
+@pytest.mark.parametrize(
+    ("type_name", "text", "value"),
+    [
+        ("Bool", "'False'", False),
+        ("Bool", "'no'", False),
+        ("Bool", "'1'", True),
+        ("Bool", "true", True),
+        ("Integer", "'3'", 3),
+        ("Float", "'0.5'", 0.5),
+        ("JsonArray", "'[1]'", [1]),
+        ("JsonObject", "{a: 1}", {"a": 1}),
+        ("String", "5", "5"),
+    ],
+)
+def test_a_default_is_read_by_its_type(type_name: str, text: str, value: object) -> None:
+    found = components.load_component_from_text(
+        f"name: c\ninputs: [{{name: a, type: {type_name}, default: {text}}}]\n"
+        "implementation: {container: {image: i, command: [echo, {inputValue: a}]}}\n"
+    )
+    default = found.component_spec.inputs["a"].default
+    assert (default, type(default)) == (value, type(value))
+
+
 def test_file_outputs_are_told_of() -> None:
     text = "outputs: [{name: a}]\nimplementation: {container: {image: a, fileOutputs: {a: /x}}}"
     with pytest.warns(UserWarning, match="outputPath"):

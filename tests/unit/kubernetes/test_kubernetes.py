@@ -99,10 +99,12 @@ def test_the_last_pod_affinity_of_a_kind_counts() -> None:
         (("add_init_container", "n", "i", None, None, None, None, None, {"cpu": ""}), "INIT_CONTAINER_INVALID"),
         (("add_pod_affinity", [{"key": "a", "operator": "Gt"}]), "AFFINITY_INVALID"),
         (("add_pod_affinity", None, None, None, None, None, None, 0), "AFFINITY_WEIGHT_INVALID"),
+        (("add_node_affinity", None, None, 101), "AFFINITY_WEIGHT_INVALID"),
         (("add_pod_affinity_json", {"labelSelector": {}}), "AFFINITY_INVALID"),
         (("set_timeout", True), "TIMEOUT_INVALID"),
         (("use_secret_as_volume", "s", "IN TEXT"), "SETTING_NOT_CONSTANT"),
         (("add_pod_label", "NAME", "x"), "SETTING_NOT_CONSTANT"),
+        (("add_pod_annotation", "x", "NAME"), "SETTING_NOT_CONSTANT"),
         (("use_secret_as_env", "IN TEXT", {}), "SETTING_NOT_CONSTANT"),
         (("add_node_selector_json", "text"), "SETTING_TYPE"),
     ],
@@ -111,6 +113,27 @@ def test_refusals_say_their_code(call: tuple, code: str) -> None:
     with pytest.raises(DslError) as caught:
         settings_of(call)
     assert caught.value.code == code
+
+
+def test_the_weights_that_kubernetes_takes() -> None:
+    found = settings_of(("add_node_affinity", None, None, 1), ("add_node_affinity", None, None, 100))
+    assert found["nodeAffinity"] == [{"weight": 1}, {"weight": 100}]
+
+
+def test_a_timeout_of_zero_removes_the_limit() -> None:
+    assert settings_of(("set_timeout", 5)) == {"activeDeadlineSeconds": "5"}
+    assert settings_of(("set_timeout", 5), ("set_timeout", 0)) == {}
+
+
+def test_a_security_context_keeps_what_was_set_before() -> None:
+    found = settings_of(("set_security_context", 0), ("set_security_context", None, 7, False))
+    assert found["securityContext"] == {"runAsUser": "0", "runAsGroup": "7", "runAsNonRoot": False}
+
+
+@pytest.mark.parametrize("name", ["toleration_seconds", "tolerationSeconds"])
+def test_toleration_seconds_in_both_spellings(name: str) -> None:
+    found = settings_of(("add_toleration_json", [{"key": "k", name: 30}]))
+    assert found["tolerations"] == [{"key": "k", "tolerationSeconds": "30"}]
 
 
 def test_one_init_container_per_name() -> None:
