@@ -240,6 +240,26 @@ def test_with_caching_the_second_call_reuses(tmp_path: Path, monkeypatch: pytest
     assert first.uri == second.uri
 
 
+@dsl.component
+def note(file: str) -> int:
+    with open(file, "a") as notes:
+        notes.write("x")
+    return 1
+
+
+def test_without_caching_equal_tasks_of_one_run_both_run(tmp_path: Path) -> None:
+    @dsl.pipeline
+    def twice(file: str):
+        note(file=file).after(note(file=file))
+
+    local.init(inline=True, pipeline_root=tmp_path / "outputs")
+    try:
+        twice(file=str(tmp_path / "notes"))
+    finally:
+        local.init()
+    assert (tmp_path / "notes").read_text() == "xx"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [({"max_parallel": 0}, "max_parallel")],
