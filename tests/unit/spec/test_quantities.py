@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headrace import dsl
@@ -32,6 +32,7 @@ ANY_TEXT = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(number=NUMBERS, suffix=st.sampled_from([*SUFFIXES]))
 def test_a_quantity_is_its_number_times_its_suffix(number: str, suffix: str) -> None:
     amount = Fraction(f"0{number}0" if number[-1] == "." else f"0{number}") * SUFFIXES[suffix]
@@ -78,6 +79,7 @@ def document_with(size: str) -> list[str]:
     return [finding.code for finding in verify(spec, platform)]
 
 
+@settings(deadline=None)
 @given(text=ANY_TEXT)
 @example(text="1e9")
 @example(text="100m")
@@ -105,6 +107,7 @@ def test_sdk_verifier_and_executors_accept_the_same(text: str) -> None:
         assert executors == wanted
 
 
+@settings(deadline=None)
 @given(text=ANY_TEXT)
 @example(text="1.5Gi")
 @example(text="0.1m")
