@@ -66,7 +66,7 @@ def begun() -> Scenario:
     source = {"run_id": "0b9d2f60-1111", "execution_id": "e", "created_at": 0.0}
     miss = Reason(
         code="CACHE_KEY_DIFFERS",
-        message="The nearest earlier result (2 h ago) differs: parameter lr: 0.1 there, 0.2 here; command differs.",
+        message="The most similar earlier result (2 h ago) differs: parameter lr: 0.1 there, 0.2 here; command differs.",
         details={"from": source, "differs": [{"part": "parameter lr", "there": "0.1", "here": "0.2"}]},
     )
     run.happens(
@@ -79,7 +79,7 @@ def begun() -> Scenario:
 def waiting() -> Scenario:
     run = begun()
     run.runs("scores[0]/score")
-    slot = Reason(code="WAITING_FOR_SLOT", message="1 attempts are running, as many as may (setting max_parallel).")
+    slot = Reason(code="WAITING_FOR_SLOT", message="1 attempts are running, as many as allowed (setting max_parallel).")
     run.happens(AttemptWaiting(at=0.0, attempt=run.attempt("train"), reason=slot))
     return run
 

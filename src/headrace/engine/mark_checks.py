@@ -52,7 +52,9 @@ def mark_refused(state: RunState, executions: Lookup, execution: Execution, word
     while at.parent is not None:
         number, at = at.iteration, executions[at.parent]
         if not at.begun or (number is not None and number >= (at.iteration_count or 0)):
-            return _reason("MARK_NOT_REACHED", f"{at.path or 'The run'}, which {execution.path} is in, has not begun.")
+            return _reason(
+                "MARK_NOT_REACHED", f"{at.path or 'The run'}, which {execution.path} is in, has not started."
+            )
         if at.state is State.SUCCEEDED:
             return _reason("MARK_FINAL", f"{at.path}, which {execution.path} is in, has SUCCEEDED already.")
     return None

@@ -285,7 +285,7 @@ class Cache:
         run_id, path = leader
         reason = Reason(
             code="CACHE_SAME_TASK_FAILED",
-            message=f"The same task was under way ({_named(member, self._runs.get(member[0]))}) and did not succeed.",
+            message=f"An identical task was running ({_named(member, self._runs.get(member[0]))}) and did not succeed.",
             details={"run_id": member[0], "path": member[1], "execution_id": execution_id(*member)},
         )
         yield run_id, self._missed(path, reason, key)
@@ -338,7 +338,7 @@ def why_missed(here: Mapping[str, str], earlier: Sequence[CacheEntry], now: floa
     differing = "; ".join(str(one) for one in found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
     return Reason(
         code="CACHE_KEY_DIFFERS",
-        message=f"The nearest earlier result ({ago(now - entry.created_at)} ago) differs: {differing}.",
+        message=f"The most similar earlier result ({ago(now - entry.created_at)} ago) differs: {differing}.",
         details={
             "from": _from(entry),
             "differs": [msgspec.to_builtins(one) for one in found[:_KEPT_DIFFERENCES]],
@@ -362,7 +362,7 @@ def same_task(leader: Member, run: ActiveRun | None, *, here: str) -> Reason:
     where = f"{leader[1]} of this run" if leader[0] == here else _named(leader, run)
     return Reason(
         code="WAITING_FOR_SAME_TASK",
-        message=f"{where} is doing exactly the same; when it succeeds, its outputs serve here, too.",
+        message=f"{where} is an identical task that is running; when it succeeds, its outputs are reused here.",
         details={"run_id": leader[0], "path": leader[1], "execution_id": execution_id(*leader)},
     )
 
@@ -391,7 +391,7 @@ def _expired(entry: CacheEntry, age: float, limit: float) -> Reason:
 
 
 def _unavailable() -> Reason:
-    return Reason(code="CACHE_UNAVAILABLE", message="The cache could not be asked; the server's log says why.")
+    return Reason(code="CACHE_UNAVAILABLE", message="The cache could not be read; the server's log has the error.")
 
 
 def _from(entry: CacheEntry) -> dict[str, Json]:

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _BREATH_S = 0.01
 _SERVER_LOST = Reason(
     code="SERVER_LOST",
-    message="The server that ran the attempt, on another machine or data directory, gave no sign of life.",
+    message="The server that ran the attempt, on another machine or data directory, did not renew its lease.",
 )
 
 

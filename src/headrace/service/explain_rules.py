@@ -87,7 +87,7 @@ def why(subject: Subject, execution: Execution) -> Reason:
             return execution.reason or Reason(code="UNKNOWN", message="No reason was recorded.")
         case State.CANCELING:
             why_stopped = f"was marked {execution.marked.state}" if execution.marked else "was cancelled"
-            return Reason(code="STOPPING", message=f"It {why_stopped}, and its processes are being ended.")
+            return Reason(code="STOPPING", message=f"It {why_stopped}, and its processes are being stopped.")
         case State.RUNNING:
             return _running(subject, execution)
         case _:
@@ -98,7 +98,7 @@ def _succeeded(subject: Subject, execution: Execution) -> Reason:
     if execution.cached_from is not None:
         return Reason(
             code="CACHE_HIT",
-            message="Its outputs are those of an earlier task that did exactly the same.",
+            message="Its outputs are reused from an earlier, identical task.",
             details={"execution_id": execution.cached_from},
         )
     if execution.reason is not None:
@@ -134,7 +134,7 @@ def _running(subject: Subject, execution: Execution) -> Reason:
 
 def _pending(subject: Subject, execution: Execution) -> Reason:
     if execution.kind is Kind.ROOT:
-        return Reason(code="RUN_NOT_STARTED", message="The run is recorded and about to begin.")
+        return Reason(code="RUN_NOT_STARTED", message="The run is recorded and about to start.")
     if execution.looking_up:
         return _looking_up(subject, execution)
     attempt = execution.attempts[-1] if execution.attempts else None
@@ -154,16 +154,16 @@ def _pending(subject: Subject, execution: Execution) -> Reason:
             details={"tasks": {one.path: one.state.value for one in unmet[:_NAMED]}},
         )
     if subject.state.paused:
-        return Reason(code="RUN_PAUSED", message="The run is paused: nothing begins until it is resumed.")
+        return Reason(code="RUN_PAUSED", message="The run is paused: no task starts until it is resumed.")
     if execution.iteration is not None and (full := _full_loop(subject, execution)):
         return full
     if not execution.begun and (parent := _unready_parent(subject, execution)):
         return Reason(
             code="WAITING_FOR_GROUP",
-            message=f"The group it is in, {parent.path}, has not begun.",
+            message=f"The group it is in, {parent.path}, has not started.",
             details={"path": parent.path, "state": parent.state.value},
         )
-    return Reason(code="STARTING", message="It is about to begin.")
+    return Reason(code="STARTING", message="It is about to start.")
 
 
 def _looking_up(subject: Subject, execution: Execution) -> Reason:
@@ -175,7 +175,7 @@ def _looking_up(subject: Subject, execution: Execution) -> Reason:
         )
         return Reason(
             code="WAITING_FOR_SAME_TASK",
-            message=f"{where} is doing exactly the same; when it succeeds, its outputs serve here, too.",
+            message=f"{where} is an identical task that is running; when it succeeds, its outputs are reused here.",
             details={"run_id": leader[0], "path": leader[1], "execution_id": execution_id(*leader)},
         )
     return noted or Reason(code="LOOKING_UP_CACHE", message="The cache is being asked for an earlier result.")
@@ -203,7 +203,7 @@ def _full_loop(subject: Subject, execution: Execution) -> Reason | None:
     limit = task.iterator.parallelism
     return Reason(
         code="WAITING_FOR_PARALLELISM",
-        message=f"The loop's parallelism is {limit}, and so many iterations are under way.",
+        message=f"The loop's parallelism is {limit}, and so many iterations are running.",
         details={"limit": limit, "loop": loop.path},
     )
 
@@ -306,7 +306,7 @@ def _cache_off(subject: Subject, execution: Execution) -> Reason | None:
     if subject.state.caching is False:
         return Reason(code="CACHE_OFF_RUN", message="The run was started without caching.")
     if not uses_cache(subject.plan, subject.state, execution.path):
-        return Reason(code="CACHE_OFF_TASK", message="The task says that it is not to be cached.")
+        return Reason(code="CACHE_OFF_TASK", message="Caching is off for this task.")
     if not subject.caching:
         return Reason(code="CACHE_OFF_SERVER", message="This server uses no cache (setting caching).")
     return None
@@ -392,8 +392,8 @@ def _run_reason(subject: Subject, root: Execution, tasks: list[Execution]) -> Re
             return _pending(subject, root)
         case State.PAUSED:
             going = sum(one.state is State.RUNNING for one in tasks)
-            more = f" Tasks that had begun go on: {going}." if going else ""
-            return Reason(code="RUN_PAUSED", message=f"The run is paused: nothing begins until it is resumed.{more}")
+            more = f" Tasks that had started continue: {going}." if going else ""
+            return Reason(code="RUN_PAUSED", message=f"The run is paused: no task starts until it is resumed.{more}")
         case State.CANCELING:
             left = sum(not one.state.final for one in tasks)
             message = f"The run is being cancelled; tasks that have not ended: {left}."
@@ -403,7 +403,7 @@ def _run_reason(subject: Subject, root: Execution, tasks: list[Execution]) -> Re
         case State.SUCCEEDED:
             cached = sum(one.cached_from is not None for one in tasks)
             more = f" From the cache: {cached} of its {len(tasks)} tasks." if cached else ""
-            return Reason(code="SUCCEEDED", message=f"All that had to run succeeded.{more}")
+            return Reason(code="SUCCEEDED", message=f"Everything that had to run succeeded.{more}")
         case _:
             return state.error or Reason(code="UNKNOWN", message="No reason was recorded.")
 

@@ -374,7 +374,7 @@ def test_the_nearest_entry_is_the_one_with_the_fewest_differing_parts() -> None:
     near = entry(10.0, **{**here, "parameter lr": "0.1"})
     far = entry(20.0, **{"parameter lr": "0.1", "image": '"b"'})
     reason = why_missed(here, [far, near], now=130.0)
-    assert reason.message == ("The nearest earlier result (2 min ago) differs: parameter lr: 0.1 there, 0.2 here.")
+    assert reason.message == ("The most similar earlier result (2 min ago) differs: parameter lr: 0.1 there, 0.2 here.")
     assert reason.details["from"]["execution_id"] == "e10.0"
     assert [str(one) for one in differences(far.parts, here)] == [
         "parameter lr: 0.1 there, 0.2 here", "command differs", 'image: "b" there, "a" here',

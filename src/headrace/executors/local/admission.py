@@ -174,7 +174,7 @@ def _behind(ahead: int, limit: int) -> Reason:
     before = f"{ahead} before it" if ahead else "next"
     return Reason(
         code=Code.WAITING_FOR_SLOT,
-        message=f"{limit} attempts are running, as many as may (setting max_parallel); this one waits, {before}.",
+        message=f"{limit} attempts are running, as many as allowed (setting max_parallel); this one waits, {before}.",
         details={"position": ahead + 1, "limit": limit},
     )
 
