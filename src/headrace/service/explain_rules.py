@@ -12,14 +12,15 @@ from headrace.engine import Plan, node_path, uses_cache
 from headrace.engine.model import Execution, Json, Kind, Reason, RunState, State, execution_id
 from headrace.engine.outputs import first_of
 from headrace.engine.plan import TaskPlan, child_path, iteration_path
+from headrace.service.active import TASKS
 from headrace.service.failures import failure_view
+from headrace.service.reasons import optional_reason_view, reason_view
 from headrace.service.single_flight import Member
 from headrace.wire import api
 from headrace.wire.times import millis, optional_millis
 
 #: Upstream tasks, and executions of a chain, that one answer names.
 _NAMED = 50
-_TASKS = (Kind.TASK, Kind.IMPORTER)
 _PASSED_ON = ("UPSTREAM_FAILED", "UPSTREAM_SKIPPED")
 
 
@@ -45,7 +46,7 @@ class Subject:
             execution_id=execution_id(self.state.run_id, execution.path),
             path=execution.path,
             state=execution.state.value,
-            reason=_view(reason or execution.reason),
+            reason=optional_reason_view(reason or execution.reason),
         )
 
     def task(self, execution: Execution) -> TaskPlan | None:
@@ -67,7 +68,7 @@ def explain(subject: Subject, path: str) -> api.Explanation:
         task=execution.task,
         kind=execution.kind.value,
         state=execution.state.value,
-        reason=api.ReasonView(code=reason.code, message=reason.message, details=reason.details),
+        reason=reason_view(reason),
         waiting_for=_waiting_for(subject, execution, reason),
         causes=[subject.ref(one) for one in causes(subject, execution)],
         failure=failure_view(execution.reason) if execution.state is State.FAILED and execution.reason else None,
@@ -116,7 +117,7 @@ def _succeeded(subject: Subject, execution: Execution) -> Reason:
 
 
 def _running(subject: Subject, execution: Execution) -> Reason:
-    if execution.kind in _TASKS:
+    if execution.kind in TASKS:
         attempt = execution.attempts[-1].number if execution.attempts else 1
         since = execution.attempts[-1].started_at if execution.attempts else execution.started_at
         more = f" for {_span(subject.now - since)}" if since is not None else ""
@@ -254,7 +255,7 @@ def _retry(subject: Subject, execution: Execution) -> api.RetryView | None:
         number=max(0, number),
         at_most=policy.max_count if policy else 0,
         due_at=optional_millis(execution.retry_at),
-        after=_view(after),
+        after=optional_reason_view(after),
         lost=execution.lost_count,
     )
 
@@ -284,18 +285,18 @@ def cache_use(subject: Subject, execution: Execution) -> api.CacheUse | None:
     if execution.cached_from is not None:
         reason = why(subject, execution)
         source = api.TaskRef(run_id="", execution_id=execution.cached_from, path="")
-        return api.CacheUse(use="HIT", reason=_sure(reason), source=source, fingerprint=mark)
+        return api.CacheUse(use="HIT", reason=reason_view(reason), source=source, fingerprint=mark)
     off = _cache_off(subject, execution)
     if off is not None and note is None:
-        return api.CacheUse(use="OFF", reason=_sure(off))
+        return api.CacheUse(use="OFF", reason=reason_view(off))
     if execution.looking_up:
-        return api.CacheUse(use="WAITING", reason=_sure(_looking_up(subject, execution)), fingerprint=mark)
+        return api.CacheUse(use="WAITING", reason=reason_view(_looking_up(subject, execution)), fingerprint=mark)
     if note is None or note.reason is None:
         message = "It has not begun, so the cache was not asked." if not execution.begun else "The cache was not asked."
         return api.CacheUse(use="NOT_ASKED", reason=api.ReasonView(code="CACHE_NOT_ASKED", message=message))
     return api.CacheUse(
         use="OFF" if note.reason.code == "CACHE_OFF_SERVER" else "MISS",
-        reason=_sure(note.reason),
+        reason=reason_view(note.reason),
         source=_source(note.reason.details.get("from")),
         differs=[api.DifferenceView(**one) for one in note.reason.details.get("differs", [])],
         fingerprint=mark,
@@ -344,7 +345,7 @@ def _next_cause(subject: Subject, execution: Execution) -> Execution | None:
         found = subject.state.executions.get(named)
         # A group that was skipped passes its reason on to all below it.
         return found if found is not None else subject.state.executions.get(execution.parent or "")
-    if execution.kind in _TASKS or execution.state not in (State.FAILED, State.CANCELED):
+    if execution.kind in TASKS or execution.state not in (State.FAILED, State.CANCELED):
         return None
     return first_of(list(_children(subject, execution)), execution.state)
 
@@ -369,13 +370,13 @@ def explain_run(subject: Subject, *, limit: int) -> api.RunExplanation:
     state = subject.state
     root = state.executions[""]
     chain = causes(subject, root)
-    tasks = [one for one in state.executions.values() if one.kind in _TASKS]
+    tasks = [one for one in state.executions.values() if one.kind in TASKS]
     tasks.sort(key=lambda one: (_RANKS[one.state], _natural(one.path)))
     return api.RunExplanation(
         run_id=state.run_id,
         display_name=state.display_name,
         state=state.state.value,
-        reason=_sure(_run_reason(subject, root, tasks)),
+        reason=reason_view(_run_reason(subject, root, tasks)),
         causes=[subject.ref(one) for one in chain],
         cause=explain(subject, chain[-1].path) if chain else None,
         waiting=_waits(subject, tasks),
@@ -457,11 +458,3 @@ def _span(seconds: float) -> str:
     if seconds < 120:
         return f"{max(0.0, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _view(reason: Reason | None) -> api.ReasonView | None:
-    return None if reason is None else _sure(reason)
-
-
-def _sure(reason: Reason) -> api.ReasonView:
-    return api.ReasonView(code=reason.code, message=reason.message, details=reason.details)

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sized
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from headrace.engine import Plan, graph, node_path
-from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Mark, Reason, State, execution_id
+from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Mark, State, execution_id
 from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
+from headrace.service.reasons import optional_reason_view
 from headrace.spec.bootstrap import recognise
 from headrace.spec.document import Container
 from headrace.store import artifacts as artifact_rows
@@ -44,7 +45,7 @@ def run_summary(record: RunRecord) -> api.RunSummary:
         created_at=millis(record.created_at),
         started_at=optional_millis(record.started_at),
         finished_at=optional_millis(record.finished_at),
-        error=_reason(record.error),
+        error=optional_reason_view(record.error),
         task_counts={state.value: count for state, count in record.task_counts.items()},
         rerun_of=record.origin.run_id if record.origin else None,
         rerun_from=list(record.origin.again) if record.origin else [],
@@ -54,6 +55,7 @@ def run_summary(record: RunRecord) -> api.RunSummary:
 
 def execution_view(run_id: str, execution: Execution, compiled: Plan) -> api.ExecutionView:
     """An execution without its inputs and outputs."""
+    cache_reason = optional_reason_view(execution.cache.reason) if execution.cache else None
     return api.ExecutionView(
         execution_id=execution_id(run_id, execution.path),
         path=execution.path,
@@ -68,11 +70,11 @@ def execution_view(run_id: str, execution: Execution, compiled: Plan) -> api.Exe
         attempts=[_attempt(attempt) for attempt in execution.attempts],
         retry_at=optional_millis(execution.retry_at),
         cached_from=execution.cached_from,
-        cache_miss=_reason(execution.cache.reason) if execution.cache and not execution.looking_up else None,
-        waiting=_reason(execution.cache.reason) if execution.cache and execution.looking_up else None,
+        cache_miss=None if execution.looking_up else cache_reason,
+        waiting=cache_reason if execution.looking_up else None,
         reused_from=execution.reused_from,
         marked=_mark(execution.marked),
-        reason=_reason(execution.reason),
+        reason=optional_reason_view(execution.reason),
         started_at=optional_millis(execution.started_at),
         ended_at=optional_millis(execution.ended_at),
     )
@@ -96,8 +98,8 @@ def _attempt(attempt: AttemptRecord) -> api.AttemptView:
         state=attempt.state.value,
         started_at=optional_millis(attempt.started_at),
         ended_at=optional_millis(attempt.ended_at),
-        error=_reason(attempt.error),
-        waiting=_reason(attempt.waiting),
+        error=optional_reason_view(attempt.error),
+        waiting=optional_reason_view(attempt.waiting),
     )
 
 
@@ -106,12 +108,6 @@ def _mark(mark: Mark | None) -> api.MarkView | None:
         return None
     word: Literal["SUCCEEDED", "SKIPPED"] = "SUCCEEDED" if mark.state is State.SUCCEEDED else "SKIPPED"
     return api.MarkView(state=word, by=mark.by, note=mark.note, at=millis(mark.at))
-
-
-def _reason(reason: Reason | None) -> api.ReasonView | None:
-    if reason is None:
-        return None
-    return api.ReasonView(code=reason.code, message=reason.message, details=reason.details)
 
 
 def artifact_view(record: ArtifactRecord) -> api.ArtifactView:

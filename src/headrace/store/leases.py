@@ -13,16 +13,15 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from headrace.engine.model import AnyEvent, State
+from headrace.engine.model import AnyEvent
 from headrace.store import codec
 from headrace.store.dialect import database_now
-from headrace.store.records import Record
+from headrace.store.records import FINAL_STATES, Record
 from headrace.store.tables import inbox, runs, servers, writers
 
 _r, _s, _i, _w = runs.c, servers.c, inbox.c, writers.c
 
 _NOW: ColumnElement[float] = database_now()
-_FINAL = [state.value for state in State if state.final]
 #: Seconds after which a connection that has not written does not come back to ask for its last word.
 _WORDS_KEPT_S = 3600.0
 
@@ -84,7 +83,7 @@ def expire(conn: Connection) -> list[str]:
     if expired:
         _remove_ownership(conn, expired)
         conn.execute(delete(writers).where(_w.at < _NOW - _WORDS_KEPT_S))
-    ended = select(_r.run_id).where(_r.state.in_(_FINAL))
+    ended = select(_r.run_id).where(_r.state.in_(FINAL_STATES))
     conn.execute(delete(inbox).where(_i.run_id.in_(ended)))
     return expired
 
@@ -110,7 +109,7 @@ _FREE = _r.lease_owner.is_(None) | _r.lease_owner.not_in(select(_s.server_id))
 
 def claim(conn: Connection, server_id: str) -> list[ClaimedRun]:
     """Take a fair share of the runs that have no owner, oldest first."""
-    free = (_FREE, _r.state.not_in(_FINAL))
+    free = (_FREE, _r.state.not_in(FINAL_STATES))
     waiting = conn.execute(select(func.count()).select_from(runs).where(*free)).scalar_one()
     if not waiting:
         return []
@@ -149,7 +148,7 @@ def driven_by_others(conn: Connection, run_ids: Iterable[str], owner: Owner) -> 
     """Those of these runs that are under way, have attempts in one of the owner's domains, and are not the owner's."""
     rows = select(_r.run_id, _r.executor_domains).where(
         _r.run_id.in_(list(run_ids)),
-        _r.state.not_in(_FINAL),
+        _r.state.not_in(FINAL_STATES),
         func.coalesce(_r.lease_owner, "") != owner.server_id,
     )
     found = {row.run_id: _decode_domains(row.executor_domains) for row in conn.execute(rows)}
@@ -160,7 +159,7 @@ def versions(conn: Connection, run_ids: Iterable[str], *, recent: bool, recent_s
     """The versions of these runs; with `recent`, also of all runs that are under way or ended in the last seconds."""
     wanted: ColumnElement[bool] = _r.run_id.in_(list(run_ids))
     if recent:
-        wanted = wanted | _r.state.not_in(_FINAL) | (_r.finished_at > _NOW - recent_s)
+        wanted = wanted | _r.state.not_in(FINAL_STATES) | (_r.finished_at > _NOW - recent_s)
     return {row.run_id: row.version for row in conn.execute(select(_r.run_id, _r.version).where(wanted)).all()}
 
 
@@ -169,7 +168,7 @@ def versions(conn: Connection, run_ids: Iterable[str], *, recent: bool, recent_s
 
 def send(conn: Connection, run_id: str, event: AnyEvent) -> str | None:
     """Store an event for the server that drives the run; returns the message's id, None when the run has ended."""
-    alive = conn.execute(select(_r.run_id).where(_r.run_id == run_id, _r.state.not_in(_FINAL))).first()
+    alive = conn.execute(select(_r.run_id).where(_r.run_id == run_id, _r.state.not_in(FINAL_STATES))).first()
     if alive is None:
         return None
     ident = str(uuid.uuid4())

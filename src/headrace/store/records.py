@@ -14,6 +14,10 @@ from headrace.engine.model import Artifact, Json, Origin, Reason, State
 T = TypeVar("T")
 
 
+#: The states, as tables hold them, in which a run has ended.
+FINAL_STATES = tuple(state.value for state in State if state.final)
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all records."""
 

@@ -21,7 +21,7 @@ from headrace.store import codec
 from headrace.store.documents import decode_document, drop_unused
 from headrace.store.experiments import STORAGE_WORDS
 from headrace.store.queries import Key, Noun, fetch_page
-from headrace.store.records import ListQuery, Page, Record, RunRecord
+from headrace.store.records import FINAL_STATES, ListQuery, Page, Record, RunRecord
 from headrace.store.run_events import get_reuse
 from headrace.store.tables import (
     cache_entries,
@@ -188,8 +188,9 @@ def get_document_digest(conn: Connection, run_id: str) -> str | None:
 
 def unfinished_runs(conn: Connection) -> list[str]:
     """Ids of the runs that are not final, oldest first."""
-    final = [state.value for state in State if state.final]
-    return list(conn.execute(select(_r.run_id).where(_r.state.not_in(final)).order_by(_r.created_at)).scalars().all())
+    return list(
+        conn.execute(select(_r.run_id).where(_r.state.not_in(FINAL_STATES)).order_by(_r.created_at)).scalars().all()
+    )
 
 
 def get_header(conn: Connection, run_id: str) -> RunState | None:
