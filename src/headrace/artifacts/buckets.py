@@ -73,7 +73,7 @@ _OPENERS = {"s3": _s3, "gcs": _gcs, "azure": _azure}
 def _common(access: StoreAccess, config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     if access.anonymous:
         config["skip_signature"] = True
-    # As the stores' own tools do: whoever names an endpoint without TLS means it.
+    # As the stores' own tools do: a user who names an endpoint without TLS means it.
     endpoint = access.endpoint or next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     if endpoint.startswith("http://"):
         options["client_options"]["allow_http"] = True

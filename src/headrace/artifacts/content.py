@@ -145,7 +145,7 @@ def _unescaped(name: bytes) -> bytes:
 
 
 def walk(path: Path) -> Iterator[tuple[str, Path]]:
-    """`(name, path)` of each file below a directory, sorted by name; refuses what is no file or directory.
+    """`(name, path)` of each file below a directory, sorted by name; refuses what is neither a file nor a directory.
 
     A directory without entries is there too, with a name that ends in `/`.
     """

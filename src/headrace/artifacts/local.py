@@ -40,9 +40,9 @@ _MANIFESTS = ".headrace"
 class LocalStore:
     """Keeps each artifact at `<root>/<key>`; what comes from the same file system is moved, not copied.
 
-    What is in the store nobody may write to: files and directories lose their write permission, and so does the
+    Content in the store is read-only: files and directories lose their write permission, and so does the
     directory that holds an attempt's artifacts. So tasks can be given them where they lie. (Permissions do not bind
-    root; `fetch` finds out what was altered all the same.)
+    root; `fetch` finds out what root has altered.)
     """
 
     def __init__(self, root: Path, *, seal_directories: bool = True) -> None:
@@ -89,7 +89,7 @@ class LocalStore:
         return self._incoming / inside.parts[0] / hashlib.sha256(os.fsencode(inside)).hexdigest()
 
     def _bring(self, path: Path, incoming: Path) -> None:
-        """Move to where nobody looks, so that what still writes by name cannot reach it; copy across file systems.
+        """Move to a place of the store's own, which no process writes to by name; copy across file systems.
 
         What lies at `incoming` is always whole.
         """
@@ -131,7 +131,7 @@ class LocalStore:
         target.parent.chmod(0o755)
         try:
             if os.path.lexists(target):
-                # A replacement cannot be atomic for a directory; nobody knows this key before its taker has answered.
+                # A replacement cannot be atomic for a directory; no reader knows this key before `take` has returned.
                 _remove(target)
             if content.is_directory:
                 _write_durably(_manifest_of(target), content.manifest)

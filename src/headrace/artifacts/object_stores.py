@@ -177,7 +177,7 @@ def _how_to_configure(uri: str, parsed: ObjectUri | None) -> str:
         return f"{uri} is in no kind of store that this server can read; those are {', '.join(SCHEMES)}."
     variables = ", ".join(_TELLING[parsed.kind][:3])
     return (
-        f"This server has not been told how to reach {parsed.scheme}://{parsed.bucket}. Write an entry "
+        f"This server does not know how to reach {parsed.scheme}://{parsed.bucket}. Write an entry "
         f"`{parsed.scheme}://` into {FILE} in the data directory, or set the store's usual variables ({variables}, …), "
         "and start the server again."
     )
@@ -189,14 +189,14 @@ def _read(path: Path, text: bytes) -> dict[str, StoreAccess]:
     except DocumentError as error:
         raise NotConfigured(f"{path} cannot be used: {error}") from error
     if not isinstance(found, dict):
-        raise NotConfigured(f"{path} cannot be used: it is no object whose keys are beginnings of URIs.")
+        raise NotConfigured(f"{path} cannot be used: it is not an object whose keys are beginnings of URIs.")
     return {str(uri): _entry(path, str(uri), entry) for uri, entry in found.items()}
 
 
 def _entry(path: Path, uri: str, entry: object) -> StoreAccess:
     if uri.partition("://")[0] not in SCHEMES or "://" not in uri:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise NotConfigured(f"{path}: {uri!r} is no beginning of an object store's URI; write one of {schemes}.")
+        raise NotConfigured(f"{path}: {uri!r} is not the beginning of an object store's URI; write one of {schemes}.")
     try:
         return msgspec.convert({} if entry is None else entry, StoreAccess)
     except msgspec.ValidationError as error:

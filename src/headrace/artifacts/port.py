@@ -52,7 +52,7 @@ class Corrupt(ArtifactError):
 
 
 class NotConfigured(ArtifactError):
-    """The URI's store is not one that this server has been told how to reach."""
+    """No setting says how to reach the URI's store."""
 
     code = "OBJECT_STORE_NOT_CONFIGURED"
 
@@ -78,7 +78,7 @@ class ArtifactStore(Protocol):
     """
 
     def take(self, key: str, path: Path) -> StoredContent:
-        """Hash what is at `path`, make it durable and have it under `key`; nobody sees it half done.
+        """Hash what is at `path`, make it durable and have it under `key`; no reader sees it half done.
 
         A store on the same disk moves it there, others leave it. Taking the same key again replaces what was there.
         A take that was cut off by the end of the process is taken up again by the next one of the same key. Blocks;
@@ -94,14 +94,14 @@ class ArtifactStore(Protocol):
     def fetch(self, uri: str, target: Path, *, digest: str = "") -> Path:
         """Have the content on this machine, checked against `digest` if that is known: where it is.
 
-        That is `target`, which must not exist, or the place where it lies anyway, which nobody may write to. Blocks.
+        That is `target`, which must not exist, or the place where it lies anyway, which is read-only. Blocks.
         Raises NotStored, Corrupt, Refused, Unreachable.
         """
 
     def at_hand(self, uri: str, *, digest: str = "") -> Path | None:
         """Where a task of this machine finds the content, checked; None for a URI of no store. Blocks.
 
-        What is elsewhere is fetched first, once for all who want it. Nobody may write there. Raises as `fetch` does,
+        What is elsewhere is fetched first, once for all who want it. It is read-only. Raises as `fetch` does,
         and NotConfigured.
         """
 
@@ -117,7 +117,7 @@ class ArtifactStore(Protocol):
         """The files of the artifact, by name."""
 
     async def exists(self, uri: str, *, digest: str = "", size_bytes: int | None = None) -> bool:
-        """Whether the content is there, as far as can be told without reading all of it.
+        """Whether the content is there, as far as can be found out without reading all of it.
 
         A file by its size, a directory by its manifest and the sizes of its files. Raises Unreachable when that
         cannot be found out.

@@ -174,7 +174,7 @@ class RemoteStore:
         return None
 
     def identity(self, uri: str) -> str:
-        """Text that changes when the content at the URI does; for content whose digest nobody has recorded."""
+        """Text that changes when the content at the URI does; for content without a recorded digest."""
         bucket, at = self._at(uri)
         import obstore
 
@@ -188,7 +188,7 @@ class RemoteStore:
         return found.hexdigest()
 
     def _receive(self, bucket: Any, at: str, target: Path, size: int, digest: str) -> None:
-        """Download part by part, each bounded in time, so that no slow sender holds a task for ever."""
+        """Download part by part, each bounded in time, so that no slow sender holds a task without limit."""
         found = hashlib.sha256()
         if size == 0 and self._size_of(bucket, at) != 0:
             raise NotStored(f"the object {at!r} is not there any more, or has content now.")
@@ -367,7 +367,7 @@ class RemoteStore:
 
 
 class _Reading:
-    """A file being uploaded, hashed on its way; begun anew by each try."""
+    """A file being uploaded, hashed on its way; begun again by each try."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

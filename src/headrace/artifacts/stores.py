@@ -97,7 +97,7 @@ class Stores:
         return found
 
     def _is_whole(self, found: Path, digest: str) -> bool:
-        """Whether what was fetched is still what it was; read anew when an earlier server has fetched it."""
+        """Whether what was fetched is still what it was; read again when an earlier server has fetched it."""
         if self._verified.is_same(found):
             return True
         if self._verified.knows(found) or not digest:
@@ -193,7 +193,7 @@ def _size(place: Path) -> int:
 
 
 def remove_tree(path: Path) -> None:
-    """Also where nobody may write."""
+    """Remove a directory, also a read-only one."""
     for directory, _, _ in os.walk(path):
         Path(directory).chmod(0o755)
     shutil.rmtree(path, ignore_errors=True)

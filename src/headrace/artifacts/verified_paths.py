@@ -44,7 +44,7 @@ class VerifiedPaths:
 
 
 def _appearance(path: Path) -> str:
-    """Names, sizes and times of a file, or of all files of a directory; "" when that is not to be had."""
+    """Names, sizes and times of a file, or of all files of a directory; "" when they cannot be read."""
     try:
         stats = [("", path.lstat())]
         if path.is_dir():

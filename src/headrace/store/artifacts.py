@@ -121,14 +121,14 @@ def find_equal_artifact(conn: Connection, wanted: Artifact, pipeline_name: str) 
 class DeletedArtifacts(Record, frozen=True, kw_only=True):
     """What went with a run."""
 
-    #: Those whose content nobody has any more.
+    #: Those whose content no other row stands for.
     gone: tuple[ArtifactRecord, ...]
     #: Whether nothing that the run has made is in use any more.
     whole: bool
 
 
 def delete_artifacts_of(conn: Connection, run_id: str) -> DeletedArtifacts:
-    """Forget a run's artifacts that no other run reads or shows; answers those whose content nobody has any more.
+    """Delete a run's artifacts that no other run reads or shows; returns those whose content no other row stands for.
 
     Those still in use stay, without a run, until the last run that uses them goes. (Several artifacts may stand for
     the same content: one that an importer found again, or that a task has handed on.)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class _DiskState:
-    """What is known of the disk below the lanes of one file: once it has failed, nobody touches it again."""
+    """Whether the disk below the connections to one file has failed: then no connection touches it again."""
 
     def __init__(self) -> None:
         self.failure: DiskFailed | None = None

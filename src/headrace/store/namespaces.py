@@ -14,7 +14,7 @@ class Ownership(Record, frozen=True, kw_only=True):
     """What decides who may do what to a row."""
 
     namespace: str
-    #: The user who made it; "" when nobody is known.
+    #: The user who made it; "" when that is not known.
     created_by: str
 
 

@@ -2,8 +2,8 @@
 
 An operation is plain synchronous code over a connection (`op(conn, …)`), the same as for SQLite; SQLAlchemy runs it
 here in a greenlet above asyncpg. Whatever fails on the way and may pass is tried again in this one place: a deadlock, a
-serialization failure, a lost connection. Where the connection broke after COMMIT was sent, nobody can tell from
-outside what became of it; so each transaction leaves a word of its own beside its changes, and we look for that word,
+serialization failure, a lost connection. Where the connection broke after COMMIT was sent, that cannot be seen from
+outside whether it was done; so each transaction leaves a word of its own beside its changes, and we look for that word,
 once the server's process that worked on it is surely gone, before we try again.
 """
 
@@ -52,13 +52,13 @@ _POOL_SIZE = 8
 _CONNECT_S = 10.0
 #: No statement of ours takes as long; one that does is on a connection that is dead without saying so.
 _STATEMENT_S = 30.0
-#: How long an operation is tried again before whoever waits is told.
+#: How long an operation is tried again before its caller gets the error.
 PATIENCE_S = 5.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
 _SESSION = {
-    # Of a server that was stopped in the middle of a transaction others must not wait for ever.
+    # Of a server that was stopped in the middle of a transaction others must not wait forever.
     "idle_in_transaction_session_timeout": "20s",
     "statement_timeout": f"{_STATEMENT_S:.0f}s",
     # What is acknowledged is on disk, whatever the database's default is.
@@ -111,7 +111,7 @@ class Postgresql:
         return database
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Do it exactly once, or raise; durable on return. Raises CommitUnknown when nobody can tell."""
+        """Do it exactly once, or raise; durable on return. Raises CommitUnknown when that cannot be found out."""
         return await self._patiently(lambda patience: self._write_once(work, patience))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -196,7 +196,7 @@ class Postgresql:
             except _ERRORS as error:
                 trial.error = error
                 await _abandon(conn, trans)
-        # Without a connection in hand: who finds out what became of it needs one, and there are only so many.
+        # Without a connection in hand: finding out how it ended needs one, and there are only so many.
         return trial.result[0] if trial.error is None else await self._resolve(trial, trial.error, word, patience)
 
     async def _resolve(self, trial: _Trial[T], error: BaseException, word: str, patience: _Patience) -> T:
@@ -216,7 +216,7 @@ class Postgresql:
         while True:
             try:
                 await self._ask(_END_OF, name=writer)
-                # Once its process is gone, what it did is decided; a COMMIT still on its way finds nobody.
+                # Once its process is gone, what it did is decided; a COMMIT still on its way reaches no process.
                 while await self._ask(_LEFT_OF, name=writer):  # noqa: ASYNC110
                     await asyncio.sleep(_FIRST_PAUSE_S)
                 return bool(await self._ask(_FIND_WORD, writer=writer, word=word))
@@ -289,16 +289,16 @@ async def _abandon(conn: AsyncConnection, trans: AsyncTransaction) -> None:
 
 def _check(conn: Connection) -> None:
     """Whether what this server says is committed will be there after a power failure, and is text as we mean it."""
-    told = {
+    server = {
         name: str(conn.execute(text(f"SHOW {name}")).scalar_one())
         for name in ("server_version_num", "server_encoding", "fsync", "full_page_writes")
     }
-    if int(told["server_version_num"]) < OLDEST_VERSION * 10_000:
-        raise Broken(f"PostgreSQL {told['server_version_num']} is too old; Headrace needs {OLDEST_VERSION} or newer.")
-    if told["server_encoding"] != "UTF8":
-        raise Broken(f"The database's encoding is {told['server_encoding']}; create it with ENCODING 'UTF8'.")
+    if int(server["server_version_num"]) < OLDEST_VERSION * 10_000:
+        raise Broken(f"PostgreSQL {server['server_version_num']} is too old; Headrace needs {OLDEST_VERSION} or newer.")
+    if server["server_encoding"] != "UTF8":
+        raise Broken(f"The database's encoding is {server['server_encoding']}; create it with ENCODING 'UTF8'.")
     for name in ("fsync", "full_page_writes"):
-        if told[name] != "on":
+        if server[name] != "on":
             raise NotDurable(name)
 
 
@@ -337,19 +337,19 @@ def _state_of(error: BaseException) -> str:
 def meaning_of(error: BaseException) -> StoreError:
     """What an error of the driver, or of the network below it, means to us. Never shows a password."""
     state = _state_of(error)
-    told = f"{state} {_cause_of(error)}".strip() or type(error).__name__
+    sentence = f"{state} {_cause_of(error)}".strip() or type(error).__name__
     if state in _BUSY:
-        return Busy(told)
+        return Busy(sentence)
     # A standby, or a server being failed over to: another address, or a moment later, will take writes.
     if state.startswith(_AWAY) or state == _READ_ONLY:
-        return DatabaseUnreachable(told)
+        return DatabaseUnreachable(sentence)
     if state.startswith("53"):
-        return Full(told) if state == "53100" else Busy(told)
+        return Full(sentence) if state == "53100" else Busy(sentence)
     if isinstance(error, IntegrityError):
-        return Duplicate(told)
+        return Duplicate(sentence)
     if state in _BAD_TEXT:
         return BadQuery("TEXT_INVALID", "A text holds a zero character, which PostgreSQL cannot keep; leave it out.")
     if state or isinstance(_cause_of(error), ValueError):
-        return Broken(told)
+        return Broken(sentence)
     # It is not the server that speaks, nor the driver that cannot say what we want: there is no server.
-    return DatabaseUnreachable(told)
+    return DatabaseUnreachable(sentence)

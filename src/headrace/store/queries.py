@@ -275,5 +275,5 @@ def _open_token(text: str, secret: bytes) -> _Token:
         return msgspec.json.decode(raw[32:], type=_Token)
     except (ValueError, binascii.Error, UnicodeEncodeError, msgspec.MsgspecError) as error:
         raise BadQuery(
-            "BAD_PAGE_TOKEN", "The page token is not one this server gave out; begin the list anew."
+            "BAD_PAGE_TOKEN", "The page token is not one this server gave out; begin the list again."
         ) from error

@@ -30,7 +30,7 @@ class ExperimentRecord(Record, frozen=True, kw_only=True):
     description: str = ""
     namespace: str = ""
     created_at: float
-    #: The user who made it; "" when nobody is known.
+    #: The user who made it; "" when that is not known.
     created_by: str = ""
     last_run_created_at: float | None = None
     archived: bool = False
@@ -46,7 +46,7 @@ class PipelineRecord(Record, frozen=True, kw_only=True):
     namespace: str = ""
     tags: dict[str, str] = {}
     created_at: float
-    #: The user who made it; "" when nobody is known.
+    #: The user who made it; "" when that is not known.
     created_by: str = ""
 
 
@@ -63,7 +63,7 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     code_source_url: str = ""
     tags: dict[str, str] = {}
     created_at: float
-    #: The user who made it; "" when nobody is known.
+    #: The user who made it; "" when that is not known.
     created_by: str = ""
     #: The document: PipelineSpec, and PlatformSpec or None, as plain JSON objects.
     pipeline_spec: dict[str, Json]
@@ -90,7 +90,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     #: Arguments as given (not merged with defaults).
     parameters: dict[str, Json] = {}
     created_at: float
-    #: The user who made it; "" when nobody is known.
+    #: The user who made it; "" when that is not known.
     created_by: str = ""
     scheduled_at: float
     started_at: float | None = None
@@ -115,7 +115,7 @@ class ArtifactRecord(Record, frozen=True, kw_only=True):
     #: The namespace of the run that made it; it stays when that run is deleted.
     namespace: str = ""
     created_at: float
-    #: The user who made that run; "" when nobody is known.
+    #: The user who made that run; "" when that is not known.
     created_by: str = ""
     is_directory: bool = False
     #: Whether the execution's own attempt has put the content into the artifact store, under its URI as key.

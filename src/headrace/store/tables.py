@@ -266,7 +266,7 @@ idempotency_keys = Table(
 )
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
 
-#: Keys that all servers of a deployment share: for page tokens, sign-ins and links. Read by nobody else.
+#: Keys that all servers of a deployment share: for page tokens, sign-ins and links. No other program reads them.
 server_secrets = Table(
     "server_secrets",
     metadata,

@@ -24,10 +24,10 @@ class DatabaseUrl:
         self.password = password
 
     @classmethod
-    def parse(cls, told: str, *, password_file: Path | None = None) -> DatabaseUrl:
+    def parse(cls, address: str, *, password_file: Path | None = None) -> DatabaseUrl:
         """Raises BadUrl, whose words never hold a password."""
         try:
-            parts = urlsplit(told)
+            parts = urlsplit(address)
             _check_ports(parts.netloc.rpartition("@")[2])
         except ValueError as error:
             # Its text would show what it could not read.
@@ -72,5 +72,5 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text"
         raise BadUrl(f"The file with the database's password, {path}, cannot be read: {why}.") from None
