@@ -1,4 +1,4 @@
-"""Rows that all servers of a deployment share and nobody else reads: signing keys, hashes of tokens, used codes."""
+"""Rows that only the servers of a deployment read, all of them: signing keys, hashes of tokens, used codes."""
 
 from __future__ import annotations
 
