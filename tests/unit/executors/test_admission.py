@@ -75,7 +75,7 @@ async def test_a_turn_given_to_who_is_just_leaving_is_passed_on():
     slots.release(running)
     leaving.cancel()
     await asyncio.gather(leaving, return_exceptions=True)
-    await staying
+    await asyncio.wait_for(staying, 10)
     assert slots.taken == 1
 
 
