@@ -19,7 +19,7 @@ from headrace.server.signing import Signer
 from headrace.service.access import Access, Caller
 from headrace.service.errors import NotFound
 from headrace.service.plans import Plans
-from headrace.service.requests import GivenDocument, NewRun, NewVersion, Rerun
+from headrace.service.requests import GivenDocument, IdempotencyKey, NewRun, NewVersion, Rerun
 from headrace.service.secrets import SigningKeys
 from headrace.service.service import Service
 from headrace.service.session import Session, access_of, needs
@@ -85,10 +85,10 @@ class EmptySession(Session):
     async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:
         return await _checked(version)
 
-    async def create_run(self, new: NewRun) -> RunRecord:
+    async def create_run(self, new: NewRun, *, key: IdempotencyKey | None = None) -> RunRecord:
         return await _checked(new)
 
-    async def rerun_run(self, run_id: str, wanted: Rerun) -> RunRecord:
+    async def rerun_run(self, run_id: str, wanted: Rerun, *, key: IdempotencyKey | None = None) -> RunRecord:
         return await _checked(wanted)
 
     async def watch_run(self, run_id: str, *, after_version: int = 0) -> AsyncIterator[RunChange]:

@@ -204,7 +204,7 @@ def test_the_file_of_the_data_directory(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("- 1", "no object"),
+        ("- 1", "not an object"),
         ("s3://: {endpont: x}", "endpont"),
         ("s4://: {}", "s4"),
         ("s3: {}", "beginning of an object store's URI"),

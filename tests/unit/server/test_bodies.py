@@ -184,7 +184,7 @@ async def test_errors_have_the_shape_of_their_api() -> None:
         "help": "/api/codes/NOT_FOUND",
     }
     assert missing.headers["link"] == '</api/codes/NOT_FOUND>; rel="help"'
-    assert (await app.ask("GET", missing.json["help"])).json["meaning"] == "There is no such thing, or no such address."
+    assert (await app.ask("GET", missing.json["help"])).json["meaning"] == "The object or the address does not exist."
     unknown = await app.ask("GET", "/api/codes/NOT_FOUNT")
     assert (unknown.status, unknown.json["details"]["near"][0]) == (404, "NOT_FOUND")
     gateway = (await app.ask("GET", "/apis/v2beta1/runs/x")).json
