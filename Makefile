@@ -45,7 +45,7 @@ test: setup-dev ## everything that `check` does, the UI's own tests, and all of 
 	$(BIN)/lint-imports --no-cache
 	$(MAKE) ui-check
 	$(BIN)/pytest -m browser tests
-	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-20000}" HEADRACE_SIMULATIONS="$${HEADRACE_SIMULATIONS:-200}" $(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
+	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-20000}" HEADRACE_SIMULATIONS="$${HEADRACE_SIMULATIONS:-100}" $(BIN)/pytest -n 2 --dist loadgroup -m "not browser" tests
 
 mutants: setup-dev ## plant each fault of tests/mutants/faults: its suite must find it (ROOM=store, NAME=a-fault)
 	$(BIN)/python tests/mutants/hunt.py $(NAME) $(if $(ROOM),--room $(ROOM))

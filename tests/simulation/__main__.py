@@ -1,4 +1,4 @@
-"""`python -m simulation SEED ...` in `tests`: live these histories, and print what happens."""
+"""`python -m simulation SEED ...` in `tests`: live these histories, and print what happens. A seed is N or KIND:N."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import traceback
 
 from simulation.histories import made
 
-for seed in map(int, sys.argv[1:]):
+for word in sys.argv[1:]:
+    seed = int(word) if word.isdecimal() else word
     world = made(seed)
     try:
         world.run()

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
+
+#: Kinds of worlds: in each, one sort of trouble is there for certain, and often. They find what random worlds find late.
+KINDS: dict[str, dict[str, Any]] = {
+    # Servers of one domain die and stand still: their runs and attempts are taken over.
+    "takeover": {"servers": 3, "shared": True, "domains": 1, "kill_every": 5.0, "still_every": 8.0, "runs": 3},
+    # The same, but the attempts of each server are out of the reach of the others.
+    "domains": {"servers": 2, "shared": True, "domains": 2, "kill_every": 7.0, "still_every": 6.0, "runs": 3},
+    # Commits of which nobody knows whether they were done.
+    "unknown": {"servers": 2, "shared": True, "unknown": 0.35, "database_fails": 0.05, "runs": 4, "ask_every": 3.0},
+    # Servers stand still until their lease has expired, while people go on to ask.
+    "expiry": {
+        "servers": 2, "shared": True, "domains": 1, "still_every": 5.0, "kill_every": 0.0, "runs": 4, "ask_every": 1.0,
+    },
+    # One server with a lease, of which the database is away again and again: it comes back to its own runs.
+    "alone": {
+        "servers": 1, "shared": True, "domains": 1, "still_every": 6.0, "away_every": 10.0, "away_s": 20.0, "runs": 4,
+        "ask_every": 2.0,
+    },
+    # Reports are late, twice or lost with their stream; attempts fail and are tried again.
+    "reports": {"stream_every": 3.0, "late": 0.5, "twice": 0.3, "fail": 0.3, "runs": 3, "kill_every": 9.0},
+}  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -51,6 +73,12 @@ class Faults:
     #: Seconds between two looks of people who follow a run; 0: nobody does.
     follow: float = 0.0
     caching: bool = True
+
+    @classmethod
+    def of_kind(cls, kind: str, rng: Random) -> Faults:
+        """A world of one of `KINDS`; what the kind says nothing about is drawn."""
+        drawn = cls.drawn(rng)
+        return replace(drawn, calm_at=max(drawn.calm_at, 25.0), **KINDS[kind])
 
     @classmethod
     def drawn(cls, rng: Random) -> Faults:

@@ -1,6 +1,7 @@
 """Histories: one from each seed.
 
-`python -m simulation SEED` (in `tests`) lives one and prints what happens in it.
+A seed is a number, or `KIND:NUMBER` for a world of one of `faults.KINDS`. `python -m simulation SEED` (in `tests`)
+lives one and prints what happens in it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from headrace.service.documents import plan_new
 from headrace.service.errors import Invalid
 from properties.random_documents import random_arguments, random_spec
 from simulation.faults import Faults
-from simulation.world import World
+from simulation.world import Seed, World
 
 _SHOWN = 60
 _DOCUMENTS = 200
 
 
-def made(seed: int) -> World:
+def made(seed: Seed) -> World:
     """The world of this seed, before anything happens in it."""
     rng = Random(seed)
-    faults = Faults.drawn(rng)
+    faults = Faults.drawn(rng) if isinstance(seed, int) else Faults.of_kind(seed.split(":")[0], rng)
     specs = [(_spec(rng.randrange(_DOCUMENTS)), random_arguments(rng)) for _ in range(rng.choice((1, 1, 2)))]
     return World(seed, faults, specs)
 
@@ -39,15 +40,14 @@ def _spec(number: int) -> dict[str, Any]:
             return spec
 
 
-def history(seed: int) -> World:
+def history(seed: Seed) -> World:
     """Live it; an error says how to live it again, and what happened last."""
     world = made(seed)
     try:
         world.run()
     except BaseException as error:
-        again = f"HEADRACE_FIRST_SEED={seed} HEADRACE_SIMULATIONS=1 pytest tests/simulation -k group0"
         last = "\n".join(world.lines[-_SHOWN:])
-        error.add_note(f"To live this history again: {again}\nOr: cd tests && python -m simulation {seed}")
+        error.add_note(f"To live this history again: cd tests && python -m simulation {seed}")
         error.add_note(f"{world.faults}\n{last}")
         raise
     return world

@@ -80,6 +80,7 @@ class Server:
         self.executor: SimulatedExecutor | None = None
         self.lease: ServerLease | None = None
         self.closing = False
+        self._requests: set[asyncio.Task[Any]] = set()
 
     @property
     def up(self) -> bool:
@@ -93,6 +94,7 @@ class Server:
         if self.process is not None and self.process.alive:
             return
         self.life += 1
+        self._requests = set()
         self.process = Process(f"{self.name}.{self.life}", skew_s=self.skew_s)
         self.world.processes.append(self.process)
         self.world.loop.spawn(self.process, self._open(self.process))
@@ -135,6 +137,10 @@ class Server:
         while self.service is None:
             await asyncio.sleep(0.5)
         assert self.process is not None
+        # The service is closed after its requests, as the server of the API does it.
+        for request in list(self._requests):
+            request.cancel()
+        await asyncio.gather(*self._requests, return_exceptions=True)
         await self.world.loop.spawn(self.process, self.service.close())
         left = [task for task in self.process.tasks if not task.done()]
         assert not left, f"{self.process} is closed, and still does {left[0]}"
@@ -159,7 +165,10 @@ class Server:
             else:
                 answer.set_result(task.result())
 
-        self.world.loop.spawn(process, what(service.for_caller(owner()))).add_done_callback(told)
+        request = self.world.loop.spawn(process, what(service.for_caller(owner())))
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        request.add_done_callback(told)
         try:
             async with asyncio.timeout(limit_s):
                 return await answer

@@ -7,6 +7,7 @@ you repair it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from random import Random
 import pytest
 
 from headrace.engine.model import AnyEvent
+from simulation.faults import KINDS
 from simulation.histories import history
 from simulation.virtual import (
     NotSimulated,
@@ -29,10 +31,12 @@ from simulation.virtual import (
     virtual_clocks,
     virtual_threads,
 )
+from simulation.world import Seed
 
 HISTORIES = int(os.environ.get("HEADRACE_SIMULATIONS", "20"))
 FIRST = int(os.environ.get("HEADRACE_FIRST_SEED", "0"))
-MANY = HISTORIES >= 200
+#: Histories of each of `KINDS`.
+OF_ONE_KIND = 12
 #: So many tests share them, to be spread over processes.
 GROUPS = min(HISTORIES, 10)
 #: Seeds that once showed a fault, though not the same one ever since: a seed means another history whenever the
@@ -52,23 +56,38 @@ def test_a_history_that_once_failed(seed: int) -> None:
     history(seed)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_enough_histories_for_the_planted_faults() -> None:
-    """The suite that `tests/mutants/faults` names: seeds in order, so that a fault is found at the same one each time."""
-    for seed in range(0 if MANY else 80):
-        history(seed)
+@functools.cache
+def _reached(seed: Seed) -> Counter[str]:
+    """What a history reaches; each is lived once in this process."""
+    world = history(seed)
+    reached = world.watch.reached.copy()
+    reached["waited for the same task"] += any("CacheWaiting" in line for line in world.lines)
+    reached["a lease expired"] += any("lease of this server has expired" in line for line in world.lines)
+    reached["nobody knew"] += any("and nobody knows" in line for line in world.lines)
+    return reached
+
+
+def _seeds(kind: str) -> list[str]:
+    return [f"{kind}:{number}" for number in range(OF_ONE_KIND)]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("kinds of worlds")
+@pytest.mark.parametrize("kind", KINDS)
+def test_worlds_of_one_kind(kind: str) -> None:
+    """The suite that `tests/mutants/faults` names, so always the same seeds in the same order."""
+    for seed in _seeds(kind):
+        _reached(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.xdist_group("kinds of worlds")
 def test_histories_reach_what_they_are_meant_to_reach() -> None:
     reached: Counter[str] = Counter()
-    for seed in range(300 if MANY else 60):
-        world = history(seed)
-        reached.update(world.watch.reached)
-        reached["waited for the same task"] += any("CacheWaiting" in line for line in world.lines)
-        reached["a lease expired"] += any("lease of this server has expired" in line for line in world.lines)
-        reached["nobody knew"] += any("and nobody knows" in line for line in world.lines)
+    for seed in (*range(20), *(seed for kind in KINDS for seed in _seeds(kind))):
+        reached.update(_reached(seed))
     wanted = {kind.__name__ for kind in AnyEvent.__args__}
     wanted |= {
         "SERVER_LOST", "message delivered", "stopped", "thrown away as nobody's", "waited for the same task",
@@ -81,19 +100,22 @@ def test_histories_reach_what_they_are_meant_to_reach() -> None:
 _DIGESTS = """
 import sys
 sys.path.insert(0, "tests")
+from simulation.faults import KINDS
+from simulation.faults import KINDS
 from simulation.histories import history
-for seed in range(int(sys.argv[1])):
+for seed in (*range(9), *(f"{kind}:0" for kind in KINDS)):
     print(seed, history(seed).digest)
 """
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_history_is_the_same_whatever_the_hash_seed() -> None:
     root = Path(__file__).parents[2]
 
     def digests(hash_seed: str) -> list[str]:
         done = subprocess.run(
-            [sys.executable, "-c", _DIGESTS, "60" if MANY else "12"], cwd=root, check=True, text=True,
+            [sys.executable, "-c", _DIGESTS], cwd=root, check=True, text=True,
             env={**os.environ, "PYTHONHASHSEED": hash_seed}, stdout=subprocess.PIPE,
         )  # fmt: skip
         return done.stdout.splitlines()
@@ -101,7 +123,6 @@ def test_a_history_is_the_same_whatever_the_hash_seed() -> None:
     expected = digests("0")
     assert len({line.split()[1] for line in expected}) == len(expected)
     assert digests("1") == expected
-    assert digests("random") == expected
 
 
 # --- the loop itself ---------------------------------------------------------------------------

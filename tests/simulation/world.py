@@ -16,7 +16,7 @@ import contextvars
 import logging
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 from headrace.engine.model import AttemptId
 from headrace.service.errors import ServiceError
@@ -37,10 +37,14 @@ AFTERWARDS_S = 40.0
 MAX_TROUBLES = 40
 
 
+#: A number, or KIND:NUMBER.
+Seed: TypeAlias = int | str
+
+
 class World:
     """One history."""
 
-    def __init__(self, seed: int, faults: Faults, specs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    def __init__(self, seed: Seed, faults: Faults, specs: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
         self.seed, self.faults = seed, faults
         self.rng = Random(seed)
         self.loop = VirtualLoop(Random(f"{seed}/loop"), until=faults.calm_at + 2 * LONGEST_CALM_S)

@@ -302,12 +302,13 @@ def _ended(execution: Execution, reason: Reason, now: float) -> Execution:
 
 
 def live_attempts(run: ActiveRun) -> list[AttemptId]:
-    """Attempts that have begun, as far as is recorded, and have not ended."""
-    return [
+    """Attempts that have begun, as far as is recorded, and have not ended; in the order of their paths."""
+    live = (
         AttemptId(run_id=run.run_id, path=path, number=execution.attempts[-1].number)
         for path, execution in run.state.executions.items()
         if not execution.state.final and execution.is_attempted
-    ]
+    )
+    return sorted(live, key=lambda attempt: attempt.path)
 
 
 def still_wanted(run: ActiveRun, attempt: AttemptId) -> bool:

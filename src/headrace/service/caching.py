@@ -231,16 +231,18 @@ class Cache:
 
     def adopt(self, run: ActiveRun) -> None:
         """After a restart: what was under way leads those who asked for the same."""
+        found: list[tuple[str, str]] = []
         for path, execution in run.state.executions.items():
             note = execution.cache
             under_way = execution.begun and not execution.state.final and not execution.looking_up
             if note is not None and note.fingerprint and under_way and execution.kind is Kind.TASK:
-                key = CacheKey(
-                    namespace=run.record.namespace,
-                    pipeline_name=run.record.pipeline_name,
-                    fingerprint=note.fingerprint,
-                )
-                self._single_flight.join(key, (run.run_id, path))
+                found.append((path, note.fingerprint))
+        # The first to join leads, and the map's own order is another in each process.
+        for path, fingerprint in sorted(found):
+            key = CacheKey(
+                namespace=run.record.namespace, pipeline_name=run.record.pipeline_name, fingerprint=fingerprint
+            )
+            self._single_flight.join(key, (run.run_id, path))
 
     def recorded(self, change: RunChangeSet, *, pause_changed: bool) -> tuple[list[Posted], list[Wanted]]:
         """A change was committed: answers it makes possible, and executions that are to ask again."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 
 
@@ -21,9 +20,9 @@ class ServerLease:
         self.clock = clock
         self._until = float("-inf")
 
-    def rename(self) -> None:
+    def rename(self, server_id: str) -> None:
         """Give the server a new name, after it lost its lease: what is under way in the old name is refused."""
-        self.server_id = str(uuid.uuid4())
+        self.server_id = server_id
 
     def extend(self, asked_at: float) -> None:
         """The database has granted the lease after `asked_at`, so by the database's clock it lasts longer than this."""

@@ -80,13 +80,16 @@ async def begin(
     folded = await asyncio.to_thread(_first_step, context, record, planned.plan, new, reuse)
     held = tuple(outcomes.held(record.run_id, reuse))
     change = msgspec.structs.replace(folded.change, edges=(*folded.change.edges, *held))
+    owner = context.owner
     failpoint("create.before")
     try:
-        await context.write(_insert, with_, record, change, document=planned.stored, owner=context.owner)
+        await context.write(_insert, with_, record, change, document=planned.stored, owner=owner)
     except store.Missing as error:
         raise NotFound("The pipeline version was deleted meanwhile.") from error
     failpoint("create.after")
-    await loop.take(folded)
+    # Under another name by now, the server has lost its lease meanwhile: the run goes to the server that claims it.
+    if context.owner == owner:
+        await loop.take(folded)
     failpoint("acknowledge.before")
     context.changes.notify((record.run_id,))
     # As KFP answers: the run as it was made, PENDING.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
@@ -97,9 +98,14 @@ class Sharing:
     # the lease --------------------------------------------------------------------------------
 
     async def _register(self) -> None:
-        self._lease.rename()
-        asked = self._lease.clock()
-        await self._context.write(leases.register, self._context.registered, lease_s=self._lease.lease_s)
+        """Register under a new name, and leave all runs that were driven under the one before."""
+        asked, name = self._lease.clock(), str(uuid.uuid4())
+        owner = leases.Owner(server_id=name, executor_domains=self._context.executor.domains)
+        await self._context.write(leases.register, owner, lease_s=self._lease.lease_s)
+        # Only now, and no earlier: a run that is made under a name that is not registered belongs to no server.
+        self._lease.rename(name)
+        for run_id in self._loop.known_ids():
+            await self._loop.leave(run_id)
         self._lease.extend(asked)
 
     async def _beat(self) -> None:
@@ -108,8 +114,6 @@ class Sharing:
             self._lease.extend(asked)
         else:
             log.warning("the lease of this server has expired; other servers drive its runs now")
-            for run_id in self._loop.known_ids():
-                await self._loop.leave(run_id)
             self._doubtful = frozenset()
             self._handed.clear()
             await self._register()

@@ -10,8 +10,9 @@ import pytest
 
 import documents
 from fake_executor import FakeExecutor, World, fake_of, hang, succeed
-from headrace.engine.model import AttemptId, State
+from headrace.engine.model import AttemptId, CancelRequested, ExecutionMarked, RetryRequested, State
 from headrace.service import runs
+from headrace.service.errors import Unavailable
 from headrace.service.lease import ServerLease
 from headrace.service.loop import RunLoop
 from headrace.service.service import NewRun
@@ -58,6 +59,14 @@ class Server:
             return run is not None and run.state.executions["t0"].attempts[-1].started_at is not None
 
         await until(is_running)
+        return run_id
+
+    async def make_ended(self, world: World) -> str:
+        """A run that has been cancelled."""
+        world.behaviour = hang
+        run_id = await self.make_and_start()
+        await runs.terminate(self.context, self.loop, run_id)
+        await until(lambda: not self.drives(run_id))
         return run_id
 
     async def set_owner(self, run_id: str, owner: str, domains: str | None = None) -> None:
@@ -158,6 +167,78 @@ async def test_a_server_whose_lease_has_expired_leaves_its_runs_and_registers_un
     assert server.drives(run_id)
     assert list(world.orders) == [attempt]
     assert not world.discarded
+
+
+async def test_a_run_made_while_the_server_registers_again_is_started(
+    server: Server, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.behaviour = hang
+    await server.make()
+    await until_started(world)
+    await server.context.write(leases.deregister, server.lease.server_id)
+    renew, leave = leases.renew, server.loop.leave
+
+    def renew_late(*args: Any, **kwargs: Any) -> bool:
+        server.clock += 61.0
+        return renew(*args, **kwargs)
+
+    made = []
+
+    async def leave_slowly(run_id: str) -> None:
+        await leave(run_id)
+        made.append(await server.make())
+        assert not server.lease.live()
+        assert len(world.orders) == 1, "nothing is started without a lease"
+
+    # The lease is valid when the beat begins, and has expired by the database's answer.
+    monkeypatch.setattr(leases, "renew", renew_late)
+    monkeypatch.setattr(server.loop, "leave", leave_slowly)
+    await server.beat()
+    assert [(await until_started(world, 2)).run_id] == made
+
+
+async def test_a_run_made_under_a_name_that_the_server_has_lost_is_not_driven(server: Server, world: World):
+    new = NewRun(pipeline_spec=documents.chain(1))
+
+    def lose(conn: Any, run_id: str) -> None:
+        server.lease.rename("another")
+
+    run_id = (await runs.create(server.context, server.loop, new, with_=(lose,))).run_id
+    assert not server.drives(run_id)
+    assert not world.orders
+
+
+async def test_a_retry_whose_claim_is_in_a_lost_name_is_refused(
+    server: Server, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    run_id = await server.make_ended(world)
+    claim_one = leases.claim_one
+
+    def lose(*args: Any) -> bool:
+        claimed = claim_one(*args)
+        server.lease.rename("another")
+        return claimed
+
+    monkeypatch.setattr(leases, "claim_one", lose)
+    with pytest.raises(Unavailable) as refused:
+        await runs.retry(server.context, server.loop, run_id)
+    assert refused.value.code == "RUN_HANDED_OVER"
+    assert not server.drives(run_id)
+
+
+@pytest.mark.parametrize("request_type", [RetryRequested, ExecutionMarked, CancelRequested])
+async def test_a_request_to_an_ended_run_that_no_server_takes_is_refused_unless_it_needs_nothing(
+    server: Server, world: World, request_type: Any
+):
+    run_id = await server.make_ended(world)
+    fields = {"path": "t0", "state": State.SKIPPED} if request_type is ExecutionMarked else {}
+    event = request_type(at=server.context.now(), **fields)
+    if request_type is CancelRequested:
+        await server.sharing.send(run_id, event)
+        return
+    with pytest.raises(Unavailable) as refused:
+        await server.sharing.send(run_id, event)
+    assert refused.value.code == "RUN_HANDED_OVER"
 
 
 async def test_a_commit_of_a_run_that_another_server_owns_makes_the_loop_leave_it(server: Server, world: World):
