@@ -42,6 +42,11 @@ async def prove(animal, kind, home, open_watch, order):
     end = await watch.end_of(neighbour.attempt)
     assert isinstance(end, Succeeded), end
     assert end.parameters == {"signal_file": "seen", "Output": "done"}
+    assert processes_of(home) == []
+    # Its executor keeps empty control groups for the next attempts, until it closes.
+    for over in (asked, neighbour):
+        await watch.executor.settle(over.attempt)
+    await watch.close()
     assert (groups_of(home), processes_of(home)) == ([], [])
 
 
