@@ -216,7 +216,7 @@ def test_three_servers_of_which_one_is_killed_or_stopped_every_few_seconds(
     assert not found, f"seed {SEED}: " + "\n".join(found)
     assert len(cluster.accepted) >= 15
     said = "".join(replica.log.read_text() for replica in cluster.replicas)
-    assert "its runs go to others" in said
+    assert "its runs go to other servers" in said
 
 
 def test_servers_without_a_common_directory_start_what_is_lost_anew(
