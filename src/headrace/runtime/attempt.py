@@ -21,7 +21,14 @@ from headrace.runtime.returns import write_executor_output
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
     from typing import Any, NoReturn
+
+#: Sources that are kept compiled, and how many bytes one of them may have.
+_MOST_SOURCES, _LONGEST_SOURCE = 100, 1 << 18
+#: What `compile_ahead` has compiled, by the path of the source. A source is never changed: its folder is named by its
+#: digest.
+_compiled: dict[str, CodeType] = {}
 
 
 def main(request_path: str) -> NoReturn:
@@ -30,9 +37,8 @@ def main(request_path: str) -> NoReturn:
         request = plain.loads(file.read())
     if request_path.startswith("/dev/fd/"):
         os.close(int(request_path[len("/dev/fd/") :]))
-    known = len(sys.modules)
     status = run(request)
-    tell_imports(request, known)
+    tell_imports(request)
     leave(status, request)
 
 
@@ -49,16 +55,35 @@ def run(request: dict[str, Any]) -> int:
     return 1
 
 
-def tell_imports(request: dict[str, Any], known: int) -> None:
-    """Write down which modules of the environment were loaded after the first `known` ones, in their order."""
-    path, new = request.get("imports"), list(sys.modules)[known:]
-    names = [name for name in new if _is_installed(name)] if path else []
+def tell_imports(request: dict[str, Any]) -> None:
+    """Write down which modules of the environment were loaded for the task, in their order."""
+    path = request.get("imports")
+    names = [name for name in _loaded_for(request)[::-1] if _is_installed(name)] if path else []
     if path and names:
         try:
             with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
                 file.write("\n".join(names))
         except OSError:
             pass
+
+
+def _loaded_for(request: dict[str, Any]) -> list[str]:
+    """Names of the modules that were loaded for the task, the latest first, without the component's own.
+
+    The component's own module is the first of them. Only what comes after it is looked at: in a child of a warm start
+    each object that is touched costs a copy of its page. All modules, when the component's own is not there any more.
+    """
+    own = _module_name(request["source"])
+    names = []
+    for name in reversed(sys.modules):
+        if name == own:
+            break
+        names.append(name)
+    return names
+
+
+def _module_name(source: str) -> str:
+    return os.path.basename(source)[: -len(".py")]  # noqa: PTH119
 
 
 def _is_installed(name: str) -> bool:
@@ -83,7 +108,8 @@ def leave(status: int, request: dict[str, Any], claim: str = "") -> NoReturn:
     if threading is not None:
         threading._shutdown()
     atexit._run_exitfuncs()
-    for module in [module for module in sys.modules.values() if _is_users(module, request)][::-1]:
+    modules = [sys.modules.get(name) for name in [*_loaded_for(request), _module_name(request["source"])]]
+    for module in [module for module in modules if _is_users(module, request)]:
         _empty(vars(module))
     gc.collect()
     for stream in (sys.stdout, sys.stderr):
@@ -150,24 +176,45 @@ def _status(code: Any) -> int:
 
 def _load(source: str, name: str, code: str) -> Callable[..., Any]:
     """The function `name` of the file `source`, made as a module that others can import by its name."""
-    directory, filename = os.path.split(source)
-    with open(source, encoding="utf-8") as file:  # noqa: PTH123
-        text = file.read()
-    _load_late(text)
-    module = type(sys)(filename[: -len(".py")])
+    code_object = _compiled.get(source) or _compile(source)
+    module = type(sys)(_module_name(source))
     module.__file__ = source
     if code:
         # The source would unpack the modules itself; here that has been done, once for all attempts.
         module.__dict__["__HEADRACE_CODE_PLACE"] = code
     sys.modules[module.__name__] = module
-    sys.path.insert(0, directory)
-    exec(compile(without_idle_imports(text), source, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what we are here for
+    sys.path.insert(0, os.path.dirname(source))  # noqa: PTH120
+    exec(code_object, module.__dict__)  # noqa: S102 - what we are here for
     try:
         found = getattr(module, name)
     except AttributeError:
         raise Problem("SOURCE_INVALID", f"The component's source has no function {name!r}.") from None
     function: Callable[..., Any] = getattr(found, "python_func", found)
     return function
+
+
+def compile_ahead(source: str) -> None:
+    """Compile a source for the processes that this one will fork: one that an attempt has run without a failure.
+
+    Raises OSError, ValueError and SyntaxError; so also for a warning, which belongs into the log of each attempt.
+    """
+    import warnings
+
+    if source in _compiled or os.path.getsize(source) > _LONGEST_SOURCE:  # noqa: PTH202
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        code_object = _compile(source)
+    if len(_compiled) >= _MOST_SOURCES:
+        del _compiled[next(iter(_compiled))]
+    _compiled[source] = code_object
+
+
+def _compile(source: str) -> CodeType:
+    with open(source, encoding="utf-8") as file:  # noqa: PTH123
+        text = file.read()
+    _load_late(text)
+    return compile(without_idle_imports(text), source, "exec", dont_inherit=True)
 
 
 def _load_late(text: str) -> None:

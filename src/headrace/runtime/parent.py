@@ -63,8 +63,10 @@ class ParentProcess:
         self._is_asked = True
         self._poll = select.poll()
         self._poll.register(socket, select.POLLIN)
-        #: Descriptor that becomes readable at a child's end -> its process id and its attempt's folder.
-        self._children: dict[int, tuple[int, str]] = {}
+        #: Descriptor that becomes readable at a child's end -> its process id, its attempt's folder and its source.
+        self._children: dict[int, tuple[int, str, str]] = {}
+        #: Sources that an attempt has run without a failure: this process may compile them.
+        self._sound: set[str] = set()
         #: Ended, and not reaped yet: the server may still need the number.
         self._ended: set[int] = set()
         #: Not ended yet; the server does not need the number any more.
@@ -145,11 +147,16 @@ class ParentProcess:
         if _threads() > 1:
             self._say(f"refused {asked['number']}")
             return
+        source = asked["request"]["source"]
+        if source in self._sound:
+            self._sound.discard(source)
+            with contextlib.suppress(OSError, ValueError, SyntaxError):
+                attempt.compile_ahead(source)
         pid = os.fork()
         if pid == 0:
             self._live(asked)
         descriptor = os.pidfd_open(pid)
-        self._children[descriptor] = pid, asked["place"]
+        self._children[descriptor] = pid, asked["place"], source
         self._poll.register(descriptor, select.POLLIN)
         self._say(f"started {asked['number']} {pid}")
 
@@ -157,10 +164,12 @@ class ParentProcess:
         """Write down how a child has ended. It keeps its number until the server has looked at everything it left."""
         self._poll.unregister(descriptor)
         os.close(descriptor)
-        pid, place = self._children.pop(descriptor)
+        pid, place, source = self._children.pop(descriptor)
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         if ended is None:
             return
+        if ended.si_code == os.CLD_EXITED and ended.si_status == 0:
+            self._sound.add(source)
         _write_end(place, pid, ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status)
         if self._is_asked and pid not in self._unwatched:
             self._ended.add(pid)
@@ -178,9 +187,8 @@ class ParentProcess:
                 os.close(descriptor)
             self._become(asked["place"], asked["joins"])
             request = asked["request"]
-            known = len(sys.modules)
             status = attempt.run(request)
-            attempt.tell_imports(request, known)
+            attempt.tell_imports(request)
             attempt.leave(status, request, claim=f"{asked['place']}/claim")
         except BaseException:
             import traceback
