@@ -35,9 +35,9 @@ def test_a_source_that_was_compiled_ahead_gives_the_same_function(tmp_path: Path
 
 
 def test_a_source_with_a_warning_is_not_kept_so_that_each_attempt_warns_in_its_own_log(tmp_path: Path) -> None:
-    done = _run(tmp_path / "task.py", "def give():\n    return 'a\\d'\n")
-    assert done.stdout.splitlines() == ["SyntaxError", "SyntaxError", "0", "a\\d"]
-    assert done.stderr.count("invalid escape sequence") == 1
+    done = _run(tmp_path / "task.py", "def give():\n    return 7 is 7\n")
+    assert done.stdout.splitlines() == ["SyntaxError", "SyntaxError", "0", "True"]
+    assert done.stderr.count('"is" with') == 1
 
 
 @pytest.mark.parametrize("size", [1 << 17, 1 << 19])
