@@ -244,6 +244,9 @@ def _given_value(scope: Scope, task: Task, component: Component, name: str, foun
 
 def _put(found: dict[str, Json], name: str, value: Json, component: Component, is_dag: bool) -> None:
     definition = component.inputs.parameters.get(name)
+    if is_dag and name.startswith("pipelinechannel--") and (value is NOTHING or value is None):
+        found[name] = None
+        return
     if definition is None:
         if value is not NOTHING:
             found[name] = value
@@ -272,9 +275,9 @@ def _put(found: dict[str, Json], name: str, value: Json, component: Component, i
 def _filled(value: Json, scope: Scope, task: Task, others: Mapping[str, Json]) -> Json:
     """Placeholders in texts, at any depth. Only those that the generator writes."""
     if isinstance(value, list):
-        return [_filled(item, scope, task, others) for item in value]
+        return [_filled_inside(item, scope, task, others) for item in value]
     if isinstance(value, dict):
-        return {key: _filled(item, scope, task, others) for key, item in value.items()}
+        return {key: _filled_inside(item, scope, task, others) for key, item in value.items()}
     if not isinstance(value, str) or "{{$" not in value:
         return value
     known = {
@@ -294,6 +297,12 @@ def _filled(value: Json, scope: Scope, task: Task, others: Mapping[str, Json]) -
 
     # All at once: what is put in is not looked at again.
     return re.sub(r"\{\{\$\.(?:(pipeline_\w+)|inputs\.parameters\['([^']+)'\])\}\}", put_in, value)
+
+
+def _filled_inside(value: Json, scope: Scope, task: Task, others: Mapping[str, Json]) -> Json:
+    """A text in a list or a dict that is one input's placeholder is that input's value, with its type."""
+    whole = isinstance(value, str) and re.fullmatch(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}", value)
+    return others[whole[1]] if whole and whole[1] in others else _filled(value, scope, task, others)
 
 
 def status_of(scope: Scope, name: str) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from headrace.compiler.checking import check_document
+from headrace.compiler.checking import check_document, check_written
 from headrace.compiler.compiler_utils import KubernetesManifestOptions
 from headrace.compiler.header import header
 from headrace.compiler.values import wire_value
@@ -79,15 +79,19 @@ class Compiler:
             options = (kubernetes_manifest_options or KubernetesManifestOptions()).completed(
                 pipeline_spec["pipelineInfo"]["name"]
             )
-            text = dump_all(_manifests(pipeline_spec, platform_spec, pipeline_func.description, options))
+            documents = _manifests(pipeline_spec, platform_spec, pipeline_func.description, options)
+            text = dump_all(documents)
         elif path.endswith(".json"):
+            documents = [pipeline_spec]
             text = _json_text(path, pipeline_spec, platform_spec)
         elif path.endswith((".yaml", ".yml")):
+            documents = _documents(pipeline_spec, platform_spec)
             text = document_text(pipeline_spec, platform_spec, pipeline_func.description)
         else:
             raise DslValueError(
                 f'The output path {path} should end with ".yaml".', code="OUTPUT_SUFFIX", hint="name the file *.yaml."
             )
+        check_written(text, documents)
         with Path(path).open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
 
@@ -149,8 +153,11 @@ def document_text(pipeline_spec: IR, platform_spec: IR, description: str | None 
     Returns:
         The text.
     """
-    documents = [pipeline_spec, platform_spec] if platform_spec.get("platforms") else [pipeline_spec]
-    return header(pipeline_spec, description) + dump_all(documents)
+    return header(pipeline_spec, description) + dump_all(_documents(pipeline_spec, platform_spec))
+
+
+def _documents(pipeline_spec: IR, platform_spec: IR) -> list[IR]:
+    return [pipeline_spec, platform_spec] if platform_spec.get("platforms") else [pipeline_spec]
 
 
 def _with_defaults(root: IR, values: dict[str, Any]) -> IR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -51,6 +52,10 @@ else:
 
     Parameters = ParamSpec("Parameters")
     Answer = TypeVar("Answer", covariant=True)
+
+
+#: Names that Kubernetes takes, and that reach a process on every system.
+_VARIABLE = re.compile(r"[!-<>-~]+")
 
 
 class TaskOutputs(Mapping[str, "AnyValue"]):
@@ -253,8 +258,14 @@ class PipelineTask(Generic[Answer]):
         Returns:
             The task itself, so that calls can be chained.
         """
+        if not isinstance(enable_caching, bool):
+            raise DslTypeError(
+                f"Whether results are reused must be True or False, not {_shown(enable_caching)}.",
+                code="CACHING_INVALID",
+                hint="write set_caching_options(False).",
+            )
         self.enable_caching = enable_caching
-        self.cache_key = cache_key
+        self.cache_key = None if cache_key is None else _plain_text(cache_key, "A cache key", "CACHING_INVALID")
         return self
 
     def set_retry(
@@ -280,8 +291,21 @@ class PipelineTask(Generic[Answer]):
             The task itself, so that calls can be chained.
 
         Raises:
-            DslValueError: A duration cannot be read (`DURATION_INVALID`, `DURATION_UNIT_UNKNOWN`).
+            DslValueError: A duration cannot be read (`DURATION_INVALID`, `DURATION_UNIT_UNKNOWN`), or a number is none
+                that counts (`RETRIES_INVALID`).
         """
+        if isinstance(num_retries, bool) or not isinstance(num_retries, int) or num_retries < 0:
+            raise DslValueError(
+                f"The number of retries must be a whole number from 0 on, not {_shown(num_retries)}.",
+                code="RETRIES_INVALID",
+                hint="write set_retry(3).",
+            )
+        if backoff_factor is not None and not _is_positive(backoff_factor):
+            raise DslValueError(
+                f"The factor of the waits must be a number above 0, not {_shown(backoff_factor)}.",
+                code="RETRIES_INVALID",
+                hint="write backoff_factor=2.0.",
+            )
         self.retry_policy = RetryPolicy(
             max_retry_count=num_retries,
             backoff_duration=backoff_duration,
@@ -300,7 +324,7 @@ class PipelineTask(Generic[Answer]):
         Returns:
             The task itself, so that calls can be chained.
         """
-        self.display_name = name
+        self.display_name = _plain_text(name, "A display name", "DISPLAY_NAME_INVALID")
         return self
 
     def set_env_variable(self, name: str, value: str) -> Self:
@@ -317,9 +341,17 @@ class PipelineTask(Generic[Answer]):
 
         Raises:
             DslTypeError: The value is not a text (`ENV_NOT_TEXT`) or not a constant (`ENV_NOT_CONSTANT`).
-            DslValueError: The task has no container of its own (`NOT_A_CONTAINER_TASK`).
+            DslValueError: The name cannot be one (`ENV_NAME_INVALID`), the value holds a NUL character
+                (`ENV_VALUE_INVALID`), or the task has no container of its own (`NOT_A_CONTAINER_TASK`).
         """
         container = self._container("set_env_variable")
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise DslValueError(
+                f"{_shown(name)} cannot be the name of an environment variable: at least one visible ASCII "
+                "character, and no '='.",
+                code="ENV_NAME_INVALID",
+                hint="use letters, digits and '_'.",
+            )
         if next(channels_in(value), None) is not None:
             raise DslTypeError(
                 f"The environment variable {name!r} cannot hold a pipeline value: the backend takes constants only.",
@@ -331,6 +363,12 @@ class PipelineTask(Generic[Answer]):
                 f"The environment variable {name!r} must be a str, not {type(value).__name__}.",
                 code="ENV_NOT_TEXT",
                 hint=f"write {str(value)!r}.",
+            )
+        if "\0" in value:
+            raise DslValueError(
+                f"The value of the environment variable {name!r} holds a NUL character, which no system can pass on.",
+                code="ENV_VALUE_INVALID",
+                hint="take it out, or give the value to an input of the component.",
             )
         container.env[name] = value
         return self
@@ -382,6 +420,10 @@ class PipelineTask(Generic[Answer]):
                 f"An image is a text or a pipeline value, not {name!r}.",
                 code="IMAGE_INVALID",
                 hint="write 'python:3.11'.",
+            )
+        if isinstance(name, str) and (not name or any(one.isspace() for one in name)):
+            raise DslValueError(
+                f"{name!r} cannot be the name of an image.", code="IMAGE_INVALID", hint="write 'python:3.11'."
             )
         container.image = name
         return self
@@ -625,6 +667,23 @@ class PipelineTask(Generic[Answer]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
+
+
+def _shown(value: object) -> str:
+    """A value as a message shows it."""
+    return value.described() if isinstance(value, PipelineChannel) else repr(value)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _plain_text(value: object, what: str, code: str) -> Any:
+    if isinstance(value, str) and next(channels_in(value), None) is None:
+        return value
+    raise DslTypeError(
+        f"{what} must be a constant text, not {_shown(value)}.", code=code, hint="write a str without pipeline values."
+    )
 
 
 def _quantity(value: Any, what: str, examples: str) -> Any:

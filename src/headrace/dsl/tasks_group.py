@@ -372,6 +372,20 @@ class ParallelFor(TasksGroup, Generic[Item]):
         self.parallelism_limit = limit
 
     def __enter__(self) -> Item:
+        around = [
+            group for group in pipeline_context.current("dsl.ParallelFor").groups if isinstance(group, ParallelFor)
+        ]
         super().__enter__()
+        self._rename_item({group.loop_argument.full_name for group in around if group is not self})
         item: Any = self.loop_argument
         return item  # type: ignore[no-any-return]  # it stands for the value
+
+    def _rename_item(self, taken: set[str]) -> None:
+        """Give the item a name of its own when a loop around this one runs over the same list.
+
+        KFP's SDK gives both items one name, so that the inner item hides the outer one.
+        """
+        base, number = self.loop_argument.name, 2
+        while self.loop_argument.full_name in taken:
+            self.loop_argument.name = f"{base}-{number}"
+            number += 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
 
 from headrace.engine import values
+from headrace.engine.facts import filled_default
 from headrace.engine.model import Json
 from headrace.engine.plan import Plan
 from headrace.spec.document import Interface, ParameterDefinition
@@ -48,14 +49,19 @@ class InvalidArguments(Faults[ArgumentFault]):
     code = "INVALID_ARGUMENTS"
 
 
-def check_arguments(plan: Plan, arguments: Mapping[str, Json]) -> dict[str, Json]:
-    """All inputs of the root: arguments over defaults; raises InvalidArguments."""
+def check_arguments(
+    plan: Plan, arguments: Mapping[str, Json], known: Callable[[], dict[str, str]] = dict
+) -> dict[str, Json]:
+    """All inputs of the root: arguments over defaults; raises InvalidArguments.
+
+    `known` gives the facts of the run that placeholders in a default may name.
+    """
     interface = plan.document.root.inputs
     faults = [_unknown(name, value, interface) for name, value in arguments.items() if name not in interface.parameters]
     found: dict[str, Json] = {}
     for name, definition in interface.parameters.items():
         try:
-            found[name] = _value(name, definition, arguments)
+            found[name] = _value(name, definition, arguments, known)
         except _Wrong as wrong:
             faults.append(wrong.fault)
     for name, artifact in interface.artifacts.items():
@@ -71,9 +77,11 @@ class _Wrong(Exception):
         self.fault = fault
 
 
-def _value(name: str, definition: ParameterDefinition, arguments: Mapping[str, Json]) -> Json:
+def _value(
+    name: str, definition: ParameterDefinition, arguments: Mapping[str, Json], known: Callable[[], dict[str, str]]
+) -> Json:
     if name not in arguments:
-        return _default(name, definition)
+        return _default(name, definition, known)
     value = arguments[name]
     expected = _expected(definition)
     if value is None:
@@ -106,7 +114,7 @@ def _value(name: str, definition: ParameterDefinition, arguments: Mapping[str, J
     return fitted
 
 
-def _default(name: str, definition: ParameterDefinition) -> Json:
+def _default(name: str, definition: ParameterDefinition, known: Callable[[], dict[str, str]]) -> Json:
     if definition.default is msgspec.UNSET:
         if definition.optional:
             return None
@@ -119,7 +127,7 @@ def _default(name: str, definition: ParameterDefinition) -> Json:
                 fix=f"Give it a value, {_example(definition)}: it has no default.",
             )
         )
-    default = values.whole(definition.default)
+    default = filled_default(definition.default, known)
     if default is None:
         return None
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from headrace.engine import values
 from headrace.engine.model import Json, RunState, execution_id
 from headrace.engine.plan import Plan
 from headrace.spec.placeholders import as_text
@@ -19,14 +21,21 @@ def resource_name(plan: Plan, state: RunState) -> str:
 
 def facts(plan: Plan, state: RunState, path: str, task: str) -> dict[str, str]:
     """Name of a placeholder (see `spec.placeholders.FACTS`) -> what it stands for, for one execution."""
+    return {
+        **facts_of_run(plan, state),
+        "pipeline_task_name": task,
+        "pipeline_task_uuid": execution_id(state.run_id, path),
+    }
+
+
+def facts_of_run(plan: Plan, state: RunState) -> dict[str, str]:
+    """The facts that are the same for all executions of a run."""
     root = {"pipeline_root": state.pipeline_root} if state.pipeline_root else {}
     return {
         **root,
         "pipeline_job_name": state.display_name,
         "pipeline_job_resource_name": resource_name(plan, state),
         "pipeline_job_uuid": state.run_id,
-        "pipeline_task_name": task,
-        "pipeline_task_uuid": execution_id(state.run_id, path),
         "pipeline_job_create_time_utc": _utc(state.created_at),
         "pipeline_job_schedule_time_utc": _utc(state.created_at if state.scheduled_at is None else state.scheduled_at),
     }
@@ -44,7 +53,7 @@ def parameters_named(value: Json) -> list[str]:
         case list():
             return [name for item in value for name in parameters_named(item)]
         case dict():
-            return [name for item in value.values() for name in parameters_named(item)]
+            return [name for one in value.items() for part in one for name in parameters_named(part)]
         case _:
             return []
 
@@ -60,7 +69,7 @@ def filled(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> J
         case list():
             return [filled(item, parameters, known) for item in value]
         case dict():
-            return {key: filled(item, parameters, known) for key, item in value.items()}
+            return {str(filled(key, parameters, known)): filled(item, parameters, known) for key, item in value.items()}
         case _:
             return value
 
@@ -72,10 +81,18 @@ def filled_whole(value: Json, parameters: dict[str, Json], known: dict[str, str]
     if name is not None and name in parameters:
         return parameters[name]
     if isinstance(value, dict):
-        return {key: filled_whole(item, parameters, known) for key, item in value.items()}
+        return {
+            str(filled(key, parameters, known)): filled_whole(item, parameters, known) for key, item in value.items()
+        }
     if isinstance(value, list):
         return [filled_whole(item, parameters, known) for item in value]
     return filled(value, parameters, known)
+
+
+def filled_default(default: Json, known: Callable[[], dict[str, str]]) -> Json:
+    """The default of an input, with the facts that it names; `known` is asked only where it names any."""
+    value = values.whole(default)
+    return filled(value, {}, known()) if "{{$" in str(value) else value
 
 
 _ANY = re.compile(r"\{\{\$\.(?:[a-z_]+|inputs\.parameters\[(?:'[^']+'|\"[^\"]+\")\])\}\}")

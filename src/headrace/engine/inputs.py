@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from headrace.engine import facts, values
@@ -12,6 +14,9 @@ from headrace.spec.document import ArtifactDefinition, ArtifactSource, Parameter
 
 #: Stands for "no value", where None is a value.
 ABSENT = msgspec.UNSET
+
+#: How the names of the inputs begin that KFP's compiler, and ours, gives to groups.
+_GENERATED = "pipelinechannel--"
 
 #: google.rpc.Code numbers, which `PipelineTaskFinalStatus.error_code` holds.
 _CANCELLED, _UNKNOWN, _DEADLINE_EXCEEDED = 1, 2, 4
@@ -70,19 +75,26 @@ def _parameters(scope: Scope, task: TaskPlan, path: str) -> dict[str, Json]:
     declared = task.component.inputs.parameters
     found: dict[str, Json] = {}
     later = []
+
+    def known() -> dict[str, str]:
+        return facts.facts(scope.plan, scope.state, path, task.task.name)
+
+    def keep(name: str, value: Json) -> None:
+        _keep(found, name, value, declared.get(name), task, known)
+
     for name, source in sources.items():
         if source.constant is not ABSENT and facts.parameters_named(source.constant):
             later.append(name)  # It is made from the other inputs.
         else:
             value = _untyped_item(_value(scope, task, path, name, source, {}), source, declared.get(name))
-            _keep(found, name, value, declared.get(name), task)
+            keep(name, value)
     for name in later:
         others = {**dict.fromkeys(sources), **found}  # An input that was left out is filled in as an empty text.
-        _keep(found, name, _value(scope, task, path, name, sources[name], others), declared.get(name), task)
+        keep(name, _value(scope, task, path, name, sources[name], others))
     item = task.iterator.item_input if task.iterator else None
-    for name, definition in declared.items():
+    for name in declared:
         if name not in sources and name != item:
-            _keep(found, name, ABSENT, definition, task)
+            keep(name, ABSENT)
     return found
 
 
@@ -103,19 +115,41 @@ def _untyped_item(value: Json, source: ParameterSource, definition: ParameterDef
 
 
 def _keep(
-    found: dict[str, Json], name: str, value: Json, definition: ParameterDefinition | None, task: TaskPlan
+    found: dict[str, Json],
+    name: str,
+    value: Json,
+    definition: ParameterDefinition | None,
+    task: TaskPlan,
+    known: Callable[[], dict[str, str]],
 ) -> None:
-    checked = value if definition is None else declared_value(name, value, definition, task.task.name)
+    if (value is None or value is ABSENT) and _is_made_for_a_group(name, task):
+        checked: Json = None
+    else:
+        checked = value if definition is None else declared_value(name, value, definition, task.task.name, known)
     if checked is ABSENT and definition is not None and task.dag is not None:
         checked = None  # Inside a DAG, an optional input that was left out is null, as for the root.
     if checked is not ABSENT:
         found[name] = checked
 
 
-def declared_value(name: str, value: Json, definition: ParameterDefinition, task: str) -> Json:
-    """The value as the component declares it: default, null, type, literals; raises Fault."""
+def _is_made_for_a_group(name: str, task: TaskPlan) -> bool:
+    """Whether the compiler has made this input, to pass a value into a group (a branch, a loop, an exit handler).
+
+    No author has declared it, so it is for the task inside to say whether it can do without a value. KFP's compiler
+    does not mark such inputs as optional.
+    """
+    return task.dag is not None and name.startswith(_GENERATED)
+
+
+def declared_value(
+    name: str, value: Json, definition: ParameterDefinition, task: str, known: Callable[[], dict[str, str]]
+) -> Json:
+    """The value as the component declares it: default, null, type, literals; raises Fault.
+
+    `known` gives the facts that placeholders in a default may name.
+    """
     if value is ABSENT and definition.default is not ABSENT:
-        value = values.whole(definition.default)
+        value = facts.filled_default(definition.default, known)
     if value is ABSENT:
         return _left_out(name, definition, task)
     if value is None:
@@ -174,7 +208,10 @@ def _raw_value(scope: Scope, task: TaskPlan, path: str, source: ParameterSource,
     if source.final_status_of is not None:
         return final_status(scope, source.final_status_of)
     known = facts.facts(scope.plan, scope.state, path, task.task.name) if "{{$" in str(source.constant) else {}
-    return facts.filled(values.whole(source.constant), others, known)
+    constant = values.whole(source.constant)
+    if isinstance(constant, dict | list):
+        return facts.filled_whole(constant, others, known)
+    return facts.filled(constant, others, known)
 
 
 def _artifacts(scope: Scope, task: TaskPlan) -> dict[str, tuple[Artifact, ...]]:
@@ -183,12 +220,12 @@ def _artifacts(scope: Scope, task: TaskPlan) -> dict[str, tuple[Artifact, ...]]:
     sources = task.task.inputs.artifacts
     item = task.iterator.item_input if task.iterator else None
     for name, source in sources.items():
-        value = _checked(name, _raw_artifacts(scope, source), declared.get(name), task.task.name)
+        value = _checked(name, _raw_artifacts(scope, source), declared.get(name), task)
         if value is not None:
             found[name] = value
     for name, definition in declared.items():
         if name not in sources and name != item:
-            _checked(name, None, definition, task.task.name)
+            _checked(name, None, definition, task)
     return found
 
 
@@ -201,17 +238,18 @@ def _raw_artifacts(scope: Scope, source: ArtifactSource) -> tuple[Artifact, ...]
 
 
 def _checked(
-    name: str, value: tuple[Artifact, ...] | None, definition: ArtifactDefinition | None, task: str
+    name: str, value: tuple[Artifact, ...] | None, definition: ArtifactDefinition | None, task: TaskPlan
 ) -> tuple[Artifact, ...] | None:
     if definition is None:
         return value
+    own = task.task.name
     if value is None or (not value and not definition.is_list):
-        if definition.optional:
+        if definition.optional or _is_made_for_a_group(name, task):
             return None
-        raise Fault("INPUT_MISSING", f"Input artifact {name} of {task} is missing: nothing produced it.", input=name)
+        raise Fault("INPUT_MISSING", f"Input artifact {name} of {own} is missing: nothing produced it.", input=name)
     if len(value) > 1 and not definition.is_list:
         raise Fault(
-            "INPUT_TYPE", f"Input artifact {name} of {task} takes one artifact, but it gets {len(value)}.", input=name
+            "INPUT_TYPE", f"Input artifact {name} of {own} takes one artifact, but it gets {len(value)}.", input=name
         )
     return value
 

@@ -8,6 +8,7 @@ import msgspec
 from immutables import Map
 
 from headrace.engine.arguments import check_arguments
+from headrace.engine.facts import facts_of_run
 from headrace.engine.index import rebuild
 from headrace.engine.model import Bundle, Execution, Index, Json, Kind, Reusable, RunState, State
 from headrace.engine.plan import Plan
@@ -31,15 +32,11 @@ def new_run(
     created_by: str = "",
 ) -> RunState:
     """A run that waits for RunStarted; raises InvalidArguments."""
-    inputs = Bundle(parameters=check_arguments(plan, arguments))
-    root = Execution(
-        path="", task="", kind=Kind.ROOT, state=State.PENDING, inputs=inputs, created_at=at
-    )  # fmt: skip
-    return RunState(
+    state = RunState(
         run_id=run_id,
         state=State.PENDING,
-        inputs=inputs,
-        executions=Map({"": root}),
+        inputs=Bundle(),
+        executions=Map(),
         created_at=at,
         display_name=display_name,
         scheduled_at=scheduled_at,
@@ -49,6 +46,11 @@ def new_run(
         service_account=service_account,
         created_by=created_by,
     )
+    inputs = Bundle(parameters=check_arguments(plan, arguments, lambda: facts_of_run(plan, state)))
+    root = Execution(
+        path="", task="", kind=Kind.ROOT, state=State.PENDING, inputs=inputs, created_at=at
+    )  # fmt: skip
+    return msgspec.structs.replace(state, inputs=inputs, executions=Map({"": root}))
 
 
 def header(state: RunState) -> RunState:

@@ -211,7 +211,9 @@ class _Renderer:
                 return self._output_file
             case (fact,) if fact in self._facts:
                 return self._facts[fact]
-        raise PlaceholderError(placeholder.text, "is not a placeholder this server knows.")
+            case (fact,) if fact in FACTS:
+                raise PlaceholderError(placeholder.text, "is not known here.")
+        return placeholder.text  # it is none of ours, and may be meant for a reader or another system
 
     def _output_parameter(self, placeholder: Placeholder, name: str) -> str:
         output = self._output_parameters.get(name)

@@ -6,12 +6,14 @@ import enum
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
 import pytest
 
 from headrace import dsl
-from headrace.compiler import compiled
+from headrace.compiler import Compiler, compiled
+from headrace.spec.reading import read_pipeline
 from unit.dsl.conftest import Refused
 
 OUTSIDE = 3
@@ -819,3 +821,212 @@ def test_importers_and_images(refused: Refused) -> None:
 
     refused("IMPORTER_CLASS_INVALID", importer)
     refused("IMAGE_INVALID", image)
+
+
+# --- loops over one list, and what an author wrote ------------------------------------------------
+
+
+def _item_inputs(spec: dict[str, Any]) -> list[str]:
+    """Names of the items of all loops."""
+    dags = [spec["root"], *spec["components"].values()]
+    tasks = [task for one in dags for task in one.get("dag", {}).get("tasks", {}).values()]
+    found = [task.get("parameterIterator") or task.get("artifactIterator") for task in tasks]
+    return [one["itemInput"] for one in found if one]
+
+
+@dsl.component
+def pair(x: str, y: str) -> str:
+    return x + y
+
+
+@dsl.component
+def texts() -> list[str]:
+    return []
+
+
+@dsl.component
+def rows() -> list[dict[str, list[str]]]:
+    return []
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+@pytest.mark.parametrize("source", ["input", "output", "member"])
+def test_nested_loops_over_one_list_have_items_of_their_own(source: str, levels: int) -> None:
+    def deeper(items: Any, around: list[Any]) -> None:
+        with dsl.ParallelFor(items) as item:
+            if len(around) < levels - 1:
+                with dsl.If(item != ""):  # whatever stands between them
+                    deeper(items, [*around, item])
+            else:
+                pair(x=around[0], y=item)
+
+    def body(names: list[str]) -> None:
+        if source == "input":
+            deeper(names, [])
+        elif source == "output":
+            deeper(texts().output, [])
+        else:
+            with dsl.ParallelFor(rows().output) as row:
+                deeper(row.cells, [])
+
+    spec = compiled(dsl.pipeline(body))[0]
+    names = _item_inputs(spec)
+    assert len(set(names)) == len(names)
+    (last,) = [
+        component["dag"]["tasks"]["pair"]["inputs"]["parameters"]
+        for component in spec["components"].values()
+        if "pair" in component.get("dag", {}).get("tasks", {})
+    ]
+    assert last["x"] != last["y"]
+
+
+def test_loops_over_one_list_beside_each_other_keep_the_name_of_kfp() -> None:
+    def body(names: list[str]) -> None:
+        for _ in range(2):
+            with dsl.ParallelFor(names) as item:
+                text(x=item)
+
+    assert _item_inputs(compiled(dsl.pipeline(body))[0]) == ["pipelinechannel--names-loop-item"] * 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "SELECT *\nFROM t\n",
+        "---\ntitle: x\n---\n",
+        "a\r\nb",
+        "\u2028x",
+        "\x85",
+        "\0",
+        "# x: y",
+        "'",
+        "'\n- a: b",
+        "\ufeff",
+    ],
+)
+@pytest.mark.parametrize("place", ["default", "description", "value", "list", "key"])
+def test_what_an_author_wrote_is_read_back_as_it_was(tmp_path: Path, written: str, place: str) -> None:
+    @dsl.component
+    def take(x: dict = {}, y: str = "") -> None:  # noqa: B006
+        pass
+
+    def body(q: str = written if place == "default" else "", r: list = [written] if place == "list" else []) -> None:  # noqa: B006
+        value = {written or "k": 1} if place == "key" else {}
+        take(x=value, y=written if place == "value" else "")
+
+    built = dsl.pipeline(description=written if place == "description" else None)(body)
+    path = tmp_path / "out.yaml"
+    Compiler().compile(built, str(path))
+    spec = read_pipeline(path.read_bytes())[0]
+    assert spec == compiled(built)[0]
+    head = path.read_bytes().decode("utf-8").partition("\ncomponents:")[0]
+    assert all(line.startswith("#") for line in head.splitlines())
+
+
+# --- optional inputs inside groups ------------------------------------------------------------------
+
+
+@dsl.component
+def read(a: Optional[str] = None, d: dsl.Input[dsl.Dataset] = None) -> None:  # type: ignore[assignment]  # noqa: UP045, RUF013
+    pass
+
+
+def _group_inputs(spec: dict[str, Any]) -> dict[str, bool]:
+    """Inputs that the compiler has made for groups -> whether they may be left out."""
+    return {
+        name: definition.get("isOptional", False)
+        for component in spec["components"].values()
+        if "dag" in component
+        for kind in component.get("inputDefinitions", {}).values()
+        for name, definition in kind.items()
+    }
+
+
+@pytest.mark.parametrize("group", [lambda: dsl.If(flag().output), lambda: dsl.ParallelFor([1, 2])])
+def test_the_input_of_a_group_is_optional_where_its_source_is(group: Callable[[], Any]) -> None:
+    def body(
+        a: Optional[str] = None,  # noqa: UP045
+        b: Optional[str] = "b",  # noqa: UP045
+        c: str = "c",
+        d: Optional[dsl.Input[dsl.Dataset]] = None,  # noqa: UP045
+    ) -> None:
+        with group():
+            read(a=a, d=d)
+            text(x=b)
+            text(x=c)
+
+    found = _group_inputs(compiled(dsl.pipeline(body))[0])
+    assert {name.removeprefix("pipelinechannel--"): found[name] for name in found if name[-1] in "abcd"} == {
+        "a": True, "b": False, "c": False, "d": True
+    }  # fmt: skip
+
+
+# --- setters check what they are given -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "set_value"),
+    [
+        ("RETRIES_INVALID", lambda task: task.set_retry(-1)),
+        ("RETRIES_INVALID", lambda task: task.set_retry(1.5)),
+        ("RETRIES_INVALID", lambda task: task.set_retry(True)),
+        ("RETRIES_INVALID", lambda task: task.set_retry("3")),
+        ("RETRIES_INVALID", lambda task: task.set_retry(3, backoff_factor=-1)),
+        ("RETRIES_INVALID", lambda task: task.set_retry(3, backoff_factor=float("nan"))),
+        ("DISPLAY_NAME_INVALID", lambda task: task.set_display_name(1)),
+        ("DISPLAY_NAME_INVALID", lambda task: task.set_display_name(task.output)),
+        ("DISPLAY_NAME_INVALID", lambda task: task.set_display_name(f"of {task.output}")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable("", "x")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable("A=B", "x")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable("A B", "x")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable("A\nB", "x")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable("\u00e4", "x")),
+        ("ENV_NAME_INVALID", lambda task: task.set_env_variable(1, "x")),
+        ("ENV_VALUE_INVALID", lambda task: task.set_env_variable("A", "a\0b")),
+        ("IMAGE_INVALID", lambda task: task.set_container_image("")),
+        ("IMAGE_INVALID", lambda task: task.set_container_image("a b")),
+        ("CACHING_INVALID", lambda task: task.set_caching_options("no")),
+        ("CACHING_INVALID", lambda task: task.set_caching_options(True, 7)),
+    ],
+)
+def test_setters_check_what_they_are_given(code: str, set_value: Callable[[Any], object]) -> None:
+    def make() -> None:
+        def body() -> None:
+            task = text()
+            set_value(task)
+
+        dsl.pipeline(body)
+
+    with pytest.raises(dsl.DslError) as caught:
+        make()
+    assert caught.value.code == code
+    assert caught.value.location is not None
+    assert caught.value.location.file == __file__
+
+
+@pytest.mark.parametrize("name", ["my-var", "my.var", "A", "_x", "a/b"])
+def test_names_of_variables_that_kubernetes_takes_are_taken(name: str) -> None:
+    def body() -> None:
+        text().set_env_variable(name, "x")
+
+    spec = compiled(dsl.pipeline(body))[0]
+    assert spec["deploymentSpec"]["executors"]["exec-text"]["container"]["env"] == [{"name": name, "value": "x"}]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Dear {{$.customer_name}}",
+        "{{$.pipeline_google_cloud_project_id}}",
+        "{{$.inputs.parameters['x'].json_escape[1]}}",
+        dsl.PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER,
+        dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+    ],
+)
+def test_a_text_with_a_placeholder_that_is_not_ours_travels(written: str) -> None:
+    def body(p: str = written) -> None:
+        text(x=written)
+        text(x=p)
+
+    spec = compiled(dsl.pipeline(body))[0]
+    assert spec["root"]["dag"]["tasks"]["text"]["inputs"]["parameters"]["x"]["runtimeValue"]["constant"] == written

@@ -140,12 +140,76 @@ def test_placeholders_in_constants():
         wires={
             "n": param("count"),
             "v": const("{{$.pipeline_job_name}}: {{$.inputs.parameters['n']}} of {{$.pipeline_task_name}}"),
-            "all": const({"list": ["{{$.inputs.parameters['n']}}"], "id": "{{$.pipeline_job_uuid}}"}),
+            "all": const(
+                {"list": ["{{$.inputs.parameters['n']}}"], "{{$.pipeline_job_name}}": "{{$.pipeline_job_uuid}}"}
+            ),
         },
     )
     run = Scenario(pipeline({"t": task}, takes={"count": "NUMBER_INTEGER"}), count=3)
     run.starts()
-    assert run.gets("t") == {"n": 3, "v": "my run: 3 of t", "all": {"list": ["3"], "id": "r"}}
+    assert run.gets("t") == {"n": 3, "v": "my run: 3 of t", "all": {"list": [3], "my run": "r"}}
+
+
+@pytest.mark.parametrize("kind", ["STRING", "NUMBER_INTEGER", "NUMBER_DOUBLE", "BOOLEAN", "LIST", "STRUCT"])
+def test_a_whole_placeholder_inside_a_constant_keeps_its_type_at_any_depth(kind: str):
+    value = {
+        "STRING": "3", "NUMBER_INTEGER": 2**60 + 1, "NUMBER_DOUBLE": 0.5, "BOOLEAN": False, "LIST": [None], "STRUCT": {}
+    }[kind]  # fmt: skip
+    whole = "{{$.inputs.parameters['n']}}"
+    task = leaf(
+        takes={"v": "LIST", "n": kind}, wires={"n": param("given"), "v": const([whole, {"a": [[whole], f"<{whole}>"]}])}
+    )
+    run = Scenario(pipeline({"t": task}, takes={"given": kind}), given=value)
+    run.starts()
+    found = run.gets("t")["v"]
+    assert found[:1] + found[1]["a"][0] == [value, value]
+    assert isinstance(found[1]["a"][1], str)
+
+
+def test_an_input_that_was_left_out_is_null_inside_a_constant():
+    task = leaf(
+        takes={"v": "LIST", "n": {"parameterType": "STRING", **OPTIONAL}},
+        wires={"n": param("given"), "v": const(["{{$.inputs.parameters['n']}}"])},
+    )
+    run = Scenario(pipeline({"t": task}, takes={"given": {"parameterType": "STRING", **OPTIONAL}}))
+    run.starts()
+    assert run.gets("t")["v"] == [None]
+
+
+def test_placeholders_in_defaults():
+    text = "{{$.pipeline_task_name}} of {{$.pipeline_job_name}}"
+    task = leaf(takes={"v": {"parameterType": "STRING", "defaultValue": text}, "w": "STRING"}, wires={"w": param("x")})
+    default = {"parameterType": "STRING", "defaultValue": "{{$.pipeline_job_uuid}} {{$.pipeline_task_name}}"}
+    run = Scenario(pipeline({"t": task}, takes={"x": default}))
+    run.starts()
+    assert run.gets("t") == {"v": "t of my run", "w": "r {{$.pipeline_task_name}}"}
+
+
+@pytest.mark.parametrize("name", ["pipelinechannel--x", "x"])
+def test_only_inputs_that_the_compiler_has_made_for_a_group_take_what_was_left_out(name: str):
+    optional = {"parameterType": "STRING", **OPTIONAL}
+    inner = group({"t": leaf(takes={"v": optional}, wires={"v": param(name)})}, takes={name: "STRING"},
+                  wires={name: param("given")})  # fmt: skip
+    run = Scenario(pipeline({"g": inner}, takes={"given": optional}))
+    run.starts()
+    if name == "x":
+        assert run.code("g") == "INPUT_NULL"
+    else:
+        assert run.gets("g/t") == {"v": None}
+
+
+@pytest.mark.parametrize("name", ["pipelinechannel--x", "x"])
+def test_an_optional_artifact_that_was_left_out_passes_into_a_group(name: str):
+    kind = {"artifactType": {"schemaTitle": "system.Artifact"}}
+    optional = {**kind, **OPTIONAL}
+    task = leaf(takes_artifacts={"v": optional}, wires_artifacts={"v": given(name)})
+    inner = group({"t": task}, takes_artifacts={name: kind}, wires_artifacts={name: given("a")})
+    run = Scenario(pipeline({"o": group({"g": inner}, takes_artifacts={"a": optional})}))
+    run.starts()
+    if name == "x":
+        assert run.code("o/g") == "INPUT_MISSING"
+    else:
+        assert run.outstanding() == ["launch o/g/t#1"]
 
 
 def test_a_value_cannot_smuggle_in_a_placeholder():
