@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
-from collections.abc import Mapping
-from typing import Any, cast
 
-from cel_expr_python import cel
-
+from headrace.engine.expressions import ExpressionError, evaluate
 from headrace.engine.model import Artifact, Bundle, Json
 from headrace.engine.values import as_text, doubles, shown
 
-#: Longest condition or selector, in characters.
-MAX_EXPRESSION = 10_000
 _REFERENCE = re.compile(r"parameter_values(?:\[\s*['\"]([^'\"]+)['\"]\s*\]|\.(\w+))")
-
-
-class ExpressionError(Exception):
-    """The expression is malformed, or cannot be evaluated on these values."""
 
 
 def holds(condition: str, inputs: Bundle) -> bool:
     """Whether a trigger condition is true for a task's inputs; raises ExpressionError."""
-    value = _evaluate(condition, {"inputs": _inputs(condition, inputs)})
+    value = evaluate(condition, {"inputs": _inputs(condition, inputs)})
     if not isinstance(value, bool):
         raise ExpressionError(f"the condition must be true or false, but it is {shown(value)}")
     return value
@@ -40,7 +29,7 @@ def select(selector: str, value: Json) -> Json:
     """Part of a value, by a `parameterExpressionSelector`; raises ExpressionError."""
     numbers = doubles(value)
     text = as_text(value)
-    return _evaluate(
+    return evaluate(
         selector,
         {
             # KFP hands structured values to `parseJson(string_value)` as JSON text.
@@ -73,53 +62,3 @@ def _artifact(artifact: Artifact) -> dict[str, Json]:
         "type": {"schema_title": artifact.type.schema_title, "schema_version": artifact.type.schema_version},
         "metadata": doubles(artifact.metadata),
     }
-
-
-def _evaluate(expression: str, names: Mapping[str, Json]) -> Json:
-    compiled = _compiled(expression)
-    try:
-        value = compiled.eval(data=dict(names))
-        failed = value.type() == cel.Type.ERROR
-        result = value.value() if failed else value.plain_value()
-    except Exception as error:
-        raise ExpressionError(str(error)) from None
-    if failed:
-        raise ExpressionError(str(result))
-    return cast(Json, result)
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(expression: str) -> Any:
-    if len(expression) > MAX_EXPRESSION:
-        raise ExpressionError(f"the expression has more than {MAX_EXPRESSION} characters")
-    try:
-        # Unchecked: the checker refuses macros and mixed numbers that KFP's own evaluator accepts on these values.
-        return _environment().compile(expression, disable_check=True)
-    except Exception as error:
-        raise ExpressionError(str(error).strip()) from None
-
-
-@functools.lru_cache(maxsize=1)
-def _environment() -> Any:
-    parse = cel.Overload(
-        "parse_json_string", return_type=cel.Type.DYN, parameters=[cel.Type.STRING], impl=_parse_json
-    )  # fmt: skip
-    return cel.NewEnv(
-        variables={
-            "inputs": cel.Type.DYN,
-            "string_value": cel.Type.STRING,
-            "struct_value": cel.Type.DYN,
-            "list_value": cel.Type.DYN,
-            "number_value": cel.Type.DOUBLE,
-            "bool_value": cel.Type.BOOL,
-            "null_value": cel.Type.NULL,
-        },
-        functions=[cel.FunctionDecl("parseJson", [parse])],
-    )
-
-
-def _parse_json(text: str) -> Json:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("the JSON text is nested too deep") from None

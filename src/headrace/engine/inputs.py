@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from headrace.engine import facts, values
-from headrace.engine.conditions import ExpressionError, select
+from headrace.engine.conditions import select
+from headrace.engine.expressions import ExpressionError
 from headrace.engine.model import Artifact, Bundle, Execution, Json, Reason, RunState, State
 from headrace.engine.plan import Lookup, Plan, TaskPlan, child_path
 from headrace.spec.document import ArtifactDefinition, ArtifactSource, ParameterDefinition, ParameterSource

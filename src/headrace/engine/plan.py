@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from headrace.engine.expressions import is_plain
 from headrace.engine.model import ArtifactType, Execution, Kind
 from headrace.spec.document import (
     ArtifactSchema,
@@ -89,6 +90,8 @@ class DagPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     size: int
     #: Whether it, or a DAG inside it, has a loop: then its size says little about how many executions it will have.
     has_loops: bool
+    #: Whether it, or a DAG inside it, has a condition or a selector that may take long.
+    has_costly_expressions: bool
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
@@ -189,6 +192,10 @@ class _Planner:
             depth=1 + max((d.depth for d in below), default=0),
             size=size,
             has_loops=any(task.iterator or (task.dag and task.dag.has_loops) for task in tasks.values()),
+            has_costly_expressions=any(
+                _is_costly(task.task) or (task.dag is not None and task.dag.has_costly_expressions)
+                for task in tasks.values()
+            ),
         )
 
     def _task(
@@ -223,6 +230,11 @@ class _Planner:
                 code="SPEC_REFERENCE",
             )
         return executor
+
+
+def _is_costly(task: Task) -> bool:
+    selectors = [source.selector for source in task.inputs.parameters.values() if source.selector]
+    return not all(is_plain(one) for one in [*selectors, task.condition])
 
 
 def _dependencies(task: Task, dag: Dag, where: str) -> tuple[str, ...]:

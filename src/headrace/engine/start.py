@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from headrace.engine import inputs
-from headrace.engine.conditions import ExpressionError, holds, referenced
+from headrace.engine.conditions import holds, referenced
 from headrace.engine.endings import cancel_reason, cancels, end
+from headrace.engine.expressions import ExpressionError
 from headrace.engine.groups import begin_dag, open_dag
 from headrace.engine.inputs import Fault, Scope
 from headrace.engine.limits import run_timeout_s

@@ -94,8 +94,8 @@ class BatchResult:
 
 
 def is_small(plan: Plan) -> bool:
-    """Whether a run of this plan is always small: steps of it may be made on the event loop."""
-    return plan.root.size <= _SMALL and not plan.root.has_loops
+    """Whether a run of this plan is always small and quick: steps of it may be made on the event loop."""
+    return plan.root.size <= _SMALL and not plan.root.has_loops and not plan.root.has_costly_expressions
 
 
 async def off_loop(run: ActiveRun, work: Callable[[], T]) -> T:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import resource
+
 import pytest
 
-from headrace.engine.conditions import ExpressionError, holds, referenced, select
+from headrace.engine.conditions import holds, referenced, select
+from headrace.engine.expressions import ExpressionError, evaluate, is_plain
 from headrace.engine.model import Bundle, State
 from properties.documents import group, leaf, out, param, pipeline
 from scenario import Scenario, artifact
@@ -148,3 +151,64 @@ def test_selectors_that_fail(selector: str, value: object):
 def test_user_text_is_not_python():
     with pytest.raises(ExpressionError):
         holds("__import__('os').system('true') == 0", VALUES)
+
+
+# --- budgets ---------------------------------------------------------------------------------------
+
+
+def _doubled(first: str, times: int) -> str:
+    return f"[{first}]" + ".map(a, a + a)" * times + "[0]"
+
+
+@pytest.mark.parametrize("first", ["'" + "a" * 1000 + "'", "b'" + "a" * 1000 + "'", "[1, 2, 3]"])
+def test_an_expression_that_makes_much_of_little_is_ended_and_costs_this_process_nothing(first: str):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ExpressionError, match="MiB of memory"):
+        holds(f"size({_doubled(first, 22)}) > 0", VALUES)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
+def test_an_expression_that_takes_long_is_ended():
+    numbers = "[" + ",".join(["1"] * 100) + "]"
+    with pytest.raises(ExpressionError):
+        holds(f"{numbers}.all(a, {numbers}.all(b, {numbers}.all(c, {numbers}.all(d, a + b + c + d > 0))))", VALUES)
+
+
+def test_many_names_of_a_large_value_do_not_add_up_in_this_process():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ExpressionError):
+        select(" + ".join(["string_value"] * 500), "a" * 1_000_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
+def test_a_result_is_bounded_too():
+    with pytest.raises(ExpressionError, match="more than 1 MiB"):
+        select("string_value + string_value + string_value", "a" * 900_000)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [("[1, 2].exists(a, a == 2)", True), (_doubled("'ab'", 3), "ab" * 8), ("{'a': [1.5, null]}", {"a": [1.5, None]})],
+)
+def test_macros_within_the_budgets_are_evaluated(expression: str, expected: object):
+    assert evaluate(expression, {}) == expected
+
+
+def test_an_error_in_a_process_of_its_own_is_told():
+    with pytest.raises(ExpressionError, match="nobody"):
+        evaluate("[1].map(a, nobody)", {})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("inputs.parameter_values['a.map('] == 'x + y'", True),
+        ("int(inputs.parameter_values['a']) > 3 && !(1 in [1, 2])", True),
+        ('parseJson(string_value)["a"]', False),
+        ("[1].map (a, a)", False),
+        ("[1] . map(a, a)", False),
+        ("'a' + 'b' == ''", False),
+    ],
+)
+def test_only_comparisons_are_plain(expression: str, expected: bool):
+    assert is_plain(expression) is expected
