@@ -2,7 +2,8 @@
 
 Executions that would do the same at the same time are answered when the first of them has settled: it runs, the
 others take its outputs (`service.single_flight`). That holds within one server; of several servers over one database
-each has its own first.
+each has its own first. It holds between runs only: within a run each task runs itself, for an author who draws five
+random numbers in a loop wants five. So nothing that this very run has made is an answer either.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ class Cache:
             if self._single_flight.key_of(one.member) not in (None, one.key):
                 posted += self._succession(one.member)
             # What a pause holds back must not hold back others; it only looks.
-            leader = None if one.run.state.paused else self._single_flight.join(one.key, one.member)
+            if one.run.state.paused or self._single_flight.has_other_of_run(one.key, one.member):
+                leading.append(one)
+                continue
+            leader = self._single_flight.join(one.key, one.member)
             if leader is None:
                 leading.append(one)
                 self._asking.add(one.key)
@@ -134,7 +138,8 @@ class Cache:
             log.exception("the cache could not be asked")
             answers = [_unavailable() for _ in leading]
         async for one, answer in in_slices(zip(leading, answers, strict=True), _SLICE):
-            self._asking.discard(one.key)
+            if self._single_flight.key_of(one.member) == one.key:
+                self._asking.discard(one.key)
             posted += self._hits(one, answer) if isinstance(answer, CacheEntry) else self._misses(one, answer)
         return posted
 
@@ -175,7 +180,10 @@ class Cache:
         if not asked:
             return []
         entries, lost_ids = await self._context.database.read(_read, [one.key for one in asked])
-        answers = [None if entry is None else await self._usable(entry, lost_ids) for entry in entries]
+        answers = [
+            None if entry is None else await self._usable(entry, lost_ids, one.run.run_id)
+            for one, entry in zip(asked, entries, strict=True)
+        ]
         missing = [one for one, answer in zip(asked, answers, strict=True) if answer is None]
         nearest = await self._context.database.read(_nearest, {_task_of(one) for one in missing}) if missing else {}
         return [
@@ -185,8 +193,11 @@ class Cache:
             async for one, answer in in_slices(zip(asked, answers, strict=True), _SLICE)
         ]
 
-    async def _usable(self, entry: CacheEntry, lost_ids: set[str]) -> CacheEntry | Reason:
+    async def _usable(self, entry: CacheEntry, lost_ids: set[str], run_id: str) -> CacheEntry | Reason:
         """The entry, or why it is none; one whose artifacts are gone is dropped."""
+        if entry.run_id == run_id:
+            message = "An identical task of this run has run already. Within a run, each task runs itself."
+            return Reason(code="CACHE_SAME_RUN", message=message, details={"from": _from(entry)})
         limit = self._context.settings.cache_max_age_s
         age = self._context.now() - entry.created_at
         if limit is not None and age > limit:
@@ -242,7 +253,8 @@ class Cache:
             key = CacheKey(
                 namespace=run.record.namespace, pipeline_name=run.record.pipeline_name, fingerprint=fingerprint
             )
-            self._single_flight.join(key, (run.run_id, path))
+            if not self._single_flight.has_other_of_run(key, (run.run_id, path)):
+                self._single_flight.join(key, (run.run_id, path))
 
     def recorded(self, change: RunChangeSet, *, pause_changed: bool) -> tuple[list[Posted], list[Wanted]]:
         """A change was committed: answers it makes possible, and executions that are to ask again."""

@@ -49,6 +49,13 @@ class SingleFlight:
         leader = self._groups[key].leader
         return None if leader == member else leader
 
+    def has_other_of_run(self, key: CacheKey, member: Member) -> bool:
+        """Whether another execution of the member's run leads or waits under the key."""
+        group = self._groups.get(key)
+        if group is None:
+            return False
+        return any(other[0] == member[0] and other != member for other in (group.leader, *group.followers))
+
     def key_of(self, member: Member) -> CacheKey | None:
         """The key under which the member leads or waits."""
         return self._keys.get(member)

@@ -229,10 +229,33 @@ async def test_of_two_runs_that_do_the_same_one_runs(service: Service, world: Wo
     assert len(world.orders) == 1
 
 
-async def test_iterations_that_do_the_same_run_once(service: Service, world: World):
-    run_id = await begun(service, documents.loop("[7, 7, 8, 7, 8]", cache=True))
+@pytest.mark.parametrize("parallelism", [0, 1])
+async def test_within_a_run_each_task_runs_itself(service: Service, world: World, parallelism: int):
+    document = documents.loop("[7, 7, 8, 7, 8]", cache=True)
+    document["root"]["dag"]["tasks"]["for"]["iteratorPolicy"] = {"parallelismLimit": parallelism}
+    run_id = await begun(service, document)
     assert (await until_final(service, run_id)).state is State.SUCCEEDED
-    assert sorted(a.path for a in world.orders if "work" in a.path) == ["for[0]/work", "for[2]/work"]
+    assert sorted(a.path for a in world.orders if "work" in a.path) == [f"for[{n}]/work" for n in range(5)]
+    again = await begun(service, document)
+    assert (await until_final(service, again)).state is State.SUCCEEDED
+    assert not [a for a in world.orders if a.run_id == again and "work" in a.path]
+
+
+async def test_of_a_run_with_equal_tasks_one_waits_for_another_run_and_the_others_run(
+    service: Service, world: World, executor: FakeExecutor
+):
+    world.behaviour = hang
+    document = documents.loop("[7, 7, 7]", cache=True)
+    first = await begun(service, document)
+    await until(lambda: len(world.orders) == 3)
+    second = await begun(service, document)
+    await until(lambda: len(world.orders) == 5)
+    assert len([one for one in world.orders if one.run_id == first]) == 3
+    for order in list(world.orders.values()):
+        executor.end(succeed(order))
+    for run_id in (first, second):
+        assert (await until_final(service, run_id)).state is State.SUCCEEDED
+    assert len(world.orders) == 5
 
 
 async def test_when_the_leader_fails_the_next_one_leads_and_no_more(
