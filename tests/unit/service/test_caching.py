@@ -251,11 +251,13 @@ async def test_of_a_run_with_equal_tasks_one_waits_for_another_run_and_the_other
     second = await begun(service, document)
     await until(lambda: len(world.orders) == 5)
     assert len([one for one in world.orders if one.run_id == first]) == 3
+    codes = [why(one).code for one in await service.get_executions(second) if "work" in one.path]
+    assert codes.count("WAITING_FOR_SAME_TASK") == 1
+    world.behaviour = succeed
     for order in list(world.orders.values()):
         executor.end(succeed(order))
     for run_id in (first, second):
         assert (await until_final(service, run_id)).state is State.SUCCEEDED
-    assert len(world.orders) == 5
 
 
 async def test_when_the_leader_fails_the_next_one_leads_and_no_more(
