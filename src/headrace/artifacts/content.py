@@ -108,7 +108,8 @@ def checked_kind(path: Path) -> str:
         return "file"
     if stat.S_ISDIR(mode):
         return "directory"
-    raise NotStorable(f"{path.name!r} is a {kind_name(mode)}; an artifact is a file or a directory of files.")
+    kind = kind_name(mode)
+    raise NotStorable(f"{path.name!r} is a {kind}; an artifact is a file or a directory of files.{way_out(kind)}")
 
 
 def _entry(name: str, digest: str, size: int) -> Entry:
@@ -164,11 +165,17 @@ def _walk(path: Path, prefix: str) -> Iterator[tuple[str, Path]]:
                 yield name, Path(entry.path)
             else:
                 kind = kind_name(entry.stat(follow_symlinks=False).st_mode)
-                raise NotStorable(
-                    f"{name!r} in the directory is a {kind}; an artifact holds only files and directories."
-                )
+                message = f"{name!r} in the directory is a {kind}; an artifact holds only files and directories."
+                raise NotStorable(message + way_out(kind))
     if empty and prefix:
         yield prefix, path
+
+
+def way_out(kind: str) -> str:
+    """How to store what is of this kind, as a sentence after a space; "" when there is no way."""
+    if kind != "symbolic link":
+        return ""
+    return " What it leads to is not among the task's files: copy that in the task (cp -L), then run it again."
 
 
 def open_file(path: Path) -> int:

@@ -26,6 +26,7 @@ from headrace.artifacts.content import (
     sync_directory,
     verified,
     walk,
+    way_out,
 )
 from headrace.artifacts.port import Corrupt, Member, NotStorable, NotStored, StoredContent
 from headrace.artifacts.verified_paths import VerifiedPaths
@@ -64,6 +65,7 @@ class LocalStore:
             failpoint("artifact.before")
             self._bring(path, incoming)
             failpoint("artifact.moved")
+            _take_apart(incoming)
             content = examine(incoming)
             self._seal(incoming)
             self._publish(incoming, target, content)
@@ -96,9 +98,8 @@ class LocalStore:
         if os.path.lexists(incoming):
             return
         if path.is_symlink():
-            raise NotStorable(
-                f"{path.name!r} is a {kind_name(path.lstat().st_mode)}; an artifact is a file or a directory."
-            )
+            kind = kind_name(path.lstat().st_mode)
+            raise NotStorable(f"{path.name!r} is a {kind}; an artifact is a file or a directory.{way_out(kind)}")
         incoming.parent.mkdir(exist_ok=True)
         try:
             path.rename(incoming)
@@ -127,7 +128,7 @@ class LocalStore:
                 _forbid_writing(Path(directory))
 
     def _publish(self, incoming: Path, target: Path, content: Content) -> None:
-        make_durably(target.parent)
+        self._make_parent(target)
         target.parent.chmod(0o755)
         try:
             if os.path.lexists(target):
@@ -142,6 +143,16 @@ class LocalStore:
         finally:
             if self._seal_directories:
                 target.parent.chmod(0o555)
+
+    def _make_parent(self, target: Path) -> None:
+        """Make the folder of a key, also below the folder of an attempt, which may not be written to any more."""
+        above = next(one for one in target.parent.parents if one.is_dir())
+        is_sealed = not target.parent.is_dir() and not above.stat().st_mode & 0o200
+        if is_sealed:
+            above.chmod(0o755)
+        make_durably(target.parent)
+        if is_sealed:
+            above.chmod(0o555)
 
     # names ------------------------------------------------------------------------------------
 
@@ -323,6 +334,20 @@ def _forbid_writing(path: Path) -> None:
     # What a container's other users own is theirs to write to.
     with contextlib.suppress(PermissionError):
         path.chmod((path.stat().st_mode & 0o111) | 0o444)
+
+
+def _take_apart(path: Path) -> None:
+    """Give content a file of its own where its file has other names too: what is stored cannot be changed through one,
+    and the file of that name keeps its permissions."""
+    found = (
+        [path] if not path.is_dir() else [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    )
+    for file in found:
+        mode = file.lstat()
+        if stat.S_ISREG(mode.st_mode) and mode.st_nlink > 1:
+            part = file.with_name(f".{hashlib.sha256(os.fsencode(file.name)).hexdigest()}.part")
+            shutil.copy2(file, part)
+            part.replace(file)
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from headrace.engine.model import Artifact, ArtifactType, Json
 
 _MOUNTS = {"gs": "gcs", "s3": "s3", "minio": "minio", "oci": "oci"}
 #: What an output's name may bring into a key as it is.
-_IN_KEYS = " !$&'()*+,;=:@~"
+IN_KEYS = " !$&'()*+,;=:@~"
 
 
 def _same(path: str) -> str:
@@ -72,20 +72,22 @@ def _mounted_inputs(order: LaunchOrder) -> dict[str, str]:
 
 def output_key(order: LaunchOrder, name: str) -> str:
     """The key in the artifact store of an output: a URI."""
-    return f"{order.artifact_prefix}/{quote(name, safe=_IN_KEYS)}"
+    return f"{order.artifact_prefix}/{quote(name, safe=IN_KEYS)}"
 
 
 def shown_root(order: LaunchOrder, outputs: str) -> str:
-    """The place of its outputs that a component sees: the URI in an object store, else its own directory of outputs.
+    """What the URIs of its outputs begin with: where they will lie, so that a URI may be kept, returned, imported.
 
-    It may write to both itself. What goes to the server's directory is moved there afterwards.
+    In an object store a component may write there itself. In the server's directory it may not: what it has written to
+    the path is moved there afterwards.
     """
-    return order.artifact_prefix if order.stores_remotely else outputs
+    return order.artifact_prefix if order.stores_remotely else local_path(order.artifact_prefix) or outputs
 
 
 def shown_uri(order: LaunchOrder, name: str, outputs: str) -> str:
-    """The URI of one output that a component sees."""
-    return output_key(order, name) if order.stores_remotely else f"{outputs}/{name}"
+    """The URI of one output that a component sees; in the server's directory it is a plain path."""
+    key = output_key(order, name)
+    return key if order.stores_remotely else local_path(key) or f"{outputs}/{name}"
 
 
 def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, str]) -> dict[str, Json]:

@@ -123,6 +123,8 @@ async def _locate_all(
 
 
 def _locate(artifact: Artifact, artifacts: ArtifactAccess) -> _Located:
+    if artifact.not_written:
+        return _Located(path=local_path(artifact.uri) or "")
     try:
         path = artifacts.at_hand(artifact.uri, digest=artifact.digest)
     except Exception as error:
@@ -134,6 +136,8 @@ def _locate(artifact: Artifact, artifacts: ArtifactAccess) -> _Located:
 
 
 def _copy(artifact: Artifact, target: Path, artifacts: ArtifactAccess) -> _Located:
+    if artifact.not_written:
+        return _Located(path=str(target))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         found = artifacts.fetch(artifact.uri, target, digest=artifact.digest)

@@ -6,14 +6,17 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
 from headrace.attempt.artifact_access import ArtifactAccess, StoredContent, refusal_of
 from headrace.attempt.codes import Code
-from headrace.attempt.executor_input import local_path, output_key, shown_root, shown_uri
+from headrace.attempt.executor_input import IN_KEYS, local_path, output_key, shown_root, shown_uri
 from headrace.attempt.layout import OUTPUT_FILE, Layout
+from headrace.attempt.links import replace_links
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
 from headrace.attempt.refusal import Refusal
@@ -23,6 +26,12 @@ from headrace.engine.model import Artifact, ArtifactType, Json
 
 #: An ExecutorOutput larger than this is refused unread.
 MAX_OUTPUT_FILE_BYTES = 64 << 20
+#: A part of a key that stores keep for themselves, and bytes that a part of a chosen name may have.
+_RESERVED, _LONGEST_NAME = ".headrace", 200
+#: Artifacts of these types are their metadata: they need no file.
+_METADATA_ONLY = frozenset({"system.Metrics", "system.ClassificationMetrics", "system.SlicedClassificationMetrics"})
+#: Files beside an output that was never written that are named.
+_NAMED_BESIDE = 3
 _TRUTH = {"true": True, "false": False}
 
 
@@ -67,8 +76,11 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
             name: self._parameter(name, kind, output.parameter_values)
             for name, kind in self.order.outputs.parameters.items()
         }
+        notes = {name: _note(output.artifacts.get(name)) for name in self.order.outputs.artifacts}
+        places = {name: self._said_at(name, note) for name, note in notes.items()}
+        keys = self._keys(places)
         artifacts: dict[str, tuple[ProducedArtifact, ...]] = {
-            name: (self._artifact(name, kind, output.artifacts.get(name)),)
+            name: (self._artifact(name, kind, notes[name], places[name], keys[name]),)
             for name, kind in self.order.outputs.artifacts.items()
         }
         return ResultSucceeded(parameters=parameters, artifacts=artifacts)
@@ -131,10 +143,33 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
 
     # artifacts --------------------------------------------------------------------------------
 
-    def _artifact(self, name: str, kind: ArtifactType, notes: _ArtifactNotes | None) -> ProducedArtifact:
-        note = notes.artifacts[0] if notes and notes.artifacts else _ArtifactNote()
+    def _keys(self, places: Mapping[str, str]) -> dict[str, str]:
+        """The key of each output: with the name that the component has chosen for its file, since readers go by that.
+
+        Where two would lie in one place, the later one keeps the output's own name.
+        """
+        own = {name: output_key(self.order, name) for name in places}
+        taken = set(own.values())
+        keys = {}
+        for name, said_at in places.items():
+            chosen = self._chosen_name(said_at)
+            key = f"{self.order.artifact_prefix}/{_as_key(chosen)}"
+            others = taken - {own[name]}
+            clashes = any(key == one or key.startswith(f"{one}/") or one.startswith(f"{key}/") for one in others)
+            keys[name] = key if chosen and not clashes else own[name]
+            taken.add(keys[name])
+        return keys
+
+    def _chosen_name(self, said_at: str) -> str:
+        """The path below its outputs, or the last part of a path elsewhere; "" when it cannot be part of a key."""
+        path = local_path(said_at) or ""
+        inside = path.removeprefix(f"{self.seen_as}/")
+        parts = inside.split("/") if inside != path else path.rsplit("/", 1)[-1:]
+        is_plain = all(part and part not in (".", "..", _RESERVED) and len(part) < _LONGEST_NAME for part in parts)
+        return "/".join(parts) if is_plain else ""
+
+    def _artifact(self, name: str, kind: ArtifactType, note: _ArtifactNote, said_at: str, key: str) -> ProducedArtifact:
         metadata = note.metadata or {}
-        said_at = self._said_at(name, note)
         if (same := self._input_at(said_at)) is not None:
             # Handed on as it is: both names stand for the same content.
             return ProducedArtifact(
@@ -148,7 +183,19 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
         path = local_path(said_at)
         if path is None:
             return ProducedArtifact(name=note.name or name, type=kind, uri=said_at, metadata=metadata)
-        stored = self._ship(name, self._on_this_machine(path))
+        content = self._inside(name, self._on_this_machine(path))
+        if not os.path.lexists(content) and not self.artifacts.begun(key):
+            # Never written, unless an earlier server was ended just after it took it.
+            if kind.schema_title not in _METADATA_ONLY:
+                return ProducedArtifact(
+                    name=note.name or name,
+                    type=kind,
+                    uri=key,
+                    metadata=metadata,
+                    not_written=_never_written(name, content),
+                )
+            self._make_empty(name, content)
+        stored = self._ship(name, key, content)
         return ProducedArtifact(
             name=note.name or name,
             type=kind,
@@ -183,13 +230,9 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
             return self.layout.outputs / path[len(self.seen_as) + 1 :]
         return Path(path)
 
-    def _ship(self, name: str, path: Path) -> StoredContent:
-        path = self._inside(name, path)
-        key = output_key(self.order, name)
-        if not os.path.lexists(path) and not self.artifacts.begun(key):
-            # Never written: that is an empty artifact, unless an earlier server was ended just after it took it.
-            self._make_empty(name, path)
+    def _ship(self, name: str, key: str, path: Path) -> StoredContent:
         try:
+            replace_links(path, within=self.layout.root)
             return self.artifacts.take(key, path)
         except Exception as error:
             raise refusal_of(error, f"Output artifact {name!r}", output=name) from error
@@ -212,6 +255,30 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
             )
             raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path))
         return parent / path.name
+
+
+def _as_key(name: str) -> str:
+    """A path as the end of a key: a part of a URI."""
+    return "/".join(quote(part, safe=IN_KEYS, errors="surrogateescape") for part in name.split("/"))
+
+
+def _never_written(name: str, path: Path) -> str:
+    """A sentence that says so, with files beside it that begin with its name."""
+    try:
+        beside = sorted(one for one in os.listdir(path.parent) if one.startswith(path.name))  # noqa: PTH208
+    except OSError:
+        beside = []
+    if not beside:
+        return f"Output artifact {name!r} was never written."
+    shown = ", ".join(repr(one) for one in beside[:_NAMED_BESIDE])
+    return (
+        f"Output artifact {name!r} was never written; beside it lies {shown}, which is lost. "
+        f"Set `{name}.path` to the file that you write."
+    )
+
+
+def _note(notes: _ArtifactNotes | None) -> _ArtifactNote:
+    return notes.artifacts[0] if notes and notes.artifacts else _ArtifactNote()
 
 
 class NotAFile(Exception):

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from headrace.attempt.codes import Code
+from headrace.attempt.executor_input import shown_root
 from headrace.attempt.layout import Layout
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.refusal import Refusal
@@ -69,7 +70,7 @@ def request_of(
         "outcome": str(layout.outcome),
         "code": program.code,
         "imports": program.imports,
-        "root": {"uri": order.artifact_prefix if order.stores_remotely else "", "path": str(layout.outputs)},
+        "root": {"uri": shown_root(order, str(layout.outputs)), "path": str(layout.outputs)},
         "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in problems.items()},
     }
     return msgspec.json.encode(request)

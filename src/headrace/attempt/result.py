@@ -29,6 +29,8 @@ class ProducedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether this attempt has put the content into the artifact store: then it goes when the run is deleted. What an
     #: attempt hands on, or has put into a store by itself, is not its own.
     owned: bool = False
+    #: A sentence that says that the component never wrote it; "" when there is content.
+    not_written: str = ""
 
 
 class ResultSucceeded(msgspec.Struct, frozen=True, kw_only=True, tag="succeeded", tag_field="state"):

@@ -89,6 +89,9 @@ class Artifact(Value, frozen=True, kw_only=True):
     #: Lower-hex sha256 of the content (a directory: of its manifest); "" when not ours to know.
     digest: str = ""
     size_bytes: int = 0
+    #: A sentence that says that the task never wrote it; "" when there is content. Its consumers find nothing at its
+    #: path, as on KFP.
+    not_written: str = ""
 
 
 class Bundle(Value, frozen=True, kw_only=True):

@@ -165,14 +165,14 @@ class ImporterExecutor:
         home = Path(os.path.realpath(self._home))
         if real.is_relative_to(home):
             if real.is_relative_to(home / "artifacts") and real != home / "artifacts":
-                return None
+                return None if os.path.lexists(real) else _not_found(uri)
             return _refused(uri, f"{uri!r} lies in the data directory, of which only artifacts can be imported.")
         if any(real.is_relative_to(never) for never in _NEVER) or not any(
             real.is_relative_to(os.path.realpath(root)) for root in self._roots
         ):
             allowed = ", ".join(str(root) for root in self._roots) or "no directory"
             return _refused(uri, f"{uri!r} may not be imported; files may be from {allowed} (setting import_roots).")
-        return None
+        return None if os.path.lexists(real) else _not_found(uri)
 
 
 class _NoLogs:
@@ -193,6 +193,13 @@ class _NoLogs:
 
 def _failed(attempt: AttemptId, reason: Reason) -> Failed:
     return Failed(attempt=attempt, at=time.time(), error=reason, retryable=False)
+
+
+def _not_found(uri: str) -> Reason:
+    message = (
+        f"There is nothing at {uri!r} on this machine. Correct the URI, or make the file before the pipeline runs."
+    )
+    return Reason(code="IMPORT_NOT_FOUND", message=message, details={"uri": uri})
 
 
 def _refused(uri: str, message: str) -> Reason:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Set
 from typing import Any
 
 from headrace.attempt.artifact_access import ArtifactAccess
+from headrace.attempt.executor_input import shown_root
 from headrace.attempt.fetch import Fetched, fetch
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
@@ -135,7 +136,8 @@ class InlineExecutor:
             fetching = fetch(order, attempt_dir, self._artifacts)
             fetched = asyncio.run_coroutine_threadsafe(fetching, self._loop).result()
             attempt_dir.log_problems(fetched.inputs)
-            call_function(function, fetched.document)
+            outputs = str(attempt_dir.outputs)
+            call_function(function, fetched.document, {"uri": shown_root(order, outputs), "path": outputs})
             return self._ship(order, attempt_dir, fetched)
         except Refusal as refusal:
             return _failed(order, refusal.reason)

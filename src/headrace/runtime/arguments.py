@@ -31,7 +31,8 @@ class Files:
         self.outputs = executor_input.get("outputs", {})
         self.output_file: str = self.outputs["outputFile"]
         self._mirrors = _mirror(root, elsewhere or {})
-        set_task_root(root["uri"] if self._mirrors and root and root["uri"] else os.path.dirname(self.output_file))  # noqa: PTH120
+        here = os.path.dirname(self.output_file)  # noqa: PTH120
+        set_task_root(root["uri"] if root and root["uri"] else here, here)
         self.inputs = {
             name: [self._artifact(name, fields) for fields in value.get("artifacts", ())]
             for name, value in executor_input.get("inputs", {}).get("artifacts", {}).items()
@@ -51,7 +52,11 @@ class Files:
         made = make(name=fields.get("name", ""), uri=fields.get("uri", ""), metadata=fields.get("metadata") or {})
         if fields.get("custom_path"):
             if self._mirrors is None or not isinstance(made, self._mirrors):
-                made.custom_path = fields["custom_path"]  # a class of the real kfp
+                # A class of the real kfp. One with a `custom_path` ignores a path that is set later.
+                if made.uri.startswith("/"):
+                    made.uri = fields["custom_path"]
+                else:
+                    made.custom_path = fields["custom_path"]
             else:
                 _mirror({"uri": fields["uri"], "path": fields["custom_path"]}, {})
         return made
@@ -190,9 +195,9 @@ def base_artifact() -> Any:
     return Artifact
 
 
-def set_task_root(path: str) -> None:
-    """Set the task's root for `get_uri()`, of the real kfp or of ours."""
-    for name in ("kfp.dsl.types.artifact_types", "headrace.dsl.types.artifact_types"):
+def set_task_root(root: str, here: str) -> None:
+    """Set the task's root for `get_uri()`: ours knows that what lies at the root is written to the folder `here`."""
+    for name, path in (("kfp.dsl.types.artifact_types", here), ("headrace.dsl.types.artifact_types", root)):
         if name in sys.modules:
             setattr(sys.modules[name], "CONTAINER_TASK_ROOT", path)  # noqa: B010
 

@@ -26,10 +26,23 @@ def write_executor_output(function: Callable[..., Any], result: Any, files: File
     values = _parameter_values(function, result, files)
     output: dict[str, Any] = {"parameterValues": values} if values else {}
     if files.made:
+        for made in files.made.values():
+            _replace_links(made, files)
         output["artifacts"] = {name: {"artifacts": [_fields(name, made, files)]} for name, made in files.made.items()}
     if _is_chief():
         make_parent(files.output_file)
         write_json(files.output_file, output)
+
+
+def _replace_links(artifact: Any, files: Files) -> None:
+    """Only the task itself can tell what its links lead to: a server may run on another machine, or as another user."""
+    path, home = getattr(artifact, "path", ""), os.path.realpath(os.path.dirname(files.output_file))  # noqa: PTH120
+    if not isinstance(path, str) or not (os.path.islink(path) or os.path.isdir(path)):  # noqa: PTH112, PTH114
+        return
+    if os.path.realpath(os.path.dirname(path)).startswith(home):  # noqa: PTH120
+        from headrace.runtime.links import replace_links
+
+        replace_links(path)
 
 
 def _is_chief() -> bool:

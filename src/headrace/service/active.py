@@ -246,7 +246,7 @@ def _cache_entries(
     for execution in settled:
         if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or not _own(execution):
             continue
-        if not uses_cache(run.plan, state, execution.path):
+        if not uses_cache(run.plan, state, execution.path) or _lacks_content(execution):
             continue
         # By what it did run in, which was perhaps not known when the cache was asked.
         parts = fingerprint_parts(run.plan, state, execution.path, ran_in.get(execution.path, {}))
@@ -261,6 +261,11 @@ def _cache_entries(
             outputs=execution.outputs,
             created_at=at,
         )
+
+
+def _lacks_content(execution: Execution) -> bool:
+    """Whether it did not write one of its outputs: the next one may."""
+    return any(one.not_written for many in execution.outputs.artifacts.values() for one in many)
 
 
 def _settles(old: Execution | None, new: Execution) -> bool:

@@ -67,6 +67,7 @@ def _artifact(attempt: AttemptId, name: str, made: ProducedArtifact, position: i
         metadata=made.metadata,
         digest=made.digest,
         size_bytes=made.size_bytes,
+        not_written=made.not_written,
     )
 
 

@@ -150,17 +150,17 @@ DEEDS: dict[str, Deed] = {
     "writes bytes that are no text": Deed(
         source="def f():\n    import sys\n    sys.stdout.buffer.write(b'caf\\xe9 \\xff\\x00\\n')", result={}
     ),
-    "links outside": Deed(
-        source="def f(a: Output[Dataset]):\n    import os\n    os.symlink('/etc/passwd', a.path)",
+    "links to what is not there": Deed(
+        source="def f(a: Output[Dataset]):\n    import os\n    os.symlink('/nowhere/at/all', a.path)",
         makes={"a": "system.Dataset"},
         code="ARTIFACT_INVALID",
-        words=("'a'", "symbolic link"),
+        words=("'a'", "symbolic link", "cp -L"),
     ),
-    "links outside a directory": Deed(
-        source="def f(a: Output[Dataset]):\n    import os\n    os.mkdir(a.path)\n    os.symlink('/etc', a.path + '/etc')",
+    "links in a circle": Deed(
+        source="def f(a: Output[Dataset]):\n    import os\n    os.mkdir(a.path)\n    os.symlink('.', a.path + '/me')",
         makes={"a": "system.Dataset"},
         code="ARTIFACT_INVALID",
-        words=("'etc'", "symbolic link"),
+        words=("'me'", "symbolic link", "cp -L"),
     ),
     "points at what is not its own": Deed(
         source="def f(a: Output[Dataset]):\n    a.uri = '/etc/passwd'",

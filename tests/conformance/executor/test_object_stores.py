@@ -193,12 +193,13 @@ async def test_outputs_in_other_places(watch, order, prefix, stores):
     end = await outcome(watch, order(source, path="make", makes=titles, artifacts=given, artifact_prefix=later))
     assert isinstance(end, Succeeded), end
     made = {name: many[0] for name, many in end.artifacts.items()}
-    assert (made["own"].uri, made["own"].size_bytes) == (f"{later}/own", 3)
-    assert made["below"].size_bytes == 5
+    assert (made["own"].uri, made["own"].size_bytes) == (f"{later}/mine.txt", 3)
+    assert (made["below"].uri, made["below"].size_bytes) == (f"{later}/some/where", 5)
     assert (made["far"].uri, made["far"].digest) == ("s3://somebody/elses/object", "")
     assert (made["same"].uri, made["same"].digest) == (given["given"][0].uri, given["given"][0].digest)
-    assert (made["nothing"].uri, made["nothing"].size_bytes) == (f"{later}/nothing", 0)
-    for name in ("own", "below", "nothing"):
+    assert (made["nothing"].uri, made["nothing"].digest) == (f"{later}/nothing", "")
+    assert "never written" in made["nothing"].not_written
+    for name in ("own", "below"):
         assert await stores.exists(made[name].uri, digest=made[name].digest, size_bytes=made[name].size_bytes)
 
 
@@ -236,7 +237,7 @@ async def test_nothing_is_left_of_an_attempt_that_failed(home, watch, order, pre
         with open(good.path, "w") as file:
             file.write("content")
         import os
-        os.symlink("/etc/passwd", link.path)
+        os.symlink("/nowhere/at/all", link.path)
     """
     asked = order(
         source,

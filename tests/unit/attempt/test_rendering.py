@@ -19,16 +19,19 @@ def test_known_placeholders_are_replaced_everywhere() -> None:
     assert {done.image, *done.command, *done.args, *done.env.values(), *done.resources.values()} == {"nightly/0.5"}
 
 
-@pytest.mark.parametrize(
-    "value", ["{{$.nothing_known}}", "{{$.outputs.artifacts['gone'].path}}", "{{$.pipeline_job_name}} {{$.other}}"]
-)
+@pytest.mark.parametrize("value", ["{{$.nothing_known}}", "{{$.outputs.artifacts['gone'].path}}"])
 def test_an_unknown_placeholder_leaves_a_variable_as_it_is(value: str) -> None:
     spec = ContainerOrder(image="i", env={"A": value, "B": "{{$.pipeline_job_name}}"})
     assert render_variables(spec, DOCUMENT, FACTS) == {"A": value, "B": "nightly"}
     assert render_container(spec, DOCUMENT, FACTS).env["A"] == value
 
 
-def test_an_unknown_placeholder_in_a_command_is_refused() -> None:
+def test_a_placeholder_that_is_not_ours_stays_in_a_command() -> None:
+    spec = ContainerOrder(image="i", command=("{{$.nothing_known}} of {{$.pipeline_job_name}}",))
+    assert render_container(spec, DOCUMENT, FACTS).command == ("{{$.nothing_known}} of nightly",)
+
+
+def test_an_unknown_input_in_a_command_is_refused() -> None:
     with pytest.raises(Refusal) as caught:
-        render_container(ContainerOrder(image="i", command=("{{$.nothing_known}}",)), DOCUMENT, FACTS)
+        render_container(ContainerOrder(image="i", command=("{{$.outputs.artifacts['x'].path}}",)), DOCUMENT, FACTS)
     assert caught.value.reason.code == "PLACEHOLDER_UNKNOWN"

@@ -50,9 +50,21 @@ async def test_only_artifacts_of_the_same_pipeline_are_found_again(service: Serv
     assert {one.uri for one in others} == {"s3://bucket/data", "s3://bucket/other"}
 
 
-async def test_nothing_is_asked_of_the_place(service: Service, tmp_path: Path):
-    for uri in ("https://example.org/x", "gs://none/none", "oci://image", str(tmp_path / "not-there-yet"), "odd:thing"):
+async def test_nothing_is_asked_of_another_machine(service: Service):
+    for uri in ("https://example.org/x", "gs://none/none", "oci://image", "odd:thing"):
         assert (await imported(service, importing(uri))).uri == uri
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}"])
+async def test_what_is_not_on_this_machine_fails_the_importer(service: Service, tmp_path: Path, form: str):
+    path = tmp_path / "data.csv"
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    for missing in (path, tmp_path / "broken", tmp_path / "home" / "artifacts" / "run" / "x"):
+        reason = await imported(service, importing(form.format(missing)))
+        assert reason.code == "IMPORT_NOT_FOUND"
+        assert str(missing) in reason.message
+    path.touch()
+    assert (await imported(service, importing(form.format(path)))).uri == form.format(path)
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}"])
@@ -64,6 +76,8 @@ async def test_the_server_s_own_files_are_refused(service: Service, tmp_path: Pa
         home / "place.id", home, home / "artifacts", home / "artifacts" / ".." / "headrace.db", tmp_path / "innocent",
         "/proc/self/environ", "/dev/zero", "/sys/kernel",
     ]  # fmt: skip
+    (home / "artifacts" / "run").mkdir()
+    (home / "artifacts" / "run" / "x").touch()
     for path in refused:
         reason = await imported(service, importing(form.format(path)))
         assert getattr(reason, "code", "") == "IMPORT_REFUSED", path
@@ -85,6 +99,7 @@ async def test_only_what_lies_below_the_roots(tmp_path: Path):
     settings = Settings(home=tmp_path / "home", import_roots=(tmp_path / "data",))
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "link").symlink_to(tmp_path)
+    (tmp_path / "data" / "x").touch()
     service = await Service.open(settings, executor=FakeExecutor(World()))
     try:
         assert (await imported(service, importing(f"{tmp_path}/data/x"))).uri
