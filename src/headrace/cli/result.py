@@ -53,7 +53,15 @@ def outputs(view: RunView, results: Sequence[TaskResult], paint: Paint) -> str:
         _section("Metrics", _metrics(results), paint),
         _artifacts(results, paint),
     ]
-    return "\n\n".join(section for section in sections if section)
+    return "\n\n".join(section for section in (*sections, _warnings(results, paint)) if section)
+
+
+def _warnings(results: Sequence[TaskResult], paint: Paint) -> str:
+    """A line for each artifact that was never written."""
+    found = [(result.label, artifact.not_written) for result, artifact in _each_artifact(results)]
+    return "\n".join(
+        f"{paint.bold('warning:')} {plain(label)}: {plain(sentence)}" for label, sentence in found if sentence
+    )
 
 
 def failure(failed: Failure, paint: Paint) -> str:
@@ -120,6 +128,8 @@ def _artifacts(results: Sequence[TaskResult], paint: Paint) -> str:
 
 
 def _where(artifact: ArtifactView, place: str, folder: str) -> str:
+    if artifact.not_written:
+        return "(never written)"
     if not artifact.size_bytes and artifact.metadata:
         return "(metadata only)"
     return os.path.relpath(place, folder) if folder else _home_short(place)

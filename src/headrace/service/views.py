@@ -110,7 +110,7 @@ def _mark(mark: Mark | None) -> api.MarkView | None:
     return api.MarkView(state=word, by=mark.by, note=mark.note, at=millis(mark.at))
 
 
-def artifact_view(record: ArtifactRecord) -> api.ArtifactView:
+def artifact_view(record: ArtifactRecord, not_written: str = "") -> api.ArtifactView:
     """An artifact, without its content."""
     artifact = record.artifact
     return api.ArtifactView(
@@ -125,6 +125,7 @@ def artifact_view(record: ArtifactRecord) -> api.ArtifactView:
         execution_id=record.execution_id,
         run_id=record.run_id,
         is_directory=record.is_directory,
+        not_written=not_written,
     )
 
 
@@ -133,7 +134,7 @@ def _bundle(bundle: Bundle, known: Mapping[str, ArtifactRecord]) -> api.BundleVi
     return api.BundleView(
         parameters=bundle.parameters,
         artifacts={
-            name: [artifact_view(known[one.artifact_id]) for one in many if one.artifact_id in known]
+            name: [artifact_view(known[one.artifact_id], one.not_written) for one in many if one.artifact_id in known]
             for name, many in bundle.artifacts.items()
         },
     )

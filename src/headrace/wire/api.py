@@ -184,6 +184,8 @@ class ArtifactView(Shape, frozen=True, kw_only=True):
     execution_id: str | None = None
     run_id: str | None = None
     is_directory: bool = False
+    #: A sentence that says that the task never wrote it, so that there is no content; "" when there is.
+    not_written: str = ""
 
 
 class BundleView(Shape, frozen=True, kw_only=True):

@@ -977,6 +977,8 @@ export interface components {
             readonly run_id: string | null;
             /** @default false */
             readonly is_directory: boolean;
+            /** @default  */
+            readonly not_written: string;
         };
         /**
          * AttemptView

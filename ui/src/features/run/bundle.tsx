@@ -52,7 +52,9 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
             ? "folder"
             : artifact.size_bytes > 0
               ? formatBytes(artifact.size_bytes)
-              : "metadata only"}
+              : artifact.not_written === ""
+                ? "metadata only"
+                : "never written"}
         </span>
         {!artifact.is_directory && artifact.size_bytes > 0 && (
           <Button
@@ -65,6 +67,7 @@ function Artifact({ artifact }: { readonly artifact: ArtifactView }) {
           />
         )}
       </div>
+      {artifact.not_written !== "" && <p role="note">{artifact.not_written}</p>}
       <code className={styles.uri}>{artifact.uri}</code>
       {download.error && <p role="alert">{download.error.message}</p>}
       {metadata.length > 0 && (
