@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, NoReturn
 
+#: Characters of the text of `sys.exit(text)` that stand in the reason.
+_MOST_WORDS = 500
 #: Sources that are kept compiled, and how many bytes one of them may have.
 _MOST_SOURCES, _LONGEST_SOURCE = 100, 1 << 18
 #: What `compile_ahead` has compiled, by the path of the source. A source is never changed: its folder is named by its
@@ -45,13 +47,15 @@ def main(request_path: str) -> NoReturn:
 def run(request: dict[str, Any]) -> int:
     """Do the work; the exit status is 0 only when all is well."""
     try:
-        return _reported(_execute(request), request["outcome"])
+        _execute(request)
     except Problem as problem:
         report_problem(request["outcome"], problem)
     except SystemExit as exit_:
-        return _reported(_status(exit_.code), request["outcome"])
+        return _exited(exit_.code, request["outcome"])
     except BaseException as error:
         report_exception(request["outcome"], error)
+    else:
+        return 0
     return 1
 
 
@@ -140,26 +144,29 @@ def _empty(names: dict[str, Any]) -> None:
                 names[name] = None
 
 
-def _execute(request: dict[str, Any]) -> int:
+def _execute(request: dict[str, Any]) -> None:
     executor_input = request["executor_input"]
     function = _load(request["source"], request["function"], request.get("code", ""))
     files = Files(executor_input, function, request.get("root"), request.get("elsewhere"))
     arguments = arguments_for(function, executor_input, files)
-    status = 0
     result = None
     try:
         result = function(**arguments)
     except SystemExit as exit_:
-        status = _status(exit_.code)
-    if status == 0:
-        write_executor_output(function, result, files)
-    return status
+        if _status(exit_.code):
+            raise
+    write_executor_output(function, result, files)
 
 
-def _reported(status: int, outcome: str) -> int:
-    """The status, after a report where it is not 0: the user's code chose it, it is not a signal's."""
+def _exited(code: Any, outcome: str) -> int:
+    """The status of `sys.exit(code)`, after a report where it is not 0: the user's code chose it, not a signal."""
+    status = _status(code)
     if status:
-        message = f"The component ended the interpreter with exit status {status}."
+        words = "" if isinstance(code, int) else str(code)
+        if words:
+            print(words, file=sys.stderr)
+        said = f": {words[:_MOST_WORDS]}" if words else "."
+        message = f"The component ended the interpreter with exit status {status}{said}"
         report_problem(outcome, Problem("EXIT_CODE", message, exit_code=status))
     return status
 
@@ -168,10 +175,7 @@ def _status(code: Any) -> int:
     """The exit status of `sys.exit(code)`."""
     if code is None:
         return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    print(code, file=sys.stderr)
-    return 1
+    return code & 0xFF if isinstance(code, int) else 1
 
 
 def _load(source: str, name: str, code: str) -> Callable[..., Any]:

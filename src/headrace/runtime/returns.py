@@ -8,7 +8,7 @@ from headrace.runtime import annotations as asks
 from headrace.runtime import plain
 from headrace.runtime.arguments import Files, make_parent
 from headrace.runtime.problems import Problem, write_json
-from headrace.runtime.values import strict, to_json, type_name
+from headrace.runtime.values import strict, to_json, type_name, without_odd_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _is_chief() -> bool:
 
 
 def _fields(name: str, artifact: Any, files: Files) -> dict[str, Any]:
-    metadata = strict(f"metadata of artifact {name!r}:", artifact.metadata, output=name)
+    metadata = strict(f"metadata of artifact {name!r}:", without_odd_numbers(artifact.metadata), output=name)
     fields = {"name": artifact.name, "uri": artifact.uri, "metadata": metadata}
     custom = getattr(artifact, "custom_path", None)
     return {**fields, "custom_path": _brought_in(name, custom, files)} if custom else fields

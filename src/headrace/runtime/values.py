@@ -98,6 +98,23 @@ def strict(what: str, value: Any, **details: Any) -> Any:
     return plain.loads(text)
 
 
+def without_odd_numbers(value: Any, depth: int = 0) -> Any:
+    """The value with the words `NaN`, `Infinity` and `-Infinity` for the numbers that JSON cannot say.
+
+    For metadata: a metric that is NaN must not cost the work of the task. The words are those of protobuf's JSON.
+    """
+    if depth > 200:
+        return value
+    if isinstance(value, dict):
+        return {key: without_odd_numbers(member, depth + 1) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_odd_numbers(member, depth + 1) for member in value]
+    number = _scalar(value)
+    if isinstance(number, float) and number - number != 0:
+        return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
+    return value
+
+
 def _refuse_half_characters(text: str) -> None:
     """Refuse a lone surrogate: escaped it passes as JSON, and every reader of UTF-8 fails on it."""
     import json
@@ -124,7 +141,7 @@ def find_fault(value: Any, where: str = "", depth: int = 0) -> tuple[str, str] |
     value = _scalar(value)
     if isinstance(value, float) and value - value != 0:
         name = "NaN" if value != value else "infinite"
-        return where, f"is {name}, which JSON cannot say. Return None, a text or a finite number instead."
+        return where, f"is {name}, which JSON cannot say. Return a finite number, or a text of an output that is a str."
     if isinstance(value, str):
         return _fault_of_text(value, where)
     if value is None or isinstance(value, _PLAIN):
