@@ -13,8 +13,9 @@ from headrace.executors.local.attempt_dir import AttemptDirs
 from headrace.executors.local.code_folders import CodeFolders
 from headrace.executors.local.command import AttemptMeta
 from headrace.executors.local.container import ContainerCommandBuilder
-from headrace.executors.local.environments import Environments, Packages, failure, hide_credentials
+from headrace.executors.local.environments import Environments, Packages, failure
 from headrace.executors.local.limits import Allowance
+from headrace.executors.local.pip_words import Installation, installation
 from headrace.executors.local.resources import resources_of, size
 from headrace.executors.local.supervisor import signal_name
 
@@ -109,11 +110,72 @@ def test_wrong_type(kind, value):
         check_type("p", kind, value)
 
 
-def test_credentials_are_hidden():
-    told = failure("error at https://me:secret@host/simple: down", ("install", "--", "git+https://me:secret@host/x"))
+@pytest.mark.parametrize(
+    ("packages", "indexes"),
+    [
+        (("git+https://me:secret@host/x",), ()),
+        (("x", "--index-url=https://me:secret@host/simple"), ()),
+        (("x", "--extra-index-url", "https://me:secr@et@host:8080/simple"), ()),
+        (("x",), ("https://me:secret@host/simple",)),
+        (("x",), ("https://host/simple?token=secret",)),
+        (("x",), ("https://me:se%63ret@host/simple",)),
+    ],
+)
+def test_no_password_of_an_index_is_shown_or_on_a_command_line(packages, indexes):
+    asked = installation(packages, indexes, indexes)
+    urls = [*indexes, *packages]
+    words = f"error at {urls}: invalid port: {' '.join(f'`{secret}@host`' for secret in asked.secrets())}"
+    told = failure(words, asked)
     assert told.reason.code == Code.PACKAGE_INSTALL_FAILED
-    assert "secret" not in told.reason.message + str(told.reason.details)
-    assert hide_credentials("https://host/a@b") == "https://host/a@b"
+    shown = told.reason.message + str(told.reason.details)
+    assert asked.secrets()
+    assert not [secret for secret in ("secret", "secr@et", "se%63ret") if secret in shown]
+    assert not [word for word in asked.options if "://" in word]
+
+
+@pytest.mark.parametrize("text", ["error: cannot make the folder", ""])
+def test_a_failure_before_any_package_is_told_in_the_words_of_the_tool(text):
+    told = failure(text, installation((), (), ()))
+    assert text in told.reason.message
+    assert "environment could not be made" in told.reason.message
+
+
+@pytest.mark.parametrize(
+    ("packages", "expected"),
+    [
+        (("six",), {"requirements": ["six"]}),
+        (("--extra-index-url", "https://a/b", "six"), {"requirements": ["six"], "extra_index_urls": ["https://a/b"]}),
+        (("--extra-index-url https://a/b", "six"), {"requirements": ["six"], "extra_index_urls": ["https://a/b"]}),
+        (("six", "-i", "https://a/b"), {"requirements": ["six"], "index_url": "https://a/b"}),
+        (("--upgrade", "-U", "--no-cache-dir", "-q", "six"), {"requirements": ["six"]}),
+        (("--retries", "3", "--progress-bar=off", "six"), {"requirements": ["six"]}),
+        (("--pre", "six"), {"requirements": ["six"], "options": ["--prerelease=allow"]}),
+        (("--no-deps", "--only-binary", ":all:"), {"options": ["--no-deps", "--only-binary=:all:"]}),
+        (("--trusted-host", "https://me:pw@a:8080/x"), {"insecure_hosts": ["a:8080"]}),
+        (("-f", "/wheels", "six ; python_version > '3'"), {"requirements": ["six ; python_version > '3'"],
+                                                           "find_links": ["/wheels"]}),
+    ],
+)  # fmt: skip
+def test_what_pip_s_words_mean(packages, expected):
+    assert installation(packages, (), ()) == Installation(**expected)
+
+
+@pytest.mark.parametrize("packages", [("-r", "f.txt"), ("--target=/x", "six"), ("six", "--extra-index-url")])
+def test_options_that_cannot_be_used_are_refused_by_name(packages):
+    with pytest.raises(Refusal) as refused:
+        installation(packages, (), ())
+    assert any(word.startswith("-") and word.split("=")[0] in refused.value.reason.message for word in packages)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("http://127.0.0.1:18998/simple", "127.0.0.1:18998"), ("https://u:p@h/x", "h"), ("h:1", "h:1"), ("h", "h")],
+)
+def test_a_trusted_host_may_be_written_as_a_url(host, expected):
+    asked = installation((), ("https://a", "https://b"), (host,))
+    assert asked.variables({"UV_INDEX": "https://c", "UV_INDEX_URL": "https://d"}) == {
+        "UV_DEFAULT_INDEX": "https://a", "UV_INDEX": "https://c https://b", "UV_INSECURE_HOST": expected
+    }  # fmt: skip
 
 
 def test_the_key_follows_from_what_was_asked_for(tmp_path):

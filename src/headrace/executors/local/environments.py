@@ -23,6 +23,7 @@ import msgspec
 
 from headrace.attempt.codes import Code
 from headrace.attempt.refusal import Refusal
+from headrace.executors.local.pip_words import Installation, hide, installation
 from headrace.executors.local.tools import run_tool
 
 _READY = "ready"
@@ -60,8 +61,9 @@ class Environments:
 
     def key(self, packages: Packages) -> str:
         """Names the environment: what was asked for, for which Python on which platform."""
+        has_options = any(one.startswith("-") for one in packages.requirements)
         asked = [
-            sorted(packages.requirements),
+            list(packages.requirements) if has_options else sorted(packages.requirements),
             list(packages.index_urls),
             sorted(packages.trusted_hosts),
             self._python,
@@ -127,45 +129,35 @@ class Environments:
         self.builds += 1
         began = time.monotonic()
         shutil.rmtree(path, ignore_errors=True)
+        asked = installation(packages.requirements, packages.index_urls, packages.trusted_hosts)
         uv = find_uv()
-        await self._uv(uv, "venv", "--python", self._python, "--no-project", "--quiet", str(path))
-        if packages.requirements:
-            await self._uv(uv, "pip", "install", "--python", str(path / "bin" / "python"), *_arguments(packages))
-        note = {"packages": msgspec.to_builtins(packages), "seconds": round(time.monotonic() - began, 3)}
-        (path / _READY).write_bytes(msgspec.json.encode(note))
+        await self._uv(asked, uv, "venv", "--python", self._python, "--no-project", "--quiet", str(path))
+        if asked.requirements:
+            python = str(path / "bin" / "python")
+            options = ("--python", python, "--link-mode=hardlink", *asked.options)
+            # Requirements go after `--`, so that none is taken for an option.
+            await self._uv(asked, uv, "pip", "install", *options, "--", *asked.requirements)
+        note = {"packages": asked.requirements, "seconds": round(time.monotonic() - began, 3)}
+        (path / _READY).write_text(hide(msgspec.json.encode(note).decode(), asked.secrets()))
 
-    async def _uv(self, uv: str, *arguments: str) -> None:
+    async def _uv(self, asked: Installation, uv: str, *arguments: str) -> None:
         env = {**_uv_environment(), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-        status, said = await run_tool(uv, *arguments, env=env, cwd=self._root)
+        if "UV_CACHE_DIR" not in env and not _can_write_cache(env):
+            env["UV_CACHE_DIR"] = str(self._root.parent / "uv-cache")
+        status, said = await run_tool(uv, *arguments, env=asked.variables(env), cwd=self._root)
         if status:
-            raise failure(said, arguments)
+            raise failure(said, asked)
 
 
-def _arguments(packages: Packages) -> list[str]:
-    """Arguments for `uv pip install`. Requirements go after `--`, so that none is taken for an option."""
-    indexes = [f"--index-url={url}" for url in packages.index_urls[:1]]
-    extra = [f"--extra-index-url={url}" for url in packages.index_urls[1:]]
-    hosts = [f"--allow-insecure-host={host}" for host in packages.trusted_hosts]
-    options, requirements = _pip_options(packages.requirements)
-    return ["--link-mode=hardlink", *indexes, *extra, *hosts, *options, "--", *requirements]
-
-
-def _pip_options(items: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Users write pip's options among their packages; those that say where packages come from are honoured."""
-    options: list[str] = []
-    requirements: list[str] = []
-    for item in items:
-        (options if item.startswith("-") else requirements).append(item)
-    for option in options:
-        if option.partition("=")[0] not in _OPTIONS:
-            message = (
-                f"packages_to_install holds the option {option!r}; of pip's options {', '.join(_OPTIONS)} are known."
-            )
-            raise Refusal(Code.PACKAGE_INSTALL_FAILED, message, retryable=False)
-    return options, requirements
-
-
-_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--no-deps", "--pre", "--prerelease", "--no-index")
+def _can_write_cache(env: dict[str, str]) -> bool:
+    """Whether uv can make its cache where it makes it by itself; a service's user often has no home of its own."""
+    home = env.get("XDG_CACHE_HOME") or f"{env.get('HOME') or os.path.expanduser('~')}/.cache"  # noqa: PTH111
+    cache = Path(home, "uv")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(cache, os.W_OK | os.X_OK)
 
 
 def _uv_environment() -> dict[str, str]:
@@ -198,18 +190,14 @@ def find_uv() -> str:
     return found
 
 
-def failure(said: str, arguments: tuple[str, ...]) -> Refusal:
+def failure(said: str, asked: Installation) -> Refusal:
     """What uv's message means."""
-    said = hide_credentials(said).strip()
-    last = "\n".join(said.splitlines()[-_KEPT_LINES:])
-    asked = [hide_credentials(argument) for argument in arguments[arguments.index("--") + 1 :] if "--" in arguments]
+    secrets = asked.secrets()
+    last = "\n".join(hide(said, secrets).strip().splitlines()[-_KEPT_LINES:])
+    names = [hide(one, secrets) for one in asked.requirements]
     if _NOT_FOUND.search(said):
-        message = f"A package that the component asks for ({', '.join(asked)}) cannot be had:\n{last}"
-        return Refusal(Code.PACKAGE_NOT_FOUND, message, retryable=False, packages=asked)
-    message = f"The component's packages ({', '.join(asked)}) could not be installed:\n{last}"
-    return Refusal(Code.PACKAGE_INSTALL_FAILED, message, packages=asked)
-
-
-def hide_credentials(text: str) -> str:
-    """Blank the user and password that a URL may hold."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "***@", text)
+        message = f"A package that the component asks for ({', '.join(names)}) cannot be had:\n{last}"
+        return Refusal(Code.PACKAGE_NOT_FOUND, message, retryable=False, packages=names)
+    what = f"The component's packages ({', '.join(names)})" if names else "The component's environment"
+    message = f"{what} could not be {'installed' if names else 'made'}:\n{last}"
+    return Refusal(Code.PACKAGE_INSTALL_FAILED, message, packages=names)
