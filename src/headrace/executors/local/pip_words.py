@@ -17,7 +17,7 @@ _SHORT |= {"-I": "--ignore-installed"}
 _PLACES = frozenset({"--index-url", "--extra-index-url", "--find-links", "--trusted-host"})
 #: Mean the same to uv; of these, `_WITH_VALUE` have a value.
 _KEPT = frozenset({"--no-deps", "--no-index", "--prerelease", "--only-binary", "--no-binary", "--no-build-isolation"})
-#: Have no meaning here: an environment is made anew, without a terminal, from uv's own cache.
+#: Have no meaning here: each environment is new, made without a terminal, from uv's own cache.
 _IGNORED_WORDS = """
     --upgrade --quiet --verbose --ignore-installed --force-reinstall --no-cache-dir --no-cache --user --no-input
     --disable-pip-version-check --no-warn-script-location --no-color --prefer-binary --break-system-packages
