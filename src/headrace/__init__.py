@@ -24,7 +24,16 @@ _ROOMS = frozenset({"dsl", "compiler", "components", "kubernetes", "local", "cli
 def _room(name: str) -> Any:
     from importlib import import_module
 
-    return import_module(f"headrace.{name}")
+    try:
+        return import_module(f"headrace.{name}")
+    except ModuleNotFoundError as error:
+        if name != "local" or (error.name or "").startswith("headrace"):
+            raise
+        message = (
+            "Running pipelines needs the server part of Headrace, which is not installed here "
+            f"(there is no module {error.name!r}): pip install 'headrace[server]'"
+        )
+        raise ImportError(message, name=error.name) from None
 
 
 def __getattr__(name: str) -> Any:

@@ -236,14 +236,22 @@ def sentences(page: Path, program: str) -> list[str]:
     return [line for line in lines if re.match(rf"{program}\s", line)]
 
 
+#: Other names of a command, which the page of the group lists.
+OTHER_NAMES = {("headrace runs", name) for name in ("cancel", "pause", "resume", "rerun", "mark", "explain")}
+
+
 def all_commands() -> Iterator[tuple[str, click.Command]]:
-    """Every command of the command line, by what one types."""
+    """Every command of the command line, by what one types first: other names of the same command are left out."""
+    seen: set[int] = set()
 
     def below(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
         context = click.Context(group, info_name=path)
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             assert command is not None
+            if id(command) in seen or (path, name) in OTHER_NAMES:
+                continue
+            seen.add(id(command))
             yield f"{path} {name}", command
             if isinstance(command, click.Group):
                 yield from below(command, f"{path} {name}")

@@ -21,6 +21,7 @@ import msgspec
 
 from headrace.cli.errors import FAILED, OK
 from headrace.cli.options import home_option
+from headrace.cli.server_part import SERVER_PACKAGES
 from headrace.cli.terminal import Paint, size
 
 DEFAULT_PORT = 8888
@@ -30,7 +31,6 @@ _NO_SPACE = 200_000_000
 
 
 #: Modules that `headrace[server]` brings and a server cannot start without.
-SERVER_PACKAGES = ("cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +235,16 @@ def findings(home: Path) -> list[CheckResult]:
         lambda: check_port(home),
         check_ui,
     ]
-    return [look() for look in looks]
+    return [_result_of(look) for look in looks]
+
+
+def _result_of(look: Callable[[], CheckResult]) -> CheckResult:
+    """A check that needs what is not installed says so: this command runs in every installation."""
+    try:
+        return look()
+    except ModuleNotFoundError as error:
+        subject = getattr(look, "__name__", "check").removeprefix("check_").replace("_", " ").strip("<>")
+        return CheckResult(subject=subject, verdict="warn", note=f"not checked: there is no module {error.name!r}")
 
 
 def running_url(home: Path) -> str:

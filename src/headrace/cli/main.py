@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -34,6 +35,18 @@ COMMANDS = {
 }
 
 
+#: Verbs of `headrace runs` that may be written without `runs`, and what they are called there.
+VERBS_OF_RUNS = {
+    "list": "list",
+    "get": "get",
+    "logs": "logs",
+    "cancel": "terminate",
+    "terminate": "terminate",
+    "retry": "retry",
+    "delete": "delete",
+}
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
@@ -43,16 +56,36 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported; None when there is no such command."""
+        if cmd_name in VERBS_OF_RUNS:
+            return _runs().commands[VERBS_OF_RUNS[cmd_name]]
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names; with a mistyped word, the error has the word that is most like it."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], [*COMMANDS, *VERBS_OF_RUNS], n=1)
+            fix = f"Did you mean: headrace {near[0]}" if near else "See: headrace --help"
+            raise CliError(f"No such command {args[0]!r}.", code="USAGE", fix=fix, exit_code=USAGE)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from their one-line summaries."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+        with formatter.section("Without `runs`, the same as with it"):
+            formatter.write_text(", ".join(VERBS_OF_RUNS))
+
+
+def _runs() -> click.Group:
+    found = importlib.import_module("headrace.cli.runs").command
+    assert isinstance(found, click.Group)
+    return found
 
 
 @click.group(
@@ -60,6 +93,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Help on one command: headrace COMMAND --help",
 )
+@click.version_option(package_name="headrace", message="%(prog)s %(version)s")
 def headrace() -> None:
     """Run machine-learning pipelines, here or on a server; written with headrace.dsl or kfp.dsl."""
 
@@ -76,6 +110,12 @@ def call(argv: Sequence[str]) -> int:
         result: Any = headrace.main(list(argv), prog_name="headrace", standalone_mode=False)
     except CliError as error:
         return _complain(error)
+    except ModuleNotFoundError as error:
+        from headrace.cli.server_part import server_missing
+
+        if (missing := server_missing(error)) is None:
+            raise
+        return _complain(missing)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
         return USAGE

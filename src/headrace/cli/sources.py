@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 from collections.abc import Callable
@@ -130,6 +131,16 @@ def with_caching_default(disabled: bool) -> None:
         os.environ["KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT"] = "true"
 
 
+def _meant(path: Path) -> str:
+    """A file beside it whose name is much like it, as a sentence; "" when there is none."""
+    try:
+        names = [one.name for one in path.parent.iterdir() if one.is_file()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"Did you mean {path.with_name(near[0])}?" if near else ""
+
+
 def _existing(path: Path) -> Path:
     if path.is_dir():
         raise CliError("This is a directory, not a file.", code="FILE_UNREADABLE", where=str(path))
@@ -137,7 +148,7 @@ def _existing(path: Path) -> Path:
         with path.open("rb"):
             return path
     except FileNotFoundError:
-        raise CliError("There is no such file.", code="FILE_NOT_FOUND", where=str(path)) from None
+        raise CliError("There is no such file.", code="FILE_NOT_FOUND", where=str(path), fix=_meant(path)) from None
     except OSError as error:
         raise CliError(
             f"The file cannot be read: {error.strerror}.", code="FILE_UNREADABLE", where=str(path), exit_code=USAGE

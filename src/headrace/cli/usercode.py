@@ -6,6 +6,7 @@ import importlib.util
 import linecache
 import sys
 import traceback
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType, TracebackType
 
@@ -13,12 +14,35 @@ from headrace.cli.errors import CliError
 
 
 def import_file(path: Path) -> ModuleType:
-    """The module that the file holds, with its folder first on `sys.path`, as `python FILE` does.
+    """The module that the file holds; while it is imported its folder is first on `sys.path`, as `python FILE` does.
 
-    Raises CliError if the import fails in any way.
+    Afterwards it is not: a file `html.py` beside the pipeline must not hide Python's own from the server that may be
+    imported next. Raises CliError if the import fails in any way.
     """
     path = path.resolve()
-    sys.path.insert(0, str(path.parent))
+    folder = str(path.parent)
+    sys.path.insert(0, folder)
+    try:
+        return _imported(path)
+    finally:
+        sys.path.remove(folder)
+        _forget_namesakes(folder)
+
+
+def _forget_namesakes(folder: str) -> None:
+    """Let go of modules of the folder that have the names of others; who has imported them keeps them."""
+    for name, module in list(sys.modules.items()):
+        is_here = (getattr(module, "__file__", None) or "").startswith(f"{folder}/")
+        if is_here and (name.partition(".")[0] in sys.stdlib_module_names or _is_elsewhere(name)):
+            del sys.modules[name]
+
+
+def _is_elsewhere(name: str) -> bool:
+    found = PathFinder.find_spec(name) if "." not in name else None
+    return found is not None
+
+
+def _imported(path: Path) -> ModuleType:
     name = path.stem if path.stem not in sys.modules else f"_headrace_file_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
