@@ -25,7 +25,20 @@ _FROM_DSL = frozenset(
         "PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER", "WORKSPACE_PATH_PLACEHOLDER", "run_notebook",
     }
 )  # fmt: skip
-_THERE = _FROM_DSL | set(typing.__all__) | set(dir(builtins)) | {"kfp", "dsl", "headrace", "__name__", "__file__"}
+
+
+def _of_plain_python() -> Iterator[str]:
+    """Builtins that every Python has. Consoles and notebooks add names of their own: `_`, `display`, `get_ipython`."""
+    for name, value in vars(builtins).items():
+        is_ours = getattr(value, "__module__", None) in ("builtins", "io", "_io", "_sitebuiltins")
+        if name.startswith("__") or is_ours or value in (True, False, None, ..., NotImplemented):
+            yield name
+
+
+_BUILTINS = frozenset(_of_plain_python()) - {"_", "__IPYTHON__"}
+_THERE = _FROM_DSL | set(typing.__all__) | _BUILTINS | {"kfp", "dsl", "headrace", "__name__", "__file__"}
+#: What `!command` and `%magic` become in a notebook's cell.
+_OF_NOTEBOOKS = frozenset({"get_ipython", "display"})
 
 
 def check(func: Callable[..., Any], additional: list[Callable[..., Any]], *, embedded: bool) -> None:
@@ -47,6 +60,10 @@ def check(func: Callable[..., Any], additional: list[Callable[..., Any]], *, emb
 
 
 def _hint(func: Callable[..., Any], name: str) -> str:
+    if name == "get_ipython":
+        return "`!command` and `%magic` work in a notebook only: use subprocess.run([...]) inside the function."
+    if name == "display":
+        return "`display` exists in a notebook only: print, or write an artifact (dsl.HTML, dsl.Markdown)."
     value = func.__globals__.get(name)
     if isinstance(value, types.ModuleType):
         return f"import it inside the function: `import {value.__name__}`."
@@ -60,7 +77,7 @@ def _hint(func: Callable[..., Any], name: str) -> str:
 def _left_behind(func: Callable[..., Any]) -> set[str]:
     code: types.CodeType = func.__code__
     used = set(_globals_of(code)) | set(_default_names(func))
-    here = {name for name in used if name in func.__globals__ and name not in _THERE}
+    here = {name for name in used if (name in func.__globals__ or name in _OF_NOTEBOOKS) and name not in _THERE}
     return here | (set(code.co_freevars) - {"__class__"})
 
 

@@ -6,10 +6,8 @@ import ast
 import functools
 import importlib.metadata
 import inspect
-import itertools
 import linecache
 import os
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from headrace.dsl import named_tuples
 from headrace.dsl.constants import PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 from headrace.dsl.errors import DslRuntimeError, DslTypeError, DslValueError, function_location
+from headrace.dsl.source_text import at_margin
 from headrace.dsl.types.artifact_types import BUILT_IN
 from headrace.dsl.types.type_annotations import marker, unmarked
 from headrace.dsl.types.type_utils import is_artifact_class
@@ -130,18 +129,26 @@ def source_command(func: Callable[..., Any], additional: list[Callable[..., Any]
 
 def shipped_source(func: Callable[..., Any], additional: list[Callable[..., Any]], helper: str | None) -> str:
     body = function_source(func)
-    imports = "\n".join([*_IMPORTS, *_extra_imports(func, body)])
+    extra = _extra_imports(func, body)
+    # What shipped modules give can be imported only after they are unpacked.
+    late = [line for line in extra if line != _AS_HEADRACE] if helper else []
+    imports = "\n".join([*_IMPORTS, *(line for line in extra if line not in late)])
     more = "".join(f"\n\n{function_source(one)}" for one in additional)
     block = f"\n\n{helper}\n" if helper else ""
+    if late:
+        block += "\n" + "\n".join(late) + "\n"
     answer = named_tuples.returned_class(func)
     declared = f"\n\n{answer[1]}" if answer else ""
     return f"\n{imports}{declared}{more}{block}\n\n{body}\n"
 
 
+_AS_HEADRACE = "import kfp as headrace"
+
+
 def function_source(func: Callable[..., Any]) -> str:
     """The function's text from its `def`, at no indentation."""
     try:
-        lines = textwrap.dedent(_raw_source(func)).split("\n")
+        raw = _raw_source(func)
     except (OSError, TypeError) as error:
         raise DslRuntimeError(
             f"The source of {getattr(func, '__name__', func)!r} cannot be read, so it cannot travel to its task: "
@@ -150,7 +157,7 @@ def function_source(func: Callable[..., Any]) -> str:
             hint="define the component in a file (or a notebook cell), not with exec or in a plain console.",
             location=function_location(func),
         ) from error
-    found = "\n".join(itertools.dropwhile(lambda line: not line.startswith("def"), lines))
+    found = at_margin(raw)
     if not found:
         raise DslTypeError(
             f"{func.__name__!r} is not a plain `def` function.",
@@ -178,7 +185,7 @@ def _extra_imports(func: Callable[..., Any], body: str) -> list[str]:
     found = [_import_line(path) for path in _custom_artifacts(func, tree)]
     if _names_headrace(tree):
         # Stock Kubeflow installs kfp in the task; annotations with headrace.dsl... mean the same there.
-        found.insert(0, "import kfp as headrace")
+        found.insert(0, _AS_HEADRACE)
     return list(dict.fromkeys(found))
 
 
