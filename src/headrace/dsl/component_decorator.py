@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from headrace.dsl import embedding, names_used, packages, source
-from headrace.dsl.base_component import ContainerComponent, PythonComponent
+from headrace.dsl.base_component import BaseComponent, ContainerComponent, PythonComponent
 from headrace.dsl.component_factory import interface_of, passthroughs, resolved_signature
 from headrace.dsl.component_task_config import TaskConfigField, TaskConfigPassthrough
 from headrace.dsl.errors import DslTypeError, DslValueError, function_location
@@ -153,6 +154,7 @@ def component(
             requirements=requirements,
             project=project,
         )
+    _check_function(func)
     helper = embedding.extraction_helper(embedded_artifact_path) if embedded_artifact_path else None
     wanted = packages.Wanted(source.checked_packages(packages_to_install), pip_index_urls, pip_trusted_hosts)
     if requirements is not None or project is not None:
@@ -184,6 +186,24 @@ def component(
         output_component_file=output_component_file,
     )
     return made
+
+
+def _check_function(func: object) -> None:
+    """Refuse everything but a function with a `def` of its own: only its source travels to the task."""
+    if isinstance(func, types.FunctionType) and func.__name__ != "<lambda>":
+        return
+    hint = "write `def name(...):` with the decorator above it."
+    if isinstance(func, str):
+        what, hint = f"the text {func!r}", f"name the argument: @dsl.component(base_image={func!r})."
+    elif isinstance(func, BaseComponent):
+        what, hint = "a component or a pipeline already", "decorate the plain function, once."
+    elif isinstance(func, types.FunctionType):
+        what = "a lambda"
+    elif isinstance(func, functools.partial):
+        what, hint = "a functools.partial", "write a `def` that calls it, with the fixed arguments inside."
+    else:
+        what = f"{getattr(func, '__name__', '') or repr(func)}, a {type(func).__name__}"
+    raise DslTypeError(f"dsl.component decorates a function, but this is {what}.", code="NOT_A_FUNCTION", hint=hint)
 
 
 def _python_component(

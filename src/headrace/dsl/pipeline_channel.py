@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from headrace.dsl import conditions
-from headrace.dsl.errors import DslIndexError, DslTypeError, DslValueError
-from headrace.dsl.text import token
+from headrace.dsl.errors import DslAttributeError, DslIndexError, DslTypeError, DslValueError
+from headrace.dsl.text import readable_token, token
 from headrace.dsl.types.type_utils import ArtifactType, ParameterType, ValueType
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class PipelineChannel:
     def __str__(self) -> str:
         return token(self)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return readable_token(self)
 
     def __format__(self, spec: str) -> str:
         if spec:
@@ -214,6 +215,23 @@ class PipelineChannel:
         raise DslIndexError(
             f"{self._subject()} cannot be indexed with {key!r}: its value is known only when the pipeline runs.",
             hint="pass the whole value to a component and take the part there, or loop with dsl.ParallelFor.",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise DslAttributeError(
+            f"{self._subject()} has no attribute {name!r}: its value is known only when the pipeline runs.",
+            code="CHANNEL_ATTRIBUTE",
+            hint="do this inside a component that takes the value as an input.",
+        )
+
+    def __fspath__(self) -> str:
+        # No TypeError: `os.path.join` would put one of its own in its place.
+        raise DslValueError(
+            f"{self._subject()} cannot be part of a path: its value is known only when the pipeline runs.",
+            code="CHANNEL_CONVERTED",
+            hint="do this inside a component that takes the value as an input.",
         )
 
     def __int__(self) -> int:

@@ -257,6 +257,9 @@ class PipelineTask(Generic[Answer]):
 
         Returns:
             The task itself, so that calls can be chained.
+
+        Raises:
+            DslTypeError: It is not True or False, or the key is not a constant text (`CACHING_INVALID`).
         """
         if not isinstance(enable_caching, bool):
             raise DslTypeError(

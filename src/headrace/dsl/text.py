@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 _OPEN, _CLOSE = "\ue0d0", "\ue0d1"
 # json.dumps and repr write such characters as escapes; the token must survive both.
 # They put the same backslashes before both ends; further ones before the first end belong to the text.
-_TOKEN = re.compile(r"\ue0d0([0-9]+)\ue0d1|(?<!\\)(\\*)(\\{1,4})ue0d0([0-9]+)\3ue0d1")
+# The last form is what `repr` gives: a person who prints a channel reads what it is, and a list's text still holds it.
+_RUNS = "known when the pipeline runs #"
+_TOKEN = re.compile(
+    r"\ue0d0([0-9]+)\ue0d1|(?<!\\)(\\*)(\\{1,4})ue0d0([0-9]+)\3ue0d1|<[^<>\ue0d0\ue0d1]{1,400}, " + _RUNS + "([0-9]+)>"
+)
 _DAMAGED = re.compile(r"\ue0d0|\ue0d1|\\ue0d[01]")
 
 #: Channel by number. Numbers are never reused, so a token cannot mean another pipeline's channel.
@@ -32,8 +36,14 @@ def token(channel: PipelineChannel) -> str:
     return f"{_OPEN}{number}{_CLOSE}"
 
 
+def readable_token(channel: PipelineChannel) -> str:
+    """The same for a reader: `<output 'Output' of task 'a': int, known when the pipeline runs #3>`."""
+    number = token(channel)[len(_OPEN) : -len(_CLOSE)]
+    return f"<{channel.described().removeprefix('the ')}: {channel.type}, {_RUNS}{number}>"
+
+
 def has_token(text: str) -> bool:
-    return "ue0d" in text or _OPEN in text or _CLOSE in text
+    return "ue0d" in text or _OPEN in text or _CLOSE in text or _RUNS in text
 
 
 def channels_in_text(text: str) -> Iterator[PipelineChannel]:
@@ -51,7 +61,7 @@ def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> 
 
 
 def _channel(found: re.Match[str]) -> PipelineChannel:
-    return _channels[int(found[1] or found[4])]
+    return _channels[int(found[1] or found[4] or found[5])]
 
 
 def check_undamaged(text: str) -> None:
