@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from headrace.compiler.compiler_utils import InvalidTopologyException
@@ -367,8 +368,8 @@ def _add_output(dag: IR, name: str, surfaced: Surfaced) -> None:
 def _outputs_by_name(outputs: Any) -> dict[str, Any]:
     if outputs is None:
         return {}
-    if isinstance(outputs, dict):
-        return outputs
+    if isinstance(outputs, Mapping):  # `return task.outputs`, too
+        return dict(outputs)
     if isinstance(outputs, tuple) and hasattr(outputs, "_asdict"):
         return dict(outputs._asdict())
     return {"Output": outputs}

@@ -380,6 +380,8 @@ class Wiring:
         root = self.pipeline.root
         producer = channel.producer
         assert producer is not None
+        if isinstance(producer, PipelineTask) and self._is_own_exit_task(producer):
+            return Surfaced(type=channel.type, selectors=((producer.name, channel.name),))
         home = self._home(producer, place_of)
         if isinstance(channel, Collected):
             between = self.path(home)[1:]
@@ -398,6 +400,9 @@ class Wiring:
         if isinstance(channel, OneOfMixin):
             self._surface_one_of(channel)
         return Surfaced(type=channel.type, selectors=((producer.name, channel.name),))
+
+    def _is_own_exit_task(self, task: PipelineTask) -> bool:
+        return task.is_exit_handler and self.pipeline.tasks.get(task.name) is task
 
     def _check_collected_return(self, between: tuple[TasksGroup, ...], producer: Node) -> None:
         if not any(isinstance(group, ParallelFor) for group in between):

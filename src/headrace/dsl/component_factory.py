@@ -272,6 +272,12 @@ def _has_quoted(annotation: Any) -> bool:
 
 
 def _output(annotation: Any, what: str) -> OutputSpec:
+    if strip_optional(annotation) is not annotation:
+        raise DslTypeError(
+            f"{what} is annotated as optional, but a task always has a value for each of its outputs.",
+            code="OUTPUT_OPTIONAL",
+            hint="return a value that stands for nothing, such as '' or [], or write an artifact: one may be left out.",
+        )
     return OutputSpec(type=_type_of(strip_optional(annotation), what))
 
 

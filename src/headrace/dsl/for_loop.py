@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,7 +69,7 @@ class LoopParameterArgument(_LoopItem, PipelineParameterChannel):
         return self.member(name)
 
     def member(self, key: str) -> LoopArgumentVariable:
-        if self.items is not None and not any(isinstance(item, dict) and key in item for item in self.items):
+        if self.items is not None and not any(_may_have(item, key) for item in self.items):
             keys = sorted({str(name) for item in self.items if isinstance(item, dict) for name in item})
             raise DslAttributeError(
                 f"The loop's items have no member {key!r}.",
@@ -83,6 +84,16 @@ class LoopParameterArgument(_LoopItem, PipelineParameterChannel):
         if isinstance(key, str) and isinstance(self.type, ParameterType) and self.type.kind in (STRUCT, UNKNOWN.kind):
             return self.member(key)
         return super().__getitem__(key)
+
+
+def _may_have(item: Any, key: str) -> bool:
+    """Whether a constant item has the member: a dict, or the JSON text of one."""
+    if isinstance(item, str):
+        try:
+            item = json.loads(item)
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(item, dict) and key in item
 
 
 class LoopArtifactArgument(_LoopItem, PipelineArtifactChannel):

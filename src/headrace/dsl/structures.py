@@ -110,6 +110,11 @@ class ContainerImplementation:
     env: dict[str, Any] = dataclasses.field(default_factory=dict)
     resources: ResourceSpec | None = None
 
+    @property
+    def container(self) -> ContainerImplementation:
+        """The container itself: `component_spec.implementation.container.image` is how KFP's SDK spells it."""
+        return self
+
     def for_task(self) -> ContainerImplementation:
         """A copy whose settings a task may change."""
         return dataclasses.replace(self, env=dict(self.env), resources=copy.copy(self.resources))

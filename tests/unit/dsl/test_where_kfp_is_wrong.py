@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 
 import pytest
 
@@ -385,8 +385,8 @@ def test_optional_in_every_spelling() -> None:
         b: Optional[list[str]] = None,  # noqa: UP045
         c: Union[None, int] = 3,  # noqa: UP007
         d: "dict[str, int] | None" = None,  # noqa: UP037
-    ) -> str | None:
-        return a
+    ) -> None:
+        pass
 
     found = compiled(spelled)[0]["components"]["comp-spelled"]["inputDefinitions"]["parameters"]
     assert [(one["parameterType"], one["isOptional"]) for one in found.values()] == [
@@ -1030,3 +1030,82 @@ def test_a_text_with_a_placeholder_that_is_not_ours_travels(written: str) -> Non
 
     spec = compiled(dsl.pipeline(body))[0]
     assert spec["root"]["dag"]["tasks"]["text"]["inputs"]["parameters"]["x"]["runtimeValue"]["constant"] == written
+
+
+# --- what authors of KFP write ------------------------------------------------------------------------------
+
+
+def test_an_output_cannot_be_optional(refused: Refused) -> None:
+    def make() -> None:
+        @dsl.component  # here
+        def maybe_a_text() -> Optional[str]:  # noqa: UP045
+            return None
+
+    refused("OUTPUT_OPTIONAL", make)
+
+
+@dsl.component
+def two() -> NamedTuple("Two", [("a", str), ("b", int)]):  # type: ignore[valid-type]
+    return ("x", 2)
+
+
+def test_a_pipeline_returns_all_outputs_of_a_task() -> None:
+    def body() -> NamedTuple("Two", [("a", str), ("b", int)]):  # type: ignore[valid-type]
+        return two().outputs
+
+    outputs = compiled(dsl.pipeline(body))[0]["root"]["dag"]["outputs"]["parameters"]
+    assert {name: one["valueFromParameter"] for name, one in outputs.items()} == {
+        name: {"producerSubtask": "two", "outputParameterKey": name} for name in ("a", "b")
+    }
+
+
+def test_a_pipeline_returns_the_output_of_its_exit_task() -> None:
+    def body() -> str:
+        last = text()
+        with dsl.ExitHandler(last):
+            number()
+        return last.output
+
+    outputs = compiled(dsl.pipeline(body))[0]["root"]["dag"]["outputs"]["parameters"]
+    assert outputs["Output"]["valueFromParameter"]["producerSubtask"] == "text"
+
+
+def test_a_loop_over_json_texts_gives_their_members() -> None:
+    def body() -> None:
+        with dsl.ParallelFor([json.dumps({"a": "1"}), json.dumps({"a": "2"})]) as item:
+            text(x=item.a)
+
+    assert compiled(dsl.pipeline(body))[0]
+    with pytest.raises(dsl.DslError, match="no member 'b'"):
+
+        def wrong() -> None:
+            with dsl.ParallelFor([json.dumps({"a": "1"}), "{", "7"]) as item:
+                text(x=item.b)
+
+        dsl.pipeline(wrong)
+
+
+def test_an_annotated_type_is_the_type() -> None:
+    @dsl.component
+    def noted(a: Annotated[str, "what it is"], b: Annotated[int, 1] = 2) -> Annotated[str, "what comes out"]:
+        return a * b
+
+    spec = compiled(noted)[0]["components"]["comp-noted"]
+    kinds = {name: one["parameterType"] for name, one in spec["inputDefinitions"]["parameters"].items()}
+    assert kinds == {"a": "STRING", "b": "NUMBER_INTEGER"}
+    assert spec["outputDefinitions"]["parameters"]["Output"]["parameterType"] == "STRING"
+
+
+def test_the_image_of_a_component_is_read_and_changed_as_in_kfp() -> None:
+    @dsl.component(base_image="python:3.12")
+    def one() -> None:
+        pass
+
+    assert one.component_spec.implementation.container.image == "python:3.12"
+    one.component_spec.implementation.container.image = "python:3.13"
+
+    def body() -> None:
+        one()
+
+    executors = compiled(dsl.pipeline(body))[0]["deploymentSpec"]["executors"]
+    assert executors["exec-one"]["container"]["image"] == "python:3.13"

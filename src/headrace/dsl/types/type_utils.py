@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import enum
 import re
 import types
@@ -238,6 +239,16 @@ _REFUSALS: Final[tuple[tuple[Callable[[Any], bool], str, str], ...]] = (
         "use `list`.",
     ),
     (
+        lambda a: isinstance(a, typing.NewType),
+        "a NewType exists in this module only, and not where the task runs",
+        "write the type that it stands for.",
+    ),
+    (
+        lambda a: typing.is_typeddict(a) or typing.get_origin(a) is collections.abc.Mapping,
+        "only plain dicts travel between tasks",
+        "use `dict`.",
+    ),
+    (
         lambda a: isinstance(a, str | typing.ForwardRef),
         "the name in quotes cannot be resolved where the component is defined",
         "import the type at the top of the module.",
@@ -248,6 +259,8 @@ _REFUSALS: Final[tuple[tuple[Callable[[Any], bool], str, str], ...]] = (
 def value_type(annotation: Any, *, what: str) -> ValueType:
     """The type an annotation stands for; `what` names the annotated thing in refusals."""
     annotation = strip_optional(annotation)
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
     found = known_type(annotation, what=what)
     if found is None:
         raise refused_annotation(annotation, what=what)
