@@ -22,10 +22,17 @@ class Refusal(Exception):
         self.retryable = retryable
 
 
+#: The machine has no more of something for the moment: descriptors, processes, memory. The task has done nothing wrong.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+
+
 def system_refusal(error: OSError, what: str, **details: Any) -> Refusal:
-    """What an error of the system comes to. A full disk has a code of its own, since only a person can free space."""
+    """What an error of the system comes to. A full disk has a code of its own, since only a person can free space.
+
+    What the machine lacks for a moment only is passing: the attempt counts as lost, and there is another one.
+    """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Refusal(
             Code.DISK_FULL, f"{what}, because the disk is full: {error}. Free some space, then try again.", **details
         )
-    return Refusal(Code.LAUNCH_FAILED, f"{what}: {error}.", **details)
+    return Refusal(Code.LAUNCH_FAILED, f"{what}: {error}.", passing=error.errno in _PASSING, **details)

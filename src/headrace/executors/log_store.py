@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
@@ -74,10 +76,15 @@ class FileLogs:
 
 def _read(path: Path, offset: int, limit: int) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
+        # A task may put a link, or a pipe, where its log was: neither is followed nor waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return b""
+        raise
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
         return os.pread(descriptor, limit, offset)
     finally:
         os.close(descriptor)

@@ -39,6 +39,10 @@ _SIGN_IN = (
 )
 
 
+#: Characters of a path of the UI; a longer one is a mistake.
+_LONGEST_PATH = 2000
+
+
 def wants_page(request: Request) -> bool:
     """Whether a person looks at this, rather than a program."""
     return "text/html" in request.headers.get("accept", "")
@@ -67,7 +71,7 @@ def serve_ui(request: Request, root: Path = STATIC) -> Response:
     file = _file(root, path)
     if file is not None and file.name != "index.html":
         return _file_response(request, file, forever=path.startswith("/assets/"))
-    if path.startswith("/assets/") or Path(path).suffix:
+    if path.startswith("/assets/") or Path(path).suffix or len(path) > _LONGEST_PATH:
         raise HttpError(404, "NOT_FOUND", "There is no such file.")
     index = root / "index.html"
     if not index.is_file():
@@ -81,7 +85,11 @@ def _file(root: Path, path: str) -> Path | None:
     if any(not piece or piece.startswith(".") or "\\" in piece or "\0" in piece for piece in pieces):
         return None
     file = root.joinpath(*pieces)
-    return file if file.suffix != ".gz" and file.is_file() and file.resolve().is_relative_to(root.resolve()) else None
+    try:
+        is_built = file.suffix != ".gz" and file.is_file() and file.resolve().is_relative_to(root.resolve())
+    except OSError:  # a name that is too long for a file
+        return None
+    return file if is_built else None
 
 
 def _file_response(request: Request, file: Path, *, forever: bool) -> Response:

@@ -8,6 +8,7 @@ import errno
 import json
 import logging
 import os
+import resource
 import secrets
 import socket
 import threading
@@ -267,6 +268,7 @@ async def serve(
 
 def run_server(settings: Settings, **options: Any) -> None:
     """`serve`, with its own event loop."""
+    raise_descriptor_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, **options))
 
@@ -274,6 +276,7 @@ def run_server(settings: Settings, **options: Any) -> None:
 @contextlib.contextmanager
 def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
     """A server in a thread of this process, for as long as the block lasts. Raises what `running` raises."""
+    raise_descriptor_limit()
     ready = threading.Event()
     outcome: list[Running | BaseException] = []
 
@@ -303,6 +306,14 @@ def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
     finally:
         outcome[0].stop()
         thread.join()
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files as it may: many systems begin with 1,024, however many they allow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _state(

@@ -25,9 +25,9 @@ from headrace.service.errors import Unavailable
 class DataDirectory:
     """A data directory, locked by this process until `close`."""
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path, locks: tuple[int, ...]) -> None:
         self.path = path
-        self._lock = lock
+        self._locks = locks
 
     @classmethod
     def open(cls, path: Path, *, shared: bool = False) -> DataDirectory:
@@ -37,17 +37,17 @@ class DataDirectory:
         """
         try:
             make_durably(path, mode=0o700)
-            lock = _take(path, shared)
+            locks = _take(path, shared)
         except OSError as error:
             raise unusable(path, error) from error
         try:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            os.ftruncate(locks[0], 0)
+            os.pwrite(locks[0], str(os.getpid()).encode(), 0)
             _keep_private(path)
-            data_dir = cls(path, lock)
+            data_dir = cls(path, locks)
             sync_directory(path)
         except OSError as error:
-            os.close(lock)
+            _close(locks)
             raise unusable(path, error) from error
         return data_dir
 
@@ -58,8 +58,18 @@ class DataDirectory:
         return f"{word}-{path.stat().st_ino}"
 
     def database(self) -> Path:
-        """The database file, empty where there was none: SQLite itself would make it for all to read."""
+        """The database file, empty where there was none: SQLite itself would make it for all to read.
+
+        Raises Unavailable DATABASE_MISSING where it is empty or missing beside attempts of runs: that directory is
+        not new, and a server that took it for a new one would remove what the runs have made.
+        """
         path = self.path / "headrace.db"
+        if (not path.exists() or path.stat().st_size == 0) and _has_runs(self.path):
+            why = (
+                f"its database {path.name} is {'empty' if path.exists() else 'missing'}, but runs have left attempts. "
+                "Restore the database from a backup, or choose another directory with HEADRACE_HOME"
+            )
+            raise unavailable(self.path, "DATABASE_MISSING", why)
         try:
             path.touch(mode=0o600)
         except OSError as error:
@@ -69,12 +79,27 @@ class DataDirectory:
     def close(self) -> None:
         """Release the lock."""
         # Closing releases the lock. The process id stays in the file and does no harm.
-        os.close(self._lock)
+        _close(self._locks)
+
+
+def _close(locks: tuple[int, ...]) -> None:
+    for lock in locks:
+        os.close(lock)
+
+
+def _has_runs(path: Path) -> bool:
+    """Whether any run has left an attempt."""
+    try:
+        return any(not one.name.startswith(".") for one in (path / "attempts").iterdir())
+    except OSError:
+        return False
 
 
 def _keep_private(path: Path) -> None:
     """Only this user may read what runs hold, even in a directory that existed before and is open to others."""
-    for name in ("artifacts", "attempts", "envs"):
+    # What others may write to, others could have planted.
+    path.chmod(path.stat().st_mode & 0o700)
+    for name in ("artifacts", "attempts", "envs", "sources", "code"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
         (path / name).chmod(0o700)
     for file in path.glob("headrace.db*"):
@@ -94,12 +119,15 @@ def _holder(path: Path) -> dict[str, Any]:
     return found
 
 
-def _take(path: Path, shared: bool) -> int:
+def _take(path: Path, shared: bool) -> tuple[int, ...]:
+    """Lock the file `lock`, which earlier versions look at, and the directory itself, which cannot be replaced."""
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    locks = (lock, os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     try:
-        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        for one in locks:
+            fcntl.flock(one, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(lock)
+        _close(locks)
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise
         who = _holder(path)
@@ -110,7 +138,7 @@ def _take(path: Path, shared: bool) -> int:
             home=str(path),
             **who,
         ) from error
-    return lock
+    return locks
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
@@ -140,6 +168,7 @@ _CODES = {
 _SENTENCES = {
     "HOME_READ_ONLY": "cannot be written to. Give this user write access, or choose another with HEADRACE_HOME.",
     "HOME_FULL": "has no room left. Free some space on its disk, or choose another with HEADRACE_HOME.",
+    "DATABASE_MISSING": "is not a new one.",
     "HOME_UNUSABLE": "cannot be used as a data directory. Choose another with HEADRACE_HOME.",
 }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from headrace.attempt.order import ContainerOrder
-from headrace.attempt.refusal import Refusal
+from headrace.attempt.refusal import Refusal, system_refusal
 from headrace.attempt.rendering import render_container, render_variables
 
 DOCUMENT = {"inputs": {"parameterValues": {"rate": 0.5}}}
@@ -35,3 +37,9 @@ def test_an_unknown_input_in_a_command_is_refused() -> None:
     with pytest.raises(Refusal) as caught:
         render_container(ContainerOrder(image="i", command=("{{$.outputs.artifacts['x'].path}}",)), DOCUMENT, FACTS)
     assert caught.value.reason.code == "PLACEHOLDER_UNKNOWN"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM])
+def test_what_the_machine_lacks_for_a_moment_is_not_the_task_s_failure(number: int) -> None:
+    assert system_refusal(OSError(number, "x"), "It could not start").passing
+    assert not system_refusal(OSError(errno.EACCES, "x"), "It could not start").passing

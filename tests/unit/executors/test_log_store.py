@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.engine.model import AttemptId
+from headrace.executors import log_store
 from headrace.executors.log_store import FileLogs, LiveLog, follow_log
 
 pytestmark = pytest.mark.anyio
@@ -72,3 +74,11 @@ async def test_read_and_size(tmp_path):
     assert (await logs.size(ATTEMPT), await logs.read(ATTEMPT, offset=0, limit=9)) == (0, b"")
     path.write_bytes(b"0123456789")
     assert (await logs.size(ATTEMPT), await logs.read(ATTEMPT, offset=3, limit=4)) == (10, b"3456")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_a_task_puts_where_its_log_was_is_not_followed(tmp_path: Path, kind: str) -> None:
+    log, secret = tmp_path / "log", tmp_path / "secret"
+    secret.write_text("secret")
+    {"link": lambda: log.symlink_to(secret), "pipe": lambda: os.mkfifo(log), "folder": log.mkdir}[kind]()
+    assert log_store._read(log, 0, 100) == b""

@@ -8,6 +8,7 @@ import pytest
 
 from headrace.engine.model import AttemptId, AttemptStarted, AttemptSucceeded, Bundle, Tick
 from headrace.service import inbox as rooms
+from headrace.service.alarms import Alarms
 from headrace.service.inbox import BATCH, Inbox, QueuedEvent, answer
 
 pytestmark = pytest.mark.anyio
@@ -92,3 +93,21 @@ async def test_closing_cancels_the_requests_that_wait():
     inbox.put(waiting)
     inbox.close()
     assert waiting.recorded is not None and waiting.recorded.cancelled()
+
+
+async def test_an_alarm_looks_again_at_the_clock():
+    """The wall clock was set back while a run waited, and then set right: the alarm comes when the run is due."""
+    clock = [1000.0]
+    rung: list[str] = []
+    alarms = Alarms(lambda: clock[0], lambda run_id, at: rung.append(run_id))
+    clock[0] -= 3600
+    alarms._wait("run", 1000.5)
+    timer = alarms._timers["run"]
+    assert timer.when() - asyncio.get_running_loop().time() <= 30.0
+    timer.cancel()
+    alarms._due("run", 1000.5)
+    assert rung == [], "not before it is due"
+    clock[0] = 1000.5
+    alarms._due("run", 1000.5)
+    assert rung == ["run"]
+    alarms.close()

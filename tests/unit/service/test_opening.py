@@ -188,6 +188,35 @@ def test_an_outage_that_lasts_is_logged_each_minute(caplog):
     assert told[4:] == [told[0].replace("Free some space.", "Busy."), "Recording works again, after 200 s; runs go on."]
 
 
+@pytest.mark.parametrize("kind", ["empty", "missing"])
+async def test_an_empty_database_beside_attempts_is_not_a_new_directory(tmp_path: Path, kind: str):
+    settings = Settings(home=tmp_path)
+    service = await Service.open(settings, executor=FakeExecutor(World()))
+    await service.close()
+    (tmp_path / "attempts" / "run").mkdir()
+    for file in tmp_path.glob("headrace.db*"):
+        file.unlink()
+    if kind == "empty":
+        (tmp_path / "headrace.db").touch()
+    with pytest.raises(Unavailable) as refused:
+        await Service.open(settings, executor=FakeExecutor(World()))
+    assert refused.value.code == "DATABASE_MISSING"
+    assert (tmp_path / "attempts" / "run").is_dir()
+    (tmp_path / "attempts" / "run").rmdir()
+    await (await Service.open(settings, executor=FakeExecutor(World()))).close()
+
+
+async def test_a_directory_whose_lock_file_is_gone_is_still_in_use(tmp_path: Path):
+    settings = Settings(home=tmp_path)
+    service = await Service.open(settings, executor=FakeExecutor(World()))
+    (tmp_path / "lock").unlink()
+    with pytest.raises(Unavailable) as refused:
+        await Service.open(settings, executor=FakeExecutor(World()))
+    assert refused.value.code == "HOME_IN_USE"
+    await service.close()
+    await (await Service.open(settings, executor=FakeExecutor(World()))).close()
+
+
 async def test_in_memory_nothing_is_kept(tmp_path: Path):
     service = await Service.open(Settings(home=tmp_path), executor=FakeExecutor(), in_memory=True)
     made = await service.create_run(NewRun(pipeline_spec=documents.loop()))

@@ -160,9 +160,16 @@ class AttemptLife:
         failpoint("result.before")
         if not isinstance(report, Succeeded):
             # Success follows from what the attempt left; why it failed may be known only now.
-            self.attempt_dir.write("result.json", report)
+            self._write_result(report)
         failpoint("result.after")
         return report
+
+    def _write_result(self, report: AnyReport) -> None:
+        """Write down why it did not succeed. Where that is not possible, its end is reported as it is."""
+        try:
+            self.attempt_dir.write("result.json", report)
+        except OSError:
+            _log.warning("the result of attempt %s could not be written down", self.id, exc_info=True)
 
     async def _report_of_end(self, *, is_new: bool) -> AnyReport:
         try:
