@@ -27,6 +27,11 @@ _LOOK_S = 0.05
 _ACTIVE = "PENDING,RUNNING,CANCELING"
 
 
+#: Words that switch on what a variable names.
+_ON = frozenset({"1", "true", "yes", "on"})
+IGNORE_RESOURCES = "HEADRACE_IGNORE_RESOURCES"
+
+
 def settings_for(home: Path | None, max_parallel: int | None = None, *, database: str = "") -> Settings:
     """Settings from the command line and the environment; the command line wins. Raises CliError."""
     try:
@@ -35,6 +40,7 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             database=database_url(database),
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
             warm_starts=warm_starts(),
+            ignore_resources=os.environ.get("HEADRACE_IGNORE_RESOURCES", "").strip().lower() in _ON,
             content_port=_port("HEADRACE_CONTENT_PORT"),
             public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
             public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),

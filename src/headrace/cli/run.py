@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="How many tasks run at the same time, if no server is running yet.",
 )
+@click.option(
+    "--ignore-resources",
+    is_flag=True,
+    help="Run tasks whatever cores, memory and accelerators they ask for, if no server is running yet.",
+)
 @home_option
 def command(
     file: Path,
@@ -42,6 +48,7 @@ def command(
     no_wait: bool,
     no_cache: bool,
     max_parallel: int | None,
+    ignore_resources: bool,
     home: Path | None,
 ) -> int:
     """Run a pipeline and watch it to its end.
@@ -54,7 +61,7 @@ def command(
     which cancels the run.
     """
     from headrace.cli.arguments import collect
-    from headrace.cli.connection import settings_for
+    from headrace.cli.connection import IGNORE_RESOURCES, settings_for
     from headrace.cli.running import run_and_leave, run_and_watch
     from headrace.cli.sources import load, verified
     from headrace.wire.api import CreateRun
@@ -67,5 +74,7 @@ def command(
         parameters=collect(source.pipeline_spec, arguments, args_file),
         caching=False if no_cache else None,
     )
+    if ignore_resources:
+        os.environ[IGNORE_RESOURCES] = "1"  # for a server in the background, too
     settings = settings_for(home, max_parallel)
     return run_and_leave(wanted, settings) if no_wait else run_and_watch(wanted, settings)

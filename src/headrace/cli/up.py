@@ -85,6 +85,9 @@ def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> d
     callback=_devices,
     help="Accelerators that tasks may ask for: nvidia.com/gpu=0,1.",
 )
+@click.option(
+    "--ignore-resources", is_flag=True, help="Run tasks whatever cores, memory and accelerators they ask for."
+)
 @click.option("--no-cache", is_flag=True, help="Run every task of every run; reuse no earlier results.")
 @click.option("--no-warm-starts", is_flag=True, help="Start a new Python for every task.")
 @click.option("--cache-max-age", metavar="SPAN", callback=_span, help="Reuse no results older than this: 12h, 30d.")
@@ -99,6 +102,7 @@ def command(
     machine_cpus: float | None,
     machine_memory: int | None,
     accelerators: dict[str, tuple[str, ...]] | None,
+    ignore_resources: bool,
     no_cache: bool,
     no_warm_starts: bool,
     cache_max_age: float | None,
@@ -123,6 +127,8 @@ def command(
         machine_memory_bytes=machine_memory,
         accelerators=accelerators,
     )
+    if ignore_resources:
+        settings = msgspec.structs.replace(settings, ignore_resources=True)
     if no_warm_starts:
         settings = msgspec.structs.replace(settings, warm_starts=False)
     there = read_info(settings.home)

@@ -115,7 +115,7 @@ def _executor(settings: Settings, artifacts: Stores, lease: ServerLease | None, 
         warm_starts=settings.warm_starts,
         shared=lease is not None,
         may_start=lease.live if lease is not None else lambda: True,
-        machine=machine_of(settings),
+        machine=None if settings.ignore_resources else machine_of(settings),
         allowance=Allowance(
             task_memory_bytes=settings.task_memory_bytes,
             task_cpus=settings.task_cpus,

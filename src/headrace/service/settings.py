@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machine_cpus: float | None = None
     machine_memory_bytes: int | None = None
     accelerators: dict[str, tuple[str, ...]] | None = None
+    #: Whether tasks run whatever they ask for: a pipeline written for a cluster then runs on a laptop.
+    ignore_resources: bool = False
     #: Memory and cores of one attempt whose task says no limit; None: as much as there is.
     task_memory_bytes: int | None = None
     task_cpus: float | None = None
