@@ -197,7 +197,7 @@ def _short(code: Code, what: str, asked: float, used: float, have: float) -> Rea
 def _never(what: str, asked: str, have: str, setting: str) -> Refusal:
     message = (
         f"The task asks for {asked}, and this machine has {have} for attempts (setting {setting}), so it could never "
-        "begin. Ask for less (a request, else the limit, counts), or run it whatever it asks for: --ignore-resources of "
-        f"headrace run and headrace up; or start the server with another {setting}."
+        "begin. Ask for less (a request, else the limit, counts); or run it whatever it asks for, with "
+        f"--ignore-resources of `headrace run` and `headrace up`; or start the server with another {setting}."
     )
     return Refusal(Code.DOES_NOT_FIT, message, retryable=False, resource=what, setting=setting)
