@@ -26,14 +26,27 @@ MAX_EXPRESSION = 10_000
 #: Bytes of memory that evaluating an expression may take, and that its result may have as JSON.
 MAX_MEMORY, MAX_RESULT = 64 << 20, 1 << 20
 #: Seconds of processor time, and of waiting for the process.
-MAX_CPU_S, MAX_WAIT_S = 1, 10
+MAX_CPU_S, MAX_WAIT_S = 1, 5
 #: Bytes that an expression without macros may look at and make, to be evaluated at once.
 _QUICK_BYTES = 2 << 20
-_MACRO = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one|existsOne|transformList|transformMap)\s*\(|\bcel\s*\.")
-#: What may make much of little, or look at much: an expression without these only compares what it names.
-_OPEN = re.compile(rf"{_MACRO.pattern}|\+|\*|parseJson|matches|\.\s*\w+\s*\(")
-_TEXT = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\"""")
-_NAME = re.compile(r"[A-Za-z_]\w*")
+#: Functions that only look at what they are given.
+_FUNCTIONS = "int|uint|double|string|bool|size|type"
+_METHODS = "startsWith|endsWith|contains|matches|size"
+#: What an expression may consist of that is evaluated at once. Everything else, such as a macro, a comment, or a text
+#: in another spelling, is evaluated in a process of its own. A name before `(` is a function, after `.` a method.
+_NAME = r"(?!\d)\w++(?!\s*\()(?!['\"])"
+_PIECES = (
+    r"\s++",
+    r"(?!'''|\"\"\")(?:'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\")",
+    _NAME,
+    r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?u?(?![\w.'\"])",
+    rf"(?<![\w.])(?:{_FUNCTIONS})\s*\(",
+    r"==|!=|<=|>=|&&|\|\||[<>!?:()\[\],.\-]",
+)
+_MORE_PIECES = (r"[+*%]|/(?![/*])", rf"\.(?:{_METHODS})\(", r"(?<![\w.])parseJson\s*\(")
+_PLAIN = re.compile(f"(?:{'|'.join(_PIECES)})*+", re.ASCII)
+_BOUNDED = re.compile(f"(?:{'|'.join([*_MORE_PIECES, *_PIECES])})*+", re.ASCII)
+_NAMES = re.compile(r"[A-Za-z_]\w*")
 _TOO_MUCH = f"it takes more than {MAX_MEMORY >> 20} MiB of memory or {MAX_CPU_S} s of processor time"
 
 
@@ -43,15 +56,20 @@ class ExpressionError(Exception):
 
 def is_plain(expression: str) -> bool:
     """Whether it only compares what it names, so that it never takes long."""
-    return not _OPEN.search(_TEXT.sub("''", expression))
+    return len(expression) <= MAX_EXPRESSION and _PLAIN.fullmatch(expression) is not None
+
+
+def is_quick(expression: str, names: Mapping[str, Json]) -> bool:
+    """Whether all that it can look at and make is little: then it is evaluated at once."""
+    if is_plain(expression):
+        return True
+    return _BOUNDED.fullmatch(expression) is not None and _cost(expression, names) <= _QUICK_BYTES
 
 
 def evaluate(expression: str, names: Mapping[str, Json]) -> Json:
     """The value of an expression; raises ExpressionError, also when it needs more than the budgets allow."""
     compiled(expression)
-    if is_plain(expression) or not (_MACRO.search(expression) or _cost(expression, names) > _QUICK_BYTES):
-        return evaluate_here(expression, names)
-    return _evaluate_apart(expression, names)
+    return evaluate_here(expression, names) if is_quick(expression, names) else _evaluate_apart(expression, names)
 
 
 def evaluate_here(expression: str, names: Mapping[str, Json]) -> Json:
@@ -71,7 +89,7 @@ def evaluate_here(expression: str, names: Mapping[str, Json]) -> Json:
 def _cost(expression: str, names: Mapping[str, Json]) -> int:
     """At most so many bytes are looked at: each name may stand for the largest value."""
     largest = max((len(json.dumps(value)) for value in names.values()), default=0)
-    return (len(_NAME.findall(expression)) + 1) * largest
+    return (len(_NAMES.findall(expression)) + 1) * (largest + len(expression))
 
 
 def _evaluate_apart(expression: str, names: Mapping[str, Json]) -> Json:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import resource
+import time
 
 import pytest
 
+from headrace.engine import expressions
 from headrace.engine.conditions import holds, referenced, select
-from headrace.engine.expressions import ExpressionError, evaluate, is_plain
+from headrace.engine.expressions import ExpressionError, evaluate, is_plain, is_quick
 from headrace.engine.model import Bundle, State
 from properties.documents import group, leaf, out, param, pipeline
 from scenario import Scenario, artifact
@@ -212,3 +214,60 @@ def test_an_error_in_a_process_of_its_own_is_told():
 )
 def test_only_comparisons_are_plain(expression: str, expected: bool):
     assert is_plain(expression) is expected
+
+
+MACRO = "size(['aaaaaaaaaaaaaaaa'].map(a, a + a)[0]) > 0"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        MACRO,
+        f"'''a'b''' == 'x' || {MACRO} || '''a'b'''=='x'",
+        f'"""a"b""" == "x" || {MACRO} || """a"b"""=="x"',
+        MACRO.replace(".map(", ". //\nmap("),
+        MACRO.replace(".map(", ".map //\n("),
+        MACRO.replace(".map(", ".map\n("),
+        MACRO.replace(".map", ".`map`"),
+        f"r'\\' == 'x' || {MACRO} || r'\\' == 'x'",
+        f"b'\\x27' == b'x' || {MACRO}",
+        f"'\\'' == 'x' || {MACRO} || '\\'' == 'x'",
+        f"true // '\n || {MACRO}",
+        "[1].exists_one(a, a == 1)",
+        "cel.bind(x, 'a', x + x) == 'aa'",
+        "'a'.replace('a', 'bb') == ''",
+    ],
+)
+def test_no_spelling_of_a_macro_is_evaluated_in_this_process(expression: str, monkeypatch: pytest.MonkeyPatch):
+    assert not is_plain(expression)
+    assert not is_quick(expression, {})
+    apart: list[str] = []
+    monkeypatch.setattr(expressions, "_evaluate_apart", lambda one, names: apart.append(one))
+    try:
+        evaluate(expression, {"inputs": {}})
+    except ExpressionError:  # it is refused before anything is evaluated
+        return
+    assert apart == [expression]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "inputs.parameter_values['pipelinechannel--a'] == 'x'",
+        "int(inputs.parameter_values['a']) >= 3 && !(inputs.parameter_values['b'] == true)",
+        "inputs.parameter_values[\"a\"] in ['x', 'y'] || -1.5e3 < double(inputs.parameter_values['a'])",
+        "string(inputs.parameter_values['a']) != '' ? true : false",
+        "size(inputs.parameter_values['l']) == 0",
+    ],
+)
+def test_what_kfp_s_compiler_writes_is_plain(expression: str):
+    assert is_plain(expression)
+
+
+@pytest.mark.parametrize("filler", [" ", "a ", "'' ", "1 ", "(", "a.", "'", "x == "])
+def test_an_expression_is_judged_in_no_time(filler: str):
+    """However it looks: no pattern here goes back and forth."""
+    started_at = time.process_time()
+    is_quick(filler * (9000 // len(filler)) + "\\", {})
+    few = time.process_time() - started_at
+    assert few < 5.0, "a pattern that goes back and forth takes minutes"
