@@ -44,6 +44,8 @@ _HEAD_S = 15.0
 _MAX_HEAD_BYTES = 65_536
 _MAX_HEADERS = 100
 _MAX_CONNECTIONS = 1000
+#: Files and sockets that a server wants to be able to open.
+_DESCRIPTORS = 65_536
 #: The `date` of answers is as fresh as this, in seconds.
 _TICK_S = 1.0
 #: Answers under way when the server must stop may take so long, in seconds.
@@ -309,11 +311,15 @@ def in_background(settings: Settings, **options: Any) -> Iterator[Running]:
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files as it may: many systems begin with 1,024, however many they allow."""
+    """Let this process open many files: most systems begin with 1,024, however many they allow.
+
+    Not more than some ten thousand: tasks inherit the limit, and some programs close every descriptor up to it.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _state(

@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,10 @@ def _has_runs(path: Path) -> bool:
 
 def _keep_private(path: Path) -> None:
     """Only this user may read what runs hold, even in a directory that existed before and is open to others."""
-    # What others may write to, others could have planted.
-    path.chmod(path.stat().st_mode & 0o700)
+    found = path.stat()
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX and found.st_uid == os.geteuid():
+        # What others may write to, others could have planted. A directory of another owner is that owner's to close.
+        path.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
     for name in ("artifacts", "attempts", "envs", "sources", "code"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
         (path / name).chmod(0o700)

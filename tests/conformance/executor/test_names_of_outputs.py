@@ -63,12 +63,12 @@ async def test_the_chosen_name_is_kept_and_the_uri_is_the_final_one(watch, order
     assert Path(end.parameters["Output"]).read_text() == "x"
 
 
-async def test_of_two_outputs_with_one_name_the_second_keeps_its_own(watch, order):
+async def test_two_outputs_may_choose_one_name_in_folders_of_their_own(watch, order):
     source = """
     def make(a: Output[Model], b: Output[Model]):
         import os
         for one in (a, b):
-            folder = os.path.abspath(one.name)
+            folder = f"{os.path.dirname(one.path)}/of-{one.name}"
             os.mkdir(folder)
             one.path = f"{folder}/model.pkl"
             with open(one.path, "w") as file:
@@ -78,7 +78,7 @@ async def test_of_two_outputs_with_one_name_the_second_keeps_its_own(watch, orde
     assert isinstance(end, Succeeded), end
     paths = {name: Path(end.artifacts[name][0].uri.removeprefix("file://")) for name in "ab"}
     assert {name: path.read_text() for name, path in paths.items()} == {"a": "a", "b": "b"}
-    assert [path.name for path in paths.values()] == ["model.pkl", "b"]
+    assert [path.name for path in paths.values()] == ["model.pkl", "model.pkl"]
 
 
 @pytest.mark.parametrize(("beside", "words"), [("", "was never written."), (".pkl", "'m.pkl', which is lost")])
@@ -104,6 +104,7 @@ async def test_an_output_that_was_never_written_is_not_there(watch, order, besid
     assert end.parameters == {"Output": "False"}
 
 
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
 async def test_a_hard_link_leaves_the_author_s_own_file_as_it_was(watch, order, tmp_path):
     own = tmp_path / "own.txt"
     own.write_text("mine")

@@ -58,6 +58,25 @@ async def test_what_is_in_an_open_home_is_private_all_the_same(tmp_path: Path):
     assert not any(modes.values()), modes
 
 
+@pytest.mark.parametrize(("before", "after"), [(0o777, 0o755), (0o770, 0o750), (0o755, 0o755), (0o1777, 0o1777)])
+async def test_others_cannot_write_in_a_home_of_ours(tmp_path: Path, before: int, after: int):
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(before)
+    await (await opened(home)).close()
+    assert home.stat().st_mode & 0o7777 == after
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a directory of another owner")
+async def test_a_home_of_another_owner_is_used_as_it_is(tmp_path: Path):
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, 65534, 65534)
+    home.chmod(0o2770)
+    await (await opened(home)).close()
+    assert home.stat().st_mode & 0o7777 == 0o2770
+
+
 async def test_a_home_in_use_says_by_whom(tmp_path: Path):
     service = await opened(tmp_path)
     (tmp_path / "server.json").write_text(f'{{"pid": {os.getpid()}, "url": "http://127.0.0.1:1234"}}')
