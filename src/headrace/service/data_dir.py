@@ -101,7 +101,7 @@ def _keep_private(path: Path) -> None:
     found = path.stat()
     if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX and found.st_uid == os.geteuid():
         # What others may write to, others could have planted. A directory of another owner is that owner's to close.
-        path.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
+        path.chmod(stat.S_IMODE(found.st_mode) & ~0o077)
     for name in ("artifacts", "attempts", "envs", "sources", "code"):
         (path / name).mkdir(mode=0o700, exist_ok=True)
         (path / name).chmod(0o700)

@@ -58,7 +58,7 @@ async def test_what_is_in_an_open_home_is_private_all_the_same(tmp_path: Path):
     assert not any(modes.values()), modes
 
 
-@pytest.mark.parametrize(("before", "after"), [(0o777, 0o755), (0o770, 0o750), (0o755, 0o755), (0o1777, 0o1777)])
+@pytest.mark.parametrize(("before", "after"), [(0o777, 0o700), (0o770, 0o700), (0o755, 0o755), (0o1777, 0o1777)])
 async def test_others_cannot_write_in_a_home_of_ours(tmp_path: Path, before: int, after: int):
     home = tmp_path / "home"
     home.mkdir()
