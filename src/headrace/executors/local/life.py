@@ -88,7 +88,7 @@ class AttemptLife:
         if self._grace_until is not None or self.first is None or not processes.alive(self.first):
             return
         assert self.process_set is not None, "known as soon as the first process is"
-        self.attempt_dir.write("ending.json", reason)
+        self._write("ending.json", reason)
         grace_s = self._facilities.stop_grace_s if grace_s is None else grace_s
         self._grace_until = time.monotonic() + grace_s
         self._killer = asyncio.create_task(end_processes(self.process_set, self.ended, grace_s))
@@ -124,7 +124,7 @@ class AttemptLife:
             return
         report = Stopped(attempt=self.id, at=time.time())
         if self.attempt_dir.root.is_dir():
-            self.attempt_dir.write("result.json", report)
+            self._write("result.json", report)
         self._finish_with(report)
 
     async def _live(self) -> None:
@@ -160,16 +160,16 @@ class AttemptLife:
         failpoint("result.before")
         if not isinstance(report, Succeeded):
             # Success follows from what the attempt left; why it failed may be known only now.
-            self._write_result(report)
+            self._write("result.json", report)
         failpoint("result.after")
         return report
 
-    def _write_result(self, report: AnyReport) -> None:
-        """Write down why it did not succeed. Where that is not possible, its end is reported as it is."""
+    def _write(self, name: str, value: object) -> None:
+        """Write a file for a later server. Where that is not possible, this one goes on: it ends what is to end."""
         try:
-            self.attempt_dir.write("result.json", report)
+            self.attempt_dir.write(name, value)
         except OSError:
-            _log.warning("the result of attempt %s could not be written down", self.id, exc_info=True)
+            _log.warning("%s of attempt %s could not be written", name, self.id, exc_info=True)
 
     async def _report_of_end(self, *, is_new: bool) -> AnyReport:
         try:
