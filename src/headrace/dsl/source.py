@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import linecache
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,21 @@ def kfp_version() -> str:
     return installed if installed.startswith("2.17.") else KFP_VERSION
 
 
+#: Characters without a meaning for a shell.
+_INDEX = re.compile(r"[A-Za-z0-9:/@._~%+=?,\[\]#!*-]+")
+
+
 def index_options(index_urls: list[str] | None, trusted_hosts: list[str] | None) -> str:
     """pip's options for where packages come from, with a space at the end if there are any."""
     if not index_urls:
         return ""
+    for url in [*index_urls, *(trusted_hosts or ())]:
+        if not isinstance(url, str) or not _INDEX.fullmatch(url):
+            raise DslValueError(
+                f"{url!r} cannot be the URL of a package index: a character in it has a meaning for the task's shell.",
+                code="INDEX_URL_INVALID",
+                hint="write the URL itself, without spaces, quotes, `$`, `&` or `;`; passwords can be percent-encoded.",
+            )
     options = [f"--index-url {index_urls[0]}", *(f"--extra-index-url {url}" for url in index_urls[1:])]
     options.extend(f"--trusted-host {host}" for host in (index_urls if trusted_hosts is None else trusted_hosts))
     return " ".join(options) + " "

@@ -2,7 +2,8 @@
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
 `source` (a Python file), `function` (a name in it), `outcome` (the file for the report of a failure), `code` (the
-folder of the user's own modules, if the component has any) and `imports` (the file for the names of the modules that
+folder of the user's own modules, if the component has any), `variables` (environment variables that no shell passes
+on, if there are any) and `imports` (the file for the names of the modules that
 were loaded, if the executor asks for them).
 """
 
@@ -46,6 +47,7 @@ def main(request_path: str) -> NoReturn:
 
 def run(request: dict[str, Any]) -> int:
     """Do the work; the exit status is 0 only when all is well."""
+    os.environ.update(request.get("variables") or {})
     try:
         _execute(request)
     except Problem as problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from headrace.engine.model import Artifact, ArtifactType
@@ -122,3 +123,17 @@ async def test_a_hard_link_leaves_the_author_s_own_file_as_it_was(watch, order, 
     own.write_text("changed")
     stored = Path(end.artifacts["a"][0].uri.removeprefix("file://"))
     assert (stored.read_text(), os.stat(stored).st_mode & 0o222) == ("mine", 0)  # noqa: PTH116
+
+
+async def test_a_variable_whose_name_no_shell_passes_on_reaches_the_task(watch, order):
+    source = """
+    def look() -> str:
+        import os
+        return " ".join(os.environ.get(name, "unset") for name in ("my-var", "my.var", "MY_VAR"))
+    """
+    asked = order(source, gives={"Output": "STRING"})
+    variables = {"my-var": "a b", "my.var": "$HOME", "MY_VAR": "c"}
+    container = msgspec.structs.replace(asked.container, env={**asked.container.env, **variables})
+    end = await outcome(watch, msgspec.structs.replace(asked, container=container))
+    assert isinstance(end, Succeeded), end
+    assert end.parameters == {"Output": "a b $HOME c"}

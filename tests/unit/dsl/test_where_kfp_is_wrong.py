@@ -1109,3 +1109,26 @@ def test_the_image_of_a_component_is_read_and_changed_as_in_kfp() -> None:
 
     executors = compiled(dsl.pipeline(body))[0]["deploymentSpec"]["executors"]
     assert executors["exec-one"]["container"]["image"] == "python:3.13"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://$HOST/simple", "http://h/a b", "http://h/s?a=1&b=2", "http://$(id)/s", "http://h/`id`", ""]
+)
+@pytest.mark.parametrize("place", ["pip_index_urls", "pip_trusted_hosts"])
+def test_an_index_that_a_shell_would_act_upon_is_refused(url: str, place: str) -> None:
+    words = {"pip_index_urls": ["https://pypi.org/simple"], place: [url]}
+    with pytest.raises(dsl.DslError) as caught:
+
+        @dsl.component(packages_to_install=["six"], **words)
+        def installs() -> None:
+            pass
+
+    assert caught.value.code == "INDEX_URL_INVALID"
+
+
+def test_an_index_with_a_password_and_a_port_is_taken() -> None:
+    @dsl.component(packages_to_install=["six"], pip_index_urls=["https://me:p%40ss@host:8080/simple?t=1"])
+    def installs() -> None:
+        pass
+
+    assert "https://me:p%40ss@host:8080/simple?t=1" in str(compiled(installs)[0])

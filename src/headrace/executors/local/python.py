@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import msgspec
 
 import headrace
 from headrace.attempt.artifact_access import ArtifactAccess
@@ -28,6 +31,7 @@ PYTHON_VARIABLES = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "_KFP_RU
 #: A task's variable that keeps it from being started warm.
 SWITCH = "HEADRACE_WARM_STARTS"
 _OFF = ("off", "0", "false", "no")
+_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RUNTIME = Path(headrace.__file__).parent / "runtime" / "main.py"
 
 
@@ -55,7 +59,7 @@ class PythonCommandBuilder:
         command = Command(
             argv=(str(environment / "bin" / "python"), str(RUNTIME), REQUEST),
             env={**task_environment(), **_activated(environment), **PYTHON_VARIABLES, **own},
-            request=fetched.request,
+            request=_with_variables(fetched.request, own),
             warm=own.get(SWITCH, "on").lower() not in _OFF and "run_notebook" not in entry.source,
             own_modules=self._code.names(code),
         )
@@ -87,6 +91,15 @@ class PythonCommandBuilder:
     def explain_status(self, meta: AttemptMeta, status: int, log_end: str) -> Reason | None:
         """See CommandBuilder. The runtime writes everything it knows to the outcome file."""
         return None
+
+
+def _with_variables(request: bytes, variables: Mapping[str, str]) -> bytes:
+    """The request, with the variables that a shell does not pass on because of their names, such as `my-var`.
+
+    Kubernetes takes such names. The runtime sets them itself; they are never part of a command line.
+    """
+    odd = {name: value for name, value in variables.items() if not _SHELL_NAME.fullmatch(name)}
+    return request if not odd else request[:-1] + b',"variables":' + msgspec.json.encode(odd) + b"}"
 
 
 def packages_of(entry: PythonEntry) -> Packages:
