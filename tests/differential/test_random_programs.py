@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from headrace.spec.verify import verify
 
 pytestmark = [pytest.mark.kfp, pytest.mark.slow]
 EACH = 15
+_GENERATED = "pipelinechannel--"
+_ITEM_OF_ITS_OWN = re.compile(r"-loop-item-\d")
 
 
 @pytest.mark.parametrize("first", range(30, 90, EACH))
@@ -27,8 +30,11 @@ def _compared(seed: int, folder: Path) -> bool:
     """Whether both have a valid document; then they are the same."""
     text = PRELUDE + random_program(seed)
     linecache.clearcache()
-    ours = _documents(compiled_by_headrace(text, folder))
+    written = compiled_by_headrace(text, folder)
+    ours = _documents(written)
     assert verify(*ours) == []
+    if _ITEM_OF_ITS_OWN.search(written):  # nested loops over one list, where kfp's inner item hides the outer one
+        return False
     linecache.clearcache()
     try:
         theirs = _documents(compiled_by_kfp(text, folder))
@@ -38,6 +44,18 @@ def _compared(seed: int, folder: Path) -> bool:
         return False
     assert _unfolded(ours[0]) == _unfolded(theirs[0]), f"seed {seed}"
     return True
+
+
+def _without_marks(component: dict[str, Any]) -> dict[str, Any]:
+    """Without our marks of inputs of groups that may be left out, which kfp's documents lack."""
+    inputs = {
+        kind: {
+            name: {key: value for key, value in one.items() if key != "isOptional" or not name.startswith(_GENERATED)}
+            for name, one in definitions.items()
+        }
+        for kind, definitions in component.get("inputDefinitions", {}).items()
+    }
+    return {**component, **({"inputDefinitions": inputs} if inputs else {})}
 
 
 def _documents(text: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -52,7 +70,7 @@ def _unfolded(document: dict[str, Any]) -> dict[str, Any]:
     executors = document["deploymentSpec"]["executors"]
 
     def component(found: dict[str, Any]) -> dict[str, Any]:
-        found = dict(found)
+        found = _without_marks(found)
         if "executorLabel" in found:
             found["executorLabel"] = executors[found["executorLabel"]]
         if "dag" in found:
