@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import quote, unquote, urlsplit
 
-from headrace.attempt.layout import Layout
+from headrace.attempt.layout import INSIDE, Layout
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.workspace import IN_WORKSPACE
 from headrace.engine.model import Artifact, ArtifactType, Json
@@ -14,6 +14,10 @@ from headrace.engine.model import Artifact, ArtifactType, Json
 _MOUNTS = {"gs": "gcs", "s3": "s3", "minio": "minio", "oci": "oci"}
 #: What an output's name may bring into a key as it is.
 IN_KEYS = " !$&'()*+,;=:@~"
+
+
+#: A container does not see the server's directory: there the URIs are the paths where it writes.
+_IN_CONTAINER = str(INSIDE.outputs)
 
 
 def _same(path: str) -> str:
@@ -81,13 +85,17 @@ def shown_root(order: LaunchOrder, outputs: str) -> str:
     In an object store a component may write there itself. In the server's directory it may not: what it has written to
     the path is moved there afterwards.
     """
-    return order.artifact_prefix if order.stores_remotely else local_path(order.artifact_prefix) or outputs
+    if order.stores_remotely:
+        return order.artifact_prefix
+    return outputs if outputs == _IN_CONTAINER else local_path(order.artifact_prefix) or outputs
 
 
 def shown_uri(order: LaunchOrder, name: str, outputs: str) -> str:
     """The URI of one output that a component sees; in the server's directory it is a plain path."""
     key = output_key(order, name)
-    return key if order.stores_remotely else local_path(key) or f"{outputs}/{name}"
+    if order.stores_remotely:
+        return key
+    return f"{outputs}/{name}" if outputs == _IN_CONTAINER else local_path(key) or f"{outputs}/{name}"
 
 
 def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, str]) -> dict[str, Json]:
