@@ -46,7 +46,7 @@ async def outcome(watch, order):
         ("pass", "m"),
     ],
 )
-async def test_the_chosen_name_is_kept_and_the_uri_is_the_final_one(watch, order, body, name):
+async def test_the_chosen_name_is_kept_and_the_uri_is_the_final_one(watch, order, kind, body, name):
     source = f"""
     def make(m: Output[Model]) -> str:
         import os
@@ -60,8 +60,9 @@ async def test_the_chosen_name_is_kept_and_the_uri_is_the_final_one(watch, order
     assert isinstance(end, Succeeded), end
     (made,) = end.artifacts["m"]
     assert made.uri.endswith(f"/1/{name}")
-    assert made.uri == f"file://{end.parameters['Output']}"
-    assert Path(end.parameters["Output"]).read_text() == "x"
+    assert Path(made.uri.removeprefix("file://")).read_text() == "x"
+    if kind != "container":  # a container does not see where the content will lie
+        assert made.uri == f"file://{end.parameters['Output']}"
 
 
 async def test_two_outputs_may_choose_one_name_in_folders_of_their_own(watch, order):
