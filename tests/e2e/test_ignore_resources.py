@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,24 @@ def test_requests_beyond_the_machine(tmp_path: Path, way: str) -> None:
         assert "--ignore-resources" in done.stdout
     else:
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_server_in_the_background_ignores_them_too(tmp_path: Path) -> None:
+    (tmp_path / "large.py").write_text(PIPELINE)
+    home = str(tmp_path / "home")
+    words = [sys.executable, "-m", "headrace.cli.main"]
+    started = subprocess.run(
+        [*words, "run", "large.py", "--no-wait", "--ignore-resources", "--home", home],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert started.returncode == 0, started.stderr
+    state = ""
+    deadline = time.monotonic() + 60
+    while state not in ("SUCCEEDED", "FAILED") and time.monotonic() < deadline:
+        shown = subprocess.run(
+            [*words, "runs", "get", "last", "--json", "--home", home], capture_output=True, text=True
+        )
+        state = json.loads(shown.stdout)["run"]["state"] if shown.returncode == 0 else ""
+    assert state == "SUCCEEDED"

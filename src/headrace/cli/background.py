@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+from headrace.cli.connection import settings_for
 from headrace.engine.model import State
 from headrace.server.collector import shorten_collections
 from headrace.server.serve import Running, running
 from headrace.service.access import owner
-from headrace.service.settings import Settings, database_url
+from headrace.service.settings import Settings
 from headrace.store.records import ListQuery, Predicate
 
 #: Seconds that it stays without an active run: for its first run to arrive, and for users who look at the UI.
@@ -40,8 +41,7 @@ async def _active(server: Running) -> bool:
 
 def main() -> None:
     """`python -m headrace.cli.background HOME MAX_PARALLEL`."""
-    settings = Settings(home=Path(sys.argv[1]), max_parallel=int(sys.argv[2]), database=database_url())
-    asyncio.run(serve_until_idle(settings))
+    asyncio.run(serve_until_idle(settings_for(Path(sys.argv[1]), int(sys.argv[2]))))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from headrace.cli.errors import FAILED, IO_ERROR, USAGE, CliError
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
-from headrace.service.settings import Settings, database_url, default_home, warm_starts
+from headrace.service.settings import Settings, database_url, default_home, ignores_resources, warm_starts
 from headrace.store.errors import BadUrl
 from headrace.wire.server_file import ServerInfo, read_info
 
@@ -25,11 +25,6 @@ from headrace.wire.server_file import ServerInfo, read_info
 _PATIENCE_S = 30.0
 _LOOK_S = 0.05
 _ACTIVE = "PENDING,RUNNING,CANCELING"
-
-
-#: Words that switch on what a variable names.
-_ON = frozenset({"1", "true", "yes", "on"})
-IGNORE_RESOURCES = "HEADRACE_IGNORE_RESOURCES"
 
 
 def settings_for(home: Path | None, max_parallel: int | None = None, *, database: str = "") -> Settings:
@@ -40,7 +35,7 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             database=database_url(database),
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
             warm_starts=warm_starts(),
-            ignore_resources=os.environ.get("HEADRACE_IGNORE_RESOURCES", "").strip().lower() in _ON,
+            ignore_resources=ignores_resources(),
             content_port=_port("HEADRACE_CONTENT_PORT"),
             public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
             public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),

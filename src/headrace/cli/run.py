@@ -61,7 +61,7 @@ def command(
     which cancels the run.
     """
     from headrace.cli.arguments import collect
-    from headrace.cli.connection import IGNORE_RESOURCES, settings_for
+    from headrace.cli.connection import settings_for
     from headrace.cli.running import run_and_leave, run_and_watch
     from headrace.cli.sources import load, verified
     from headrace.wire.api import CreateRun
@@ -75,6 +75,6 @@ def command(
         caching=False if no_cache else None,
     )
     if ignore_resources:
-        os.environ[IGNORE_RESOURCES] = "1"  # for a server in the background, too
+        os.environ["HEADRACE_IGNORE_RESOURCES"] = "1"  # for a server in the background, too
     settings = settings_for(home, max_parallel)
     return run_and_leave(wanted, settings) if no_wait else run_and_watch(wanted, settings)

@@ -32,6 +32,11 @@ def warm_starts() -> bool:
     return os.environ.get("HEADRACE_WARM_STARTS", "").lower() not in ("off", "0", "false", "no")
 
 
+def ignores_resources() -> bool:
+    """Whether `$HEADRACE_IGNORE_RESOURCES` is `1`, `true`, `yes` or `on`."""
+    return os.environ.get("HEADRACE_IGNORE_RESOURCES", "").strip().lower() in ("1", "true", "yes", "on")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one server."""
 
