@@ -9,6 +9,9 @@ from headrace.attempt.codes import Code
 from headrace.attempt.refusal import Refusal, system_refusal
 from headrace.engine.model import Json
 
+#: A part of a key that stores keep for themselves.
+RESERVED = ".headrace"
+
 
 class StoredContent(Protocol):
     """What a store says of content that it has taken in."""

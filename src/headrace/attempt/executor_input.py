@@ -13,9 +13,7 @@ from headrace.engine.model import Artifact, ArtifactType, Json
 
 _MOUNTS = {"gs": "gcs", "s3": "s3", "minio": "minio", "oci": "oci"}
 #: What an output's name may bring into a key as it is.
-IN_KEYS = " !$&'()*+,;=:@~"
-
-
+_IN_KEYS = " !$&'()*+,;=:@~"
 #: A container does not see the server's directory: there the URIs are the paths where it writes.
 _IN_CONTAINER = str(INSIDE.outputs)
 
@@ -74,9 +72,9 @@ def _mounted_inputs(order: LaunchOrder) -> dict[str, str]:
     }
 
 
-def output_key(order: LaunchOrder, name: str) -> str:
-    """The key in the artifact store of an output: a URI."""
-    return f"{order.artifact_prefix}/{quote(name, safe=IN_KEYS)}"
+def output_key(order: LaunchOrder, *parts: str) -> str:
+    """The key in the artifact store of an output, by the parts of its path there: a URI."""
+    return "/".join([order.artifact_prefix, *(quote(part, safe=_IN_KEYS, errors="surrogateescape") for part in parts)])
 
 
 def shown_root(order: LaunchOrder, outputs: str) -> str:
@@ -92,10 +90,7 @@ def shown_root(order: LaunchOrder, outputs: str) -> str:
 
 def shown_uri(order: LaunchOrder, name: str, outputs: str) -> str:
     """The URI of one output that a component sees; in the server's directory it is a plain path."""
-    key = output_key(order, name)
-    if order.stores_remotely:
-        return key
-    return f"{outputs}/{name}" if outputs == _IN_CONTAINER else local_path(key) or f"{outputs}/{name}"
+    return output_key(order, name) if order.stores_remotely else f"{shown_root(order, outputs)}/{name}"
 
 
 def _fields(artifact: Artifact, seen: Callable[[str], str], paths: Mapping[str, str]) -> dict[str, Json]:

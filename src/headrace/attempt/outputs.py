@@ -8,26 +8,25 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
-from headrace.attempt.artifact_access import ArtifactAccess, StoredContent, refusal_of
+from headrace.attempt.artifact_access import RESERVED, ArtifactAccess, StoredContent, refusal_of
 from headrace.attempt.codes import Code
-from headrace.attempt.executor_input import IN_KEYS, local_path, output_key, shown_root, shown_uri
+from headrace.attempt.executor_input import local_path, output_key, shown_root, shown_uri
 from headrace.attempt.layout import OUTPUT_FILE, Layout
-from headrace.attempt.links import replace_links
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
 from headrace.attempt.refusal import Refusal
 from headrace.attempt.result import ProducedArtifact, ResultSucceeded
 from headrace.attempt.workspace import as_mounted
 from headrace.engine.model import Artifact, ArtifactType, Json
+from headrace.runtime.links import replace_links
 
 #: An ExecutorOutput larger than this is refused unread.
 MAX_OUTPUT_FILE_BYTES = 64 << 20
-#: A part of a key that stores keep for themselves, and bytes that a part of a chosen name may have.
-_RESERVED, _LONGEST_NAME = ".headrace", 200
+#: Characters that a part of a chosen name may have.
+_LONGEST_NAME = 200
 #: Artifacts of these types are their metadata: they need no file.
 _METADATA_ONLY = frozenset({"system.Metrics", "system.ClassificationMetrics", "system.SlicedClassificationMetrics"})
 #: Files beside an output that was never written that are named.
@@ -153,20 +152,20 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
         keys = {}
         for name, said_at in places.items():
             chosen = self._chosen_name(said_at)
-            key = f"{self.order.artifact_prefix}/{_as_key(chosen)}"
+            key = output_key(self.order, *chosen)
             others = taken - {own[name]}
             clashes = any(key == one or key.startswith(f"{one}/") or one.startswith(f"{key}/") for one in others)
             keys[name] = key if chosen and not clashes else own[name]
             taken.add(keys[name])
         return keys
 
-    def _chosen_name(self, said_at: str) -> str:
-        """The path below its outputs, or the last part of a path elsewhere; "" when it cannot be part of a key."""
+    def _chosen_name(self, said_at: str) -> list[str]:
+        """The parts of the path below its outputs, or the last part of another; none when a key cannot hold them."""
         path = local_path(said_at) or ""
         inside = path.removeprefix(f"{self.seen_as}/")
         parts = inside.split("/") if inside != path else path.rsplit("/", 1)[-1:]
-        is_plain = all(part and part not in (".", "..", _RESERVED) and len(part) < _LONGEST_NAME for part in parts)
-        return "/".join(parts) if is_plain else ""
+        is_plain = all(part and part not in (".", "..", RESERVED) and len(part) < _LONGEST_NAME for part in parts)
+        return parts if is_plain else []
 
     def _artifact(self, name: str, kind: ArtifactType, note: _ArtifactNote, said_at: str, key: str) -> ProducedArtifact:
         metadata = note.metadata or {}
@@ -232,7 +231,7 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
 
     def _ship(self, name: str, key: str, path: Path) -> StoredContent:
         try:
-            replace_links(path, within=self.layout.root)
+            replace_links(str(path), within=str(self.layout.root))
             return self.artifacts.take(key, path)
         except Exception as error:
             raise refusal_of(error, f"Output artifact {name!r}", output=name) from error
@@ -255,11 +254,6 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
             )
             raise Refusal(Code.ARTIFACT_INVALID, message, output=name, path=str(path))
         return parent / path.name
-
-
-def _as_key(name: str) -> str:
-    """A path as the end of a key: a part of a URI."""
-    return "/".join(quote(part, safe=IN_KEYS, errors="surrogateescape") for part in name.split("/"))
 
 
 def _never_written(name: str, path: Path) -> str:

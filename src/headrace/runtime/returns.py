@@ -39,7 +39,7 @@ def _replace_links(artifact: Any, files: Files) -> None:
     path, home = getattr(artifact, "path", ""), os.path.realpath(os.path.dirname(files.output_file))  # noqa: PTH120
     if not isinstance(path, str) or not (os.path.islink(path) or os.path.isdir(path)):  # noqa: PTH112, PTH114
         return
-    if os.path.realpath(os.path.dirname(path)).startswith(home):  # noqa: PTH120
+    if f"{os.path.realpath(os.path.dirname(path))}/".startswith(f"{home}/"):  # noqa: PTH120
         from headrace.runtime.links import replace_links
 
         replace_links(path)

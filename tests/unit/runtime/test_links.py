@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.attempt import links as of_the_server
 from headrace.runtime.links import replace_links
 
 
@@ -63,7 +62,7 @@ def test_broken_links_and_circles_are_left(output: Path, target: str) -> None:
     (output / "self").symlink_to(target)
     replace_links(str(output))
     assert (output / "self").is_symlink()
-    of_the_server.replace_links(output, within=output.parent.parent)
+    replace_links(str(output), within=str(output.parent.parent))
     assert (output / "self").is_symlink()
 
 
@@ -77,7 +76,28 @@ def test_the_server_follows_only_links_that_stay_among_the_attempt_s_own_files(o
     (output / "big").symlink_to("../../work/big")
     (output / "out").symlink_to(secret)
     (output / "hop").symlink_to("out")
-    of_the_server.replace_links(output, within=output.parent.parent)
+    replace_links(str(output), within=str(output.parent.parent))
     assert _tree(output) == {
         "weights": "w", "last": "w", "big": "b", "out": f"-> {secret}", "hop": "-> out"
     }  # fmt: skip
+
+
+def test_a_folder_elsewhere_that_holds_a_link_to_itself_is_copied_once(output: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "blob").write_text("b")
+    (cache / "self").symlink_to(".")
+    (output / "cache").symlink_to(cache)
+    replace_links(str(output))
+    assert _tree(output)["cache/blob"] == "b"
+    assert (output / "cache" / "self").readlink() == cache, "a circle is left, for the store to refuse"
+
+
+def test_links_of_a_folder_that_is_copied_lead_where_they_led(output: Path) -> None:
+    shared = output.parent.parent / "work" / "deep"
+    shared.mkdir(parents=True)
+    (shared.parent / "blob").write_text("b")
+    (shared / "link").symlink_to("../blob")
+    (output / "shared").symlink_to(shared)
+    replace_links(str(output), within=str(output.parent.parent))
+    assert _tree(output) == {"weights": "w", "shared/link": "b"}
