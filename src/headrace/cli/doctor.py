@@ -30,9 +30,6 @@ _LITTLE_SPACE = 2_000_000_000
 _NO_SPACE = 200_000_000
 
 
-#: Modules that `headrace[server]` brings and a server cannot start without.
-
-
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one check of the machine."""
 

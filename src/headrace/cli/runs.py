@@ -25,23 +25,6 @@ def command() -> None:
     """
 
 
-def add_other_names() -> None:
-    """Verbs that have a name of their own at the top level have it here too; `cancel` is what KFP calls terminate."""
-    from headrace.cli import control
-    from headrace.cli.explain import command as explain
-
-    others = {
-        "cancel": terminate_command,
-        "pause": control.pause,
-        "resume": control.resume,
-        "rerun": control.rerun,
-        "mark": control.mark,
-        "explain": explain,
-    }
-    for name, one in others.items():
-        command.add_command(one, name)
-
-
 _run_argument = click.argument("run", metavar="RUN")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 
@@ -177,4 +160,21 @@ def _agreed(run_ids: list[str]) -> bool:
     return bool(agreed)
 
 
-add_other_names()
+def _add_other_names() -> None:
+    """Verbs that have a name of their own at the top level have it here too; `cancel` is what KFP calls terminate."""
+    from headrace.cli import control
+    from headrace.cli.explain import command as explain
+
+    others = {
+        "cancel": terminate_command,
+        "pause": control.pause,
+        "resume": control.resume,
+        "rerun": control.rerun,
+        "mark": control.mark,
+        "explain": explain,
+    }
+    for name, one in others.items():
+        command.add_command(one, name)
+
+
+_add_other_names()

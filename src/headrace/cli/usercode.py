@@ -38,8 +38,7 @@ def _forget_namesakes(folder: str) -> None:
 
 
 def _is_elsewhere(name: str) -> bool:
-    found = PathFinder.find_spec(name) if "." not in name else None
-    return found is not None
+    return "." not in name and PathFinder.find_spec(name) is not None
 
 
 def _imported(path: Path) -> ModuleType:

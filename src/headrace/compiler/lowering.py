@@ -19,7 +19,6 @@ from headrace.compiler.wiring import Surfaced, Wiring, refuse_artifact_text
 from headrace.dsl.base_component import BaseComponent
 from headrace.dsl.conditions import conjunction
 from headrace.dsl.errors import DslError, DslValueError
-from headrace.dsl.for_loop import _LoopItem
 from headrace.dsl.pipeline_channel import PipelineChannel, additional_input_name_for_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
 from headrace.dsl.pipeline_context import Pipeline
@@ -205,9 +204,8 @@ class _Lowering:
 
     def _may_be_left_out(self, channel: PipelineChannel) -> bool:
         """Whether it is an input of the pipeline that may have no value, which KFP's SDK never says of a group's."""
-        found = self.spec.inputs.get(channel.name)
-        is_input = channel.producer is None and len(channel.chain()) == 1 and not isinstance(channel, _LoopItem)
-        return is_input and found is not None and found.optional and found.default is None
+        found = self.spec.inputs.get(channel.name) if channel in self.wiring.pipeline.inputs else None
+        return found is not None and found.optional and found.default is None
 
     def _group_task(self, group: TasksGroup, path: tuple[TasksGroup, ...]) -> IR:
         entry: IR = {"taskInfo": {"name": group.display_name or group.name}}

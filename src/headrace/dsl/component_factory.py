@@ -278,7 +278,7 @@ def _output(annotation: Any, what: str) -> OutputSpec:
             code="OUTPUT_OPTIONAL",
             hint="return a value that stands for nothing, such as '' or [], or write an artifact: one may be left out.",
         )
-    return OutputSpec(type=_type_of(strip_optional(annotation), what))
+    return OutputSpec(type=_type_of(annotation, what))
 
 
 def passthroughs(given: list[TaskConfigPassthrough | TaskConfigField] | None) -> list[TaskConfigPassthrough]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from headrace.dsl import conditions
-from headrace.dsl.errors import DslAttributeError, DslIndexError, DslTypeError, DslValueError
+from headrace.dsl.errors import DslAttributeError, DslError, DslIndexError, DslTypeError, DslValueError
 from headrace.dsl.text import readable_token, token
 from headrace.dsl.types.type_utils import ArtifactType, ParameterType, ValueType
 
@@ -220,19 +220,11 @@ class PipelineChannel:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise DslAttributeError(
-            f"{self._subject()} has no attribute {name!r}: its value is known only when the pipeline runs.",
-            code="CHANNEL_ATTRIBUTE",
-            hint="do this inside a component that takes the value as an input.",
-        )
+        self._unknown_now(f"has no attribute {name!r}", "CHANNEL_ATTRIBUTE", DslAttributeError)
 
     def __fspath__(self) -> str:
         # No TypeError: `os.path.join` would put one of its own in its place.
-        raise DslValueError(
-            f"{self._subject()} cannot be part of a path: its value is known only when the pipeline runs.",
-            code="CHANNEL_CONVERTED",
-            hint="do this inside a component that takes the value as an input.",
-        )
+        self._unknown_now("cannot be part of a path", "CHANNEL_CONVERTED", DslValueError)
 
     def __int__(self) -> int:
         self._unknown_now("cannot become an int", "CHANNEL_CONVERTED")
@@ -247,8 +239,8 @@ class PipelineChannel:
         text = self.described()
         return text[0].upper() + text[1:]
 
-    def _unknown_now(self, what: str, code: str) -> NoReturn:
-        raise DslTypeError(
+    def _unknown_now(self, what: str, code: str, kind: Callable[..., DslError] = DslTypeError) -> NoReturn:
+        raise kind(
             f"{self._subject()} {what}: its value is known only when the pipeline runs.",
             code=code,
             hint="do this inside a component that takes the value as an input.",

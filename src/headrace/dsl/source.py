@@ -25,6 +25,7 @@ from headrace.dsl.types.type_utils import is_artifact_class
 KFP_VERSION = "2.17.0"
 KFP_VERSION_VARIABLE = "HEADRACE_KFP_VERSION"
 _EXECUTOR = "kfp.dsl.executor_main"
+_AS_HEADRACE = "import kfp as headrace"
 _IMPORTS = ("import kfp", "from kfp import dsl", "from kfp.dsl import *", "from typing import *")
 
 # The texts below are the wire format: runtimes recognise them.
@@ -152,9 +153,6 @@ def shipped_source(func: Callable[..., Any], additional: list[Callable[..., Any]
     answer = named_tuples.returned_class(func)
     declared = f"\n\n{answer[1]}" if answer else ""
     return f"\n{imports}{declared}{more}{block}\n\n{body}\n"
-
-
-_AS_HEADRACE = "import kfp as headrace"
 
 
 def function_source(func: Callable[..., Any]) -> str:

@@ -372,11 +372,9 @@ class ParallelFor(TasksGroup, Generic[Item]):
         self.parallelism_limit = limit
 
     def __enter__(self) -> Item:
-        around = [
-            group for group in pipeline_context.current("dsl.ParallelFor").groups if isinstance(group, ParallelFor)
-        ]
         super().__enter__()
-        self._rename_item({group.loop_argument.full_name for group in around if group is not self})
+        around = self.path[:-1]
+        self._rename_item({group.loop_argument.full_name for group in around if isinstance(group, ParallelFor)})
         item: Any = self.loop_argument
         return item  # type: ignore[no-any-return]  # it stands for the value
 

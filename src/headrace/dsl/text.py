@@ -28,18 +28,21 @@ _numbers: dict[int, int] = {}
 
 def token(channel: PipelineChannel) -> str:
     """The text that stands for a channel."""
+    return f"{_OPEN}{_number(channel)}{_CLOSE}"
+
+
+def _number(channel: PipelineChannel) -> int:
     number = _numbers.get(id(channel))
     if number is None or _channels.get(number) is not channel:
         number = len(_channels)
         _channels[number] = channel
         _numbers[id(channel)] = number
-    return f"{_OPEN}{number}{_CLOSE}"
+    return number
 
 
 def readable_token(channel: PipelineChannel) -> str:
     """The same for a reader: `<output 'Output' of task 'a': int, known when the pipeline runs #3>`."""
-    number = token(channel)[len(_OPEN) : -len(_CLOSE)]
-    return f"<{channel.described().removeprefix('the ')}: {channel.type}, {_RUNS}{number}>"
+    return f"<{channel.described().removeprefix('the ')}: {channel.type}, {_RUNS}{_number(channel)}>"
 
 
 def has_token(text: str) -> bool:
@@ -48,8 +51,7 @@ def has_token(text: str) -> bool:
 
 def channels_in_text(text: str) -> Iterator[PipelineChannel]:
     if has_token(text):
-        for found in _TOKEN.finditer(text):
-            yield _channel(found)
+        yield from (_channel(found) for found in _TOKEN.finditer(text) if _is_known(found))
 
 
 def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> str:
@@ -57,7 +59,14 @@ def replace_tokens(text: str, replacement: Callable[[PipelineChannel], str]) -> 
     if not has_token(text):
         return text
     check_undamaged(text)
-    return _TOKEN.sub(lambda found: (found[2] or "") + replacement(_channel(found)), text)
+    return _TOKEN.sub(
+        lambda found: (found[2] or "") + replacement(_channel(found)) if _is_known(found) else found[0], text
+    )
+
+
+def _is_known(found: re.Match[str]) -> bool:
+    """A text that only looks like what `repr` gives, such as a message that an author has copied, is a text."""
+    return found[5] is None or int(found[5]) in _channels
 
 
 def _channel(found: re.Match[str]) -> PipelineChannel:

@@ -54,6 +54,7 @@ class ExpressionError(Exception):
     """The expression is malformed, or cannot be evaluated on these values."""
 
 
+@functools.lru_cache(maxsize=1024)
 def is_plain(expression: str) -> bool:
     """Whether it only compares what it names, so that it never takes long."""
     return len(expression) <= MAX_EXPRESSION and _PLAIN.fullmatch(expression) is not None
@@ -61,14 +62,17 @@ def is_plain(expression: str) -> bool:
 
 def is_quick(expression: str, names: Mapping[str, Json]) -> bool:
     """Whether all that it can look at and make is little: then it is evaluated at once."""
-    if is_plain(expression):
-        return True
-    return _BOUNDED.fullmatch(expression) is not None and _cost(expression, names) <= _QUICK_BYTES
+    return is_plain(expression) or (_is_bounded(expression) and _cost(expression, names) <= _QUICK_BYTES)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_bounded(expression: str) -> bool:
+    """Whether what it can make is bounded by its own length and by the values that it names."""
+    return len(expression) <= MAX_EXPRESSION and _BOUNDED.fullmatch(expression) is not None
 
 
 def evaluate(expression: str, names: Mapping[str, Json]) -> Json:
     """The value of an expression; raises ExpressionError, also when it needs more than the budgets allow."""
-    compiled(expression)
     return evaluate_here(expression, names) if is_quick(expression, names) else _evaluate_apart(expression, names)
 
 
@@ -93,6 +97,7 @@ def _cost(expression: str, names: Mapping[str, Json]) -> int:
 
 
 def _evaluate_apart(expression: str, names: Mapping[str, Json]) -> Json:
+    compiled(expression)  # what is malformed is refused without a process
     question = json.dumps([expression, dict(names)])
     try:
         done = subprocess.run(

@@ -61,32 +61,30 @@ def parameters_named(value: Json) -> list[str]:
 def filled(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
     """A constant with its placeholders replaced, at any depth; an unknown placeholder stays as it is.
 
-    A value that is filled in is not searched again, so a placeholder in it stays text.
+    A text stays a text. Inside a list or a dict, a text that consists of one input's placeholder becomes that input's
+    value, with its type. A value that is filled in is not searched again, so a placeholder in it stays text.
     """
-    match value:
-        case str():
-            return _filled_text(value, parameters, known) if "{{$" in value else value
-        case list():
-            return [filled(item, parameters, known) for item in value]
-        case dict():
-            return {str(filled(key, parameters, known)): filled(item, parameters, known) for key, item in value.items()}
-        case _:
-            return value
+    if isinstance(value, str):
+        return _filled_text(value, parameters, known) if "{{$" in value else value
+    return filled_whole(value, parameters, known)
 
 
 def filled_whole(value: Json, parameters: dict[str, Json], known: dict[str, str]) -> Json:
-    """Like `filled`, but a text that consists of one input's placeholder becomes that input's value."""
-    found = _PARAMETER.fullmatch(value) if isinstance(value, str) else None
-    name = (found.group(1) or found.group(2)) if found else None
-    if name is not None and name in parameters:
-        return parameters[name]
-    if isinstance(value, dict):
-        return {
-            str(filled(key, parameters, known)): filled_whole(item, parameters, known) for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [filled_whole(item, parameters, known) for item in value]
-    return filled(value, parameters, known)
+    """Like `filled`, but a text that consists of one input's placeholder becomes that input's value at the top, too."""
+    match value:
+        case str():
+            found = _PARAMETER.fullmatch(value)
+            name = (found.group(1) or found.group(2)) if found else None
+            return parameters[name] if name in parameters else filled(value, parameters, known)
+        case list():
+            return [filled_whole(item, parameters, known) for item in value]
+        case dict():
+            return {
+                str(filled(key, parameters, known)): filled_whole(item, parameters, known)
+                for key, item in value.items()
+            }
+        case _:
+            return value
 
 
 def filled_default(default: Json, known: Callable[[], dict[str, str]]) -> Json:

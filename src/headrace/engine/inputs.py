@@ -11,13 +11,10 @@ from headrace.engine.conditions import select
 from headrace.engine.expressions import ExpressionError
 from headrace.engine.model import Artifact, Bundle, Execution, Json, Reason, RunState, State
 from headrace.engine.plan import Lookup, Plan, TaskPlan, child_path
-from headrace.spec.document import ArtifactDefinition, ArtifactSource, ParameterDefinition, ParameterSource
+from headrace.spec.document import INJECTED, ArtifactDefinition, ArtifactSource, ParameterDefinition, ParameterSource
 
 #: Stands for "no value", where None is a value.
 ABSENT = msgspec.UNSET
-
-#: How the names of the inputs begin that KFP's compiler, and ours, gives to groups.
-_GENERATED = "pipelinechannel--"
 
 #: google.rpc.Code numbers, which `PipelineTaskFinalStatus.error_code` holds.
 _CANCELLED, _UNKNOWN, _DEADLINE_EXCEEDED = 1, 2, 4
@@ -139,7 +136,7 @@ def _is_made_for_a_group(name: str, task: TaskPlan) -> bool:
     No author has declared it, so it is for the task inside to say whether it can do without a value. KFP's compiler
     does not mark such inputs as optional.
     """
-    return task.dag is not None and name.startswith(_GENERATED)
+    return task.dag is not None and name.startswith(INJECTED)
 
 
 def declared_value(
@@ -209,10 +206,7 @@ def _raw_value(scope: Scope, task: TaskPlan, path: str, source: ParameterSource,
     if source.final_status_of is not None:
         return final_status(scope, source.final_status_of)
     known = facts.facts(scope.plan, scope.state, path, task.task.name) if "{{$" in str(source.constant) else {}
-    constant = values.whole(source.constant)
-    if isinstance(constant, dict | list):
-        return facts.filled_whole(constant, others, known)
-    return facts.filled(constant, others, known)
+    return facts.filled(values.whole(source.constant), others, known)
 
 
 def _artifacts(scope: Scope, task: TaskPlan) -> dict[str, tuple[Artifact, ...]]:

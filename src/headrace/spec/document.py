@@ -19,6 +19,8 @@ import msgspec
 Json: TypeAlias = Any
 T = TypeVar("T")
 
+#: So begin the names of the inputs that a compiler makes, to pass values into groups and to settings.
+INJECTED = "pipelinechannel--"
 #: Words of `parameterType` by protobuf number.
 PARAMETER_TYPES = (
     "PARAMETER_TYPE_ENUM_UNSPECIFIED",

@@ -18,6 +18,7 @@ import msgspec
 
 from headrace.spec.bootstrap import recognise
 from headrace.spec.document import (
+    INJECTED,
     ArtifactDefinition,
     ArtifactSchema,
     Component,
@@ -52,7 +53,6 @@ _PIPELINE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 _NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,253}")
 #: A channel that a compiler forgot to replace: KFP's pattern, and ours.
 _LEFTOVER: Final = re.compile("\\{\\{channel:|[\ue0d0\ue0d1]")
-_INJECTED: Final = "pipelinechannel--"
 #: Inputs that KFP's setters add to a task though its component does not declare them.
 _SETTER_INPUTS: Final = re.compile(
     r"(?:base_image|(?:cpu|memory)_(?:request|limit)|accelerator_(?:type|count|limit))\Z"
@@ -287,7 +287,7 @@ class _Verifier:
         self._error("TASK_UNKNOWN", path, f"There is no task {name!r} beside it; there are: {_listed(dag.tasks)}.")
 
     def _undeclared(self, name: str, component: Component, path: str) -> None:
-        if name.startswith(_INJECTED) or _SETTER_INPUTS.match(name):
+        if name.startswith(INJECTED) or _SETTER_INPUTS.match(name):
             return
         declared = [*component.inputs.parameters, *component.inputs.artifacts]
         self._warning(

@@ -124,3 +124,9 @@ def test_names_that_only_a_notebook_has_are_refused(name: str, word: str, tmp_pa
         import_file(tmp_path / f"uses_{name}.py")
     assert caught.value.code == "NAME_LEFT_BEHIND"
     assert word in caught.value.fix
+
+
+def test_a_text_that_only_looks_like_a_channel_is_a_text() -> None:
+    copied = "<output 'Output' of 'word': String, known when the pipeline runs #999999999>"
+    assert list(channels_in(copied)) == []
+    assert replace_tokens(copied, lambda channel: channel.full_name) == copied

@@ -11,8 +11,14 @@ import msgspec
 from headrace.attempt.codes import Code
 from headrace.attempt.refusal import Refusal
 
-_SHORT = {"-i": "--index-url", "-f": "--find-links", "-U": "--upgrade", "-q": "--quiet", "-v": "--verbose"}
-_SHORT |= {"-I": "--ignore-installed"}
+_SHORT = {
+    "-i": "--index-url",
+    "-f": "--find-links",
+    "-I": "--ignore-installed",
+    "-U": "--upgrade",
+    "-q": "--quiet",
+    "-v": "--verbose",
+}
 #: Say where packages come from; each has a value.
 _PLACES = frozenset({"--index-url", "--extra-index-url", "--find-links", "--trusted-host"})
 #: Mean the same to uv; of these, `_WITH_VALUE` have a value.
@@ -50,8 +56,7 @@ class Installation(msgspec.Struct, kw_only=True):
         """
         found = dict(given)
         if self.index_url:
-            for other in ("UV_INDEX_URL", "UV_DEFAULT_INDEX"):
-                found.pop(other, None)
+            found.pop("UV_INDEX_URL", None)
             found["UV_DEFAULT_INDEX"] = self.index_url
         _extend(found, "UV_INDEX", self.extra_index_urls, " ")
         _extend(found, "UV_FIND_LINKS", self.find_links, ",")
