@@ -39,12 +39,12 @@ class ImporterExecutor:
         self,
         home: Path,
         roots: Sequence[Path],
-        find_equal: Callable[[ProducedArtifact, str], Awaitable[Artifact | None]],
+        find_equal: Callable[[ProducedArtifact, LaunchOrder], Awaitable[Artifact | None]],
     ) -> None:
         """`home`: the data directory, of which only artifacts are imported. `roots`: directories below which files are.
 
-        `find_equal(artifact, pipeline_name)` answers the newest recorded artifact with the same URI, type and metadata
-        in runs of the pipeline.
+        `find_equal(artifact, order)` answers the newest recorded artifact with the same URI, type and metadata in runs
+        of the order's pipeline in its namespace.
         """
         self._home = home
         self._roots = roots
@@ -146,7 +146,7 @@ class ImporterExecutor:
         name = next(iter(order.outputs.artifacts), _OUTPUT)
         metadata = {**importer.metadata, **({IN_WORKSPACE: True} if importer.download_to_workspace else {})}
         artifact = ProducedArtifact(name=name, type=importer.type, uri=importer.uri, metadata=metadata)
-        known = None if importer.reimport else await self._find_equal(artifact, order.pipeline_name)
+        known = None if importer.reimport else await self._find_equal(artifact, order)
         if known is not None:
             return Succeeded(attempt=attempt, at=time.time(), recorded={name: (known,)})
         return Succeeded(attempt=attempt, at=time.time(), artifacts={name: (artifact,)})

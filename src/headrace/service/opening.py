@@ -11,7 +11,7 @@ import msgspec
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
-from headrace.attempt.order import IMPORTER
+from headrace.attempt.order import IMPORTER, LaunchOrder
 from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import Artifact
 from headrace.executors.importer import ImporterExecutor
@@ -93,11 +93,13 @@ def executors_of(default: Executor, importers: ImporterExecutor) -> ExecutorRout
 def importer_executor(settings: Settings, database: Database) -> ImporterExecutor:
     """The executor of importers, over the artifacts that the database has recorded."""
 
-    async def find_equal(artifact: ProducedArtifact, pipeline_name: str) -> Artifact | None:
+    async def find_equal(artifact: ProducedArtifact, order: LaunchOrder) -> Artifact | None:
         wanted = Artifact(
             artifact_id="", name=artifact.name, type=artifact.type, uri=artifact.uri, metadata=artifact.metadata
         )
-        return await database.read(find_equal_artifact, wanted, pipeline_name)
+        return await database.read(
+            find_equal_artifact, wanted, pipeline_name=order.pipeline_name, namespace=order.namespace
+        )
 
     return ImporterExecutor(settings.home, settings.import_roots, find_equal)
 

@@ -98,15 +98,17 @@ def get_artifacts(conn: Connection, artifact_ids: Sequence[str]) -> dict[str, Ar
     return {record.artifact.artifact_id: record for record in found}
 
 
-def find_equal_artifact(conn: Connection, wanted: Artifact, pipeline_name: str) -> Artifact | None:
+def find_equal_artifact(conn: Connection, wanted: Artifact, *, pipeline_name: str, namespace: str) -> Artifact | None:
     """The newest artifact of the same type, place and metadata in runs of the pipeline: what an importer without
-    re-import takes. As in KFP, other pipelines' artifacts are not looked at.
+    re-import takes. As in KFP, other pipelines' artifacts are not looked at; nor are those of other namespaces, whose
+    metadata the caller may not see.
     """
     rows = (
         select(artifacts)
         .join(runs, runs.c.run_id == _a.run_id)
         .where(
             runs.c.pipeline_name == pipeline_name,
+            _a.namespace == namespace,
             _a.uri == wanted.uri,
             _a.schema_title == wanted.type.schema_title,
             _a.schema_version == wanted.type.schema_version,

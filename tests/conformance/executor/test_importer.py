@@ -35,8 +35,8 @@ class Recorded:
         self.asked: list[tuple[str, str]] = []
         self.fault: Exception | None = None
 
-    async def find_equal(self, artifact: ProducedArtifact, pipeline_name: str) -> Artifact | None:
-        self.asked.append((artifact.uri, pipeline_name))
+    async def find_equal(self, artifact: ProducedArtifact, order: LaunchOrder) -> Artifact | None:
+        self.asked.append((artifact.uri, order.pipeline_name))
         await self.gate.wait()
         if self.fault is not None:
             raise self.fault

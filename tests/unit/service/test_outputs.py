@@ -160,6 +160,17 @@ async def test_an_importer_registers_its_artifact(service: Service, world: World
     assert caught.value.code == "ARTIFACT_CONTENT_MISSING"
 
 
+async def test_an_importer_finds_no_artifact_of_another_namespace(service: Service):
+    """Its ID and metadata would tell the one what the other has."""
+    seen: dict[str, list[str]] = {}
+    for namespace in ("red", "blue", "red"):
+        run_id = await ran(service, documents.importer(), namespace=namespace)
+        artifact = await artifact_of(service, run_id, "get", "artifact")
+        seen.setdefault(namespace, []).append(artifact.artifact_id)
+    assert len(set(seen["red"])) == 1
+    assert not set(seen["red"]) & set(seen["blue"])
+
+
 # --- logs ----------------------------------------------------------------------------------------
 
 
