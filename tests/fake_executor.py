@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ from headrace.engine.model import ArtifactType, AttemptId, Reason
 from headrace.executors.log_store import LiveLog
 from headrace.executors.port import AnyReport, Failed, Started, Stopped, Succeeded
 from headrace.service.context import Context
+from headrace.spec.settings import without_effect
 
 #: What an attempt comes to; None: it goes on until it is stopped, or the test says more.
 Behaviour: TypeAlias = Callable[[LaunchOrder], "AnyReport | None"]
@@ -137,6 +138,9 @@ class FakeExecutor:
     def say(self, report: AnyReport) -> None:
         """Report this, true or not."""
         self._reports.put_nowait(report)
+
+    def without_effect(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return without_effect(settings)
 
     async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
         return self.world.surroundings

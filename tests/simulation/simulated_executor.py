@@ -184,6 +184,10 @@ class SimulatedExecutor:
         elif known.last is not None:
             self._say(known.last)
 
+    def without_effect(self, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """See `Executor`."""
+        return ()
+
     async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
         """See `Executor`."""
         return {}

@@ -23,11 +23,11 @@ def command(file: Path, pipeline: str | None, as_json: bool) -> int:
     """
     import msgspec
 
-    from headrace.cli.sources import findings_text, load
-    from headrace.spec.verify import errors, verify
+    from headrace.cli.sources import findings_text, lint_findings, load
+    from headrace.spec.verify import errors
 
     source = load(file, pipeline)
-    found = verify(source.pipeline_spec, source.platform_spec)
+    found = lint_findings(source)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)))
     elif found:

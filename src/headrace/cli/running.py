@@ -75,7 +75,10 @@ def watch(connection: Connection, run_id: str) -> int:
     """Follow a run to its end, and print how it ended. The first Ctrl-C cancels the run, the second one leaves it."""
     paint = Paint.for_stream(sys.stdout)
     screen = screen_for(sys.stdout, paint)
-    board = Board(connection.client.get_run(run_id))
+    begun = connection.client.get_run(run_id)
+    for warning in begun.warnings:
+        print(f"{paint.bold('warning:')} {warning.message}", flush=True)
+    board = Board(begun)
     interrupted = False
     with _interruptible(), screen.going(board):
         while True:

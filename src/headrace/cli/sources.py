@@ -14,7 +14,9 @@ import msgspec
 
 from headrace.cli.errors import USAGE, CliError
 from headrace.cli.usercode import import_file, refused, trimmed
+from headrace.spec.document import parse_document
 from headrace.spec.reading import DocumentError, PipelineFile, read_pipeline_file, read_upload
+from headrace.spec.settings import sentence, tasks_by_setting
 from headrace.spec.verify import Finding, errors, verify
 
 Json: TypeAlias = Any
@@ -63,6 +65,23 @@ def verified(source: PipelineSource) -> PipelineSource:
             story=findings_text(found),
         )
     return source
+
+
+def lint_findings(source: PipelineSource) -> list[Finding]:
+    """Faults of the document; for one without faults also its settings that have no effect without Kubernetes."""
+    found = verify(source.pipeline_spec, source.platform_spec)
+    if errors(found):
+        return found
+    ignored = tasks_by_setting(parse_document(source.pipeline_spec, source.platform_spec))
+    return found + [
+        Finding(
+            code="SETTING_WITHOUT_EFFECT",
+            path="platforms.kubernetes.deploymentSpec.executors",
+            message=sentence(name, tasks),
+            severity="warning",
+        )
+        for name, tasks in ignored.items()
+    ]
 
 
 def findings_text(found: list[Finding]) -> str:

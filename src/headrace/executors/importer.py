@@ -16,7 +16,7 @@ from headrace.attempt.executor_input import local_path
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.result import ProducedArtifact
 from headrace.attempt.workspace import IN_WORKSPACE
-from headrace.engine.model import Artifact, AttemptId, Reason
+from headrace.engine.model import Artifact, AttemptId, Json, Reason
 from headrace.executors.log_store import LiveLog, LogStore
 from headrace.executors.port import AnyReport, Failed, Started, Stopped, Succeeded
 
@@ -68,6 +68,10 @@ class ImporterExecutor:
     async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
         """See Executor."""
         return {}
+
+    def without_effect(self, settings: Mapping[str, Json]) -> tuple[str, ...]:
+        """See Executor. Importers have no settings."""
+        return ()
 
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor."""

@@ -16,6 +16,9 @@ from headrace.attempt.result import ProducedArtifact
 from headrace.engine.model import Artifact, AttemptId, Json, Reason
 from headrace.executors.log_store import LogStore
 
+#: In `Executor.surroundings`: settings of the task that would give it something, and do not here.
+LACKING = "settings without effect"
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Base of all reports: each names its attempt and when it happened (seconds since the epoch)."""
@@ -97,8 +100,12 @@ class Executor(Protocol):
         """What the attempt would run in, as far as that decides what it makes and is known without starting it.
 
         By name (`image digest`, `packages`, `python`): a digest, or the name of what is not known here yet. Quick,
-        without a network; the caller compares it with that of attempts that succeeded.
+        without a network; the caller compares it with that of attempts that succeeded. What an attempt lacks because
+        this executor does not act on its settings stands under `LACKING`; such an attempt is not cached.
         """
+
+    def without_effect(self, settings: Mapping[str, Json]) -> tuple[str, ...]:
+        """The fields of a task's settings for Kubernetes that this executor does not act on, sorted."""
 
     async def stop(self, attempt: AttemptId) -> None:
         """Begin to end its processes and return at once; report Stopped, or how it ended if it was quicker.

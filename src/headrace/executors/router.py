@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 
 from headrace.attempt.codes import Code
 from headrace.attempt.order import LaunchOrder
-from headrace.engine.model import AttemptId, Reason
+from headrace.engine.model import AttemptId, Json, Reason
 from headrace.executors.log_store import LiveLog, LogStore
 from headrace.executors.port import AnyReport, Executor, Failed
 
@@ -56,6 +56,10 @@ class ExecutorRouter:
         """See Executor."""
         executor = self._executors.get(order.executor or self._default)
         return {} if executor is None else await executor.surroundings(order)
+
+    def without_effect(self, settings: Mapping[str, Json]) -> tuple[str, ...]:
+        """See Executor: what the default executor says, which runs the tasks that have settings."""
+        return self._executors[self._default].without_effect(settings)
 
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor."""

@@ -9,7 +9,7 @@ import asyncio
 import queue
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from typing import Any
 
 from headrace.attempt.artifact_access import ArtifactAccess
@@ -21,12 +21,13 @@ from headrace.attempt.refusal import Refusal
 from headrace.attempt.result import ResultFailed
 from headrace.attempt.ship import MAX_PARAMETER_BYTES, ship
 from headrace.dsl.base_component import FUNCTIONS
-from headrace.engine.model import AttemptId, Reason
+from headrace.engine.model import AttemptId, Json, Reason
 from headrace.executors.local.attempt_dir import AttemptDir, AttemptDirs
 from headrace.executors.log_store import LogStore
 from headrace.executors.port import AnyReport, Executor, Failed, Started, Stopped, Succeeded
 from headrace.local.calling import call_function
 from headrace.runtime.problems import Problem, safe_text
+from headrace.spec.settings import without_effect
 
 
 class InlineExecutor:
@@ -73,6 +74,10 @@ class InlineExecutor:
     async def surroundings(self, order: LaunchOrder) -> dict[str, str]:
         """See Executor: this very process."""
         return {"python": sys.version}
+
+    def without_effect(self, settings: Mapping[str, Json]) -> tuple[str, ...]:
+        """See Executor."""
+        return without_effect(settings)
 
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor. A function that has begun cannot be stopped; its end is reported."""

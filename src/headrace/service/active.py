@@ -31,6 +31,7 @@ from headrace.engine.model import (
     Tick,
     execution_id,
 )
+from headrace.executors.port import LACKING
 from headrace.service import outcomes
 from headrace.store.cache import CacheEntry, CacheKey
 from headrace.store.records import RunRecord
@@ -246,10 +247,11 @@ def _cache_entries(
     for execution in settled:
         if execution.state is not State.SUCCEEDED or execution.kind is not Kind.TASK or not _own(execution):
             continue
-        if not uses_cache(run.plan, state, execution.path) or _lacks_content(execution):
+        surroundings = ran_in.get(execution.path, {})
+        if not uses_cache(run.plan, state, execution.path) or _lacks_content(execution) or LACKING in surroundings:
             continue
         # By what it did run in, which was perhaps not known when the cache was asked.
-        parts = fingerprint_parts(run.plan, state, execution.path, ran_in.get(execution.path, {}))
+        parts = fingerprint_parts(run.plan, state, execution.path, surroundings)
         yield CacheEntry(
             key=CacheKey(
                 namespace=run.record.namespace, pipeline_name=run.record.pipeline_name, fingerprint=digest_of(parts)

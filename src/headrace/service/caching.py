@@ -32,6 +32,7 @@ from headrace.engine.model import (
     State,
     execution_id,
 )
+from headrace.executors.port import LACKING
 from headrace.service.active import ActiveRun
 from headrace.service.context import Context
 from headrace.service.single_flight import Member, SingleFlight
@@ -105,11 +106,14 @@ class Cache:
         except Exception:
             log.exception("what the cache is asked for could not be worked out")
             return [(run.run_id, self._missed(path, _unavailable())) for run, _, path in wanted]
-        return await self._answered(asked)
+        answered = [one for one in asked if not isinstance(one, _Asked)]
+        return answered + await self._answered([one for one in asked if isinstance(one, _Asked)])
 
-    async def _asked(self, run: ActiveRun, state: RunState, path: str) -> _Asked:
+    async def _asked(self, run: ActiveRun, state: RunState, path: str) -> _Asked | Posted:
         order = launch_order(run.plan, state, AttemptId(run_id=run.run_id, path=path, number=1))
         surroundings = await self._context.executor.surroundings(order)
+        if LACKING in surroundings:
+            return run.run_id, self._missed(path, _lacking(surroundings[LACKING]))
         parts = fingerprint_parts(run.plan, state, path, surroundings)
         key = CacheKey(
             namespace=run.record.namespace, pipeline_name=run.record.pipeline_name, fingerprint=digest_of(parts)
@@ -401,6 +405,17 @@ def _expired(entry: CacheEntry, age: float, limit: float) -> Reason:
             "(setting cache_max_age_s)."
         ),
         details={"from": _from(entry), "age_s": age, "max_age_s": limit},
+    )
+
+
+def _lacking(settings: str) -> Reason:
+    return Reason(
+        code="CACHE_SETTINGS_WITHOUT_EFFECT",
+        message=(
+            f"The task has settings that have no effect where tasks run without Kubernetes ({settings}), so what it "
+            "makes here is not reused."
+        ),
+        details={"settings": settings.split(", ")},
     )
 
 

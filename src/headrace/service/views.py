@@ -14,6 +14,7 @@ from headrace.service.errors import NotFound
 from headrace.service.reasons import optional_reason_view
 from headrace.spec.bootstrap import recognise
 from headrace.spec.document import Container
+from headrace.spec.settings import sentence, tasks_by_setting
 from headrace.store import artifacts as artifact_rows
 from headrace.store import runs as rows
 from headrace.store.database import Connection
@@ -162,11 +163,16 @@ async def run_view(context: Context, run_id: str) -> api.RunView:
     """Raises NotFound."""
     record, executions, artifacts = await context.read(_whole, run_id)
     compiled = await _plan(context, run_id)
-    return await _in_thread_if_large(executions, _run_view, record, executions, compiled, artifacts)
+    warnings = _warnings(context, compiled)
+    return await _in_thread_if_large(executions, _run_view, record, executions, compiled, artifacts, warnings)
 
 
 def _run_view(
-    record: RunRecord, executions: tuple[Execution, ...], compiled: Plan, artifacts: dict[str, ArtifactRecord]
+    record: RunRecord,
+    executions: tuple[Execution, ...],
+    compiled: Plan,
+    artifacts: dict[str, ArtifactRecord],
+    warnings: list[api.ReasonView],
 ) -> api.RunView:
     root = executions[0] if executions else None
     return api.RunView(
@@ -175,7 +181,20 @@ def _run_view(
         graph=graph(compiled),
         executions=_execution_views(record.run_id, executions, compiled),
         outputs=_bundle(root.outputs if root else Bundle(), artifacts),
+        warnings=warnings,
     )
+
+
+def _warnings(context: Context, compiled: Plan) -> list[api.ReasonView]:
+    """What the user should know about the run, though nothing fails for it."""
+    return [
+        api.ReasonView(
+            code="SETTING_WITHOUT_EFFECT",
+            message=sentence(name, tasks),
+            details={"setting": name, "tasks": tasks[:100]},
+        )
+        for name, tasks in tasks_by_setting(compiled.document, context.executor.without_effect).items()
+    ]
 
 
 def _whole(conn: Connection, run_id: str) -> tuple[RunRecord, tuple[Execution, ...], dict[str, ArtifactRecord]]:

@@ -165,6 +165,8 @@ class RunView(Shape, frozen=True, kw_only=True):
     executions: list[ExecutionView]
     #: Outputs of the root DAG, once SUCCEEDED.
     outputs: BundleView
+    #: What the user should know though nothing fails for it, such as settings that have no effect here.
+    warnings: list[ReasonView] = []
 
 
 class ArtifactView(Shape, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import os
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from conformance.executor.conftest import PYTHON_IMAGE
@@ -13,7 +14,7 @@ from harness import processes_of
 from headrace.artifacts.local import LocalStore
 from headrace.executors.local.assemble import make_executor
 from headrace.executors.log_store import follow_log
-from headrace.executors.port import Failed, Stopped, Succeeded, Waiting
+from headrace.executors.port import LACKING, Failed, Stopped, Succeeded, Waiting
 from orders import shell_order
 
 pytestmark = pytest.mark.anyio
@@ -215,3 +216,21 @@ def command_lines() -> list[bytes]:
         except OSError:
             continue
     return found
+
+
+# --- settings for Kubernetes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["process", "warm"], indirect=True)
+async def test_what_a_task_lacks_for_want_of_kubernetes_is_told_before_and_after(kind, home, open_watch, order):
+    watch = open_watch(home)
+    asked = msgspec.structs.replace(
+        order("def f() -> str:\n    return 'x'", gives={"Output": "STRING"}),
+        kubernetes={"secretAsEnv": [{"secretName": "s"}], "nodeSelector": {"labels": {"a": "b"}}},
+    )
+    before = await watch.executor.surroundings(asked)
+    await watch.executor.launch(asked)
+    end = await watch.end_of(asked.attempt)
+    assert isinstance(end, Succeeded), end
+    assert before[LACKING] == end.surroundings[LACKING] == "secretAsEnv"
+    assert watch.executor.without_effect(asked.kubernetes) == ("nodeSelector", "secretAsEnv")

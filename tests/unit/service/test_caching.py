@@ -16,7 +16,7 @@ import documents
 from fake_executor import FakeExecutor, World, fail, hang, produced, succeed
 from headrace.attempt.order import LaunchOrder
 from headrace.engine.model import AttemptId, Execution, PauseRequested, Reason, ResumeRequested, State
-from headrace.executors.port import AnyReport, Failed, Succeeded
+from headrace.executors.port import LACKING, AnyReport, Failed, Succeeded
 from headrace.service.caching import Difference, ago, differences, why_missed
 from headrace.service.service import NewRun
 from headrace.service.settings import Settings
@@ -77,6 +77,35 @@ async def test_a_miss_names_the_differing_parameter_of_the_nearest_entry(service
     assert 'parameter x: "b" there, "c" here' in reason.message
     assert reason.details["differs"] == [{"part": "parameter x", "there": '"b"', "here": '"c"'}]
     assert (await ran(service, x="c")).cached_from is not None
+
+
+async def test_a_task_that_lacks_its_secret_is_neither_reused_nor_kept_for_reuse(service: Service, world: World):
+    world.surroundings = {LACKING: "secretAsEnv"}
+    for _ in range(2):
+        again = await ran(service)
+        assert again.cached_from is None
+        assert why(again).code == "CACHE_SETTINGS_WITHOUT_EFFECT"
+        assert why(again).details == {"settings": ["secretAsEnv"]}
+    assert len(world.orders) == 2
+    # Where the setting has its effect, nothing of what was made without it is found.
+    world.surroundings = {}
+    assert why(await ran(service)).code == "CACHE_NO_ENTRY"
+
+
+async def test_a_run_warns_of_settings_without_effect(service: Service):
+    document = documents.one_task()
+    platform = {
+        "platforms": {
+            "kubernetes": {"deploymentSpec": {"executors": {"exec-work": {"secretAsEnv": [{"secretName": "s"}]}}}}
+        }
+    }
+    made = await service.create_run(NewRun(pipeline_spec=document, platform_spec=platform))
+    warnings = (await service.run_view(made.run_id)).warnings
+    assert [(one.code, one.details) for one in warnings] == [
+        ("SETTING_WITHOUT_EFFECT", {"setting": "secretAsEnv", "tasks": ["work"]})
+    ]
+    other = await service.create_run(NewRun(pipeline_spec=document))
+    assert (await service.run_view(other.run_id)).warnings == []
 
 
 async def test_a_miss_tells_that_the_image_is_another(service: Service, world: World):

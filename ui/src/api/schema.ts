@@ -1520,6 +1520,8 @@ export interface components {
             readonly graph: readonly components["schemas"]["GraphNode"][];
             readonly executions: readonly components["schemas"]["ExecutionView"][];
             readonly outputs: components["schemas"]["BundleView"];
+            /** @default [] */
+            readonly warnings: readonly components["schemas"]["ReasonView"][];
         };
         /**
          * SessionView

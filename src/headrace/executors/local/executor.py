@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Set
 
 from headrace.attempt.order import LaunchOrder
-from headrace.engine.model import AttemptId
+from headrace.engine.model import AttemptId, Json
 from headrace.executors.local import processes
 from headrace.executors.local.cleanup import Cleaner
 from headrace.executors.local.command import AttemptMeta, AttemptRecordFile
@@ -16,11 +16,12 @@ from headrace.executors.local.ending import control_group, end_unwatched, proces
 from headrace.executors.local.facilities import Facilities
 from headrace.executors.local.life import AttemptLife
 from headrace.executors.local.limit_monitor import LimitMonitor
-from headrace.executors.local.start import workspace_surroundings
+from headrace.executors.local.start import surroundings_of
 from headrace.executors.local.supervisor import take_claim
 from headrace.executors.local.warm import WarmStarts
 from headrace.executors.log_store import FileLogs, LiveLog
 from headrace.executors.port import AnyReport, Failed, Lost, Stopped
+from headrace.spec.settings import without_effect
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +55,11 @@ class LocalExecutor:
     async def surroundings(self, order: LaunchOrder) -> Mapping[str, str]:
         """See Executor."""
         builder = self._facilities.builders[self._facilities.choose(order)]
-        return {**await builder.surroundings(order), **workspace_surroundings(order)}
+        return {**await builder.surroundings(order), **surroundings_of(order)}
+
+    def without_effect(self, settings: Mapping[str, Json]) -> tuple[str, ...]:
+        """See Executor."""
+        return without_effect(settings)
 
     async def stop(self, attempt: AttemptId) -> None:
         """See Executor."""

@@ -22,7 +22,9 @@ from headrace.executors.local.processes import ProcessIdentity
 from headrace.executors.local.resources import Allocation, Resources, resources_of
 from headrace.executors.local.supervisor import spawn
 from headrace.executors.local.warm import ForkedProcess
+from headrace.executors.port import LACKING
 from headrace.failpoints import failpoint
+from headrace.spec.settings import GIVING, without_effect
 
 _MAY_START_LOOK_S = 0.1
 
@@ -67,7 +69,7 @@ async def start(
         meta = msgspec.structs.replace(
             meta,
             out_of_memory_kills=out_of_memory_kills(),
-            surroundings={**meta.surroundings, **workspace_surroundings(order)},
+            surroundings={**meta.surroundings, **surroundings_of(order)},
             group=group.directories if group else (),
             applied=applied,
             allocation=allocation,
@@ -108,6 +110,9 @@ def _with_allocation(command: Command, meta: AttemptMeta, allocation: Allocation
     return command
 
 
-def workspace_surroundings(order: LaunchOrder) -> dict[str, str]:
-    """The content of a workspace differs with each run, and it is not known what a task reads there."""
-    return {"workspace": f"of run {order.attempt.run_id}"} if uses_workspace(order) else {}
+def surroundings_of(order: LaunchOrder) -> dict[str, str]:
+    """What every kind of task runs in. See `Executor.surroundings`."""
+    # The content of a workspace differs with each run, and it is not known what a task reads there.
+    workspace = {"workspace": f"of run {order.attempt.run_id}"} if uses_workspace(order) else {}
+    lacking = [name for name in without_effect(order.kubernetes) if name in GIVING]
+    return {**workspace, **({LACKING: ", ".join(lacking)} if lacking else {})}

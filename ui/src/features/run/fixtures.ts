@@ -81,6 +81,7 @@ export function aFailedRun(): RunView {
     },
     parameters: {},
     outputs: { parameters: {}, artifacts: {} },
+    warnings: [],
     graph: [group, aNode("tell", { depends_on: ["guard"], runs_after_failure: true })],
     executions: [
       anExecution("", { kind: "ROOT", state: "FAILED" }),

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { type RunAction, useRunAction } from "@/api/runs";
-import type { RunSummary } from "@/api/types";
+import type { ReasonView, RunSummary } from "@/api/types";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
 import { StateBadge } from "@/components/state-badge";
@@ -11,12 +11,14 @@ import styles from "./header.module.css";
 
 interface HeaderProps {
   readonly run: RunSummary;
+  /** What the user should know though nothing fails for it. */
+  readonly warnings: readonly ReasonView[];
   readonly now: number;
   /** The event stream is disconnected, so the page may be out of date. */
   readonly lost: boolean;
 }
 
-export function Header({ run, now, lost }: HeaderProps) {
+export function Header({ run, warnings, now, lost }: HeaderProps) {
   const { mutate, isPending, error } = useRunAction();
   const over = isFinal(run.state);
   const started = run.started_at ?? run.created_at;
@@ -101,6 +103,11 @@ export function Header({ run, now, lost }: HeaderProps) {
           {elapsed(run.started_at, run.finished_at, now) || "–"}
         </Field>
       </dl>
+      {warnings.map((warning) => (
+        <p key={warning.message} className={styles.warning} role="note">
+          {warning.message}
+        </p>
+      ))}
       {error && (
         <p className={styles.error} role="alert">
           {error.message}

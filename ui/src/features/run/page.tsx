@@ -68,7 +68,7 @@ function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean })
   const shared = { view, plan, index, selection, search, change, now };
   return (
     <div className={styles.page}>
-      <Header run={view.run} now={now} lost={lost} />
+      <Header run={view.run} warnings={view.warnings} now={now} lost={lost} />
       <WaitingList run={view.run} change={change} />
       <FailureSummary {...shared} />
       <div className={styles.tabs}>
