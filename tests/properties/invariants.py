@@ -176,7 +176,8 @@ class Watch:
             assert not undone, "a mark undid a success"
             assert again, f"{new.path} left its final state {old.state}, or its outputs changed"
         if new.state.final and not (old is not None and old.state.final):
-            assert new.ended_at == event.at, f"{new.path} does not say when it ended"
+            assert new.ended_at is not None and new.ended_at >= event.at, f"{new.path} does not say when it ended"
+            assert new.created_at <= (new.started_at or new.created_at) <= new.ended_at, f"the times of {new.path}"
         elif not new.state.final:
             assert new.ended_at is None
         assert (new.cached_from is not None) <= (new.state is State.SUCCEEDED and new.kind is Kind.TASK)
@@ -206,6 +207,12 @@ class Watch:
         for was, now in zip(old.attempts if old is not None else (), new.attempts, strict=False):
             assert was.started_at in (None, now.started_at), f"{new.path}#{now.number} started twice"
             assert was.state is now.state or not was.state.final, f"{new.path}#{now.number} left its end"
+        times = [at for a in new.attempts for at in (a.started_at, a.ended_at) if at is not None]
+        assert times == sorted(times), f"an attempt of {new.path} ended before it began: {times}"
+        assert not times or times[0] >= new.created_at, f"{new.path} began before it was made"
+        for one in new.attempts:
+            assert (one.ended_at is None) is not one.state.final, f"{new.path}#{one.number} does not say when it ended"
+            assert one.state is State.PENDING or one.started_at is not None, f"{new.path}#{one.number} has no start"
 
     def _check_cause(self, after: RunState, new: Execution) -> None:
         """A failed group names the first child that failed, and the task inside of it that caused that."""

@@ -337,7 +337,8 @@ class ReferenceEngine:
                 reason = Reason(code="EXECUTOR_LOST", message="")
                 record(State.FAILED, state=State.FAILED, lost_count=e.lost_count + 1, reason=reason)
             else:
-                record(State.FAILED, state=State.PENDING, lost_count=e.lost_count + 1)
+                due = self.at + (1, 5, 25)[e.lost_count]
+                record(State.FAILED, state=State.PENDING, lost_count=e.lost_count + 1, retry_at=due)
 
     def delayed(self, policy: Any, done: int) -> float | None:
         delay = policy.backoff_s

@@ -24,6 +24,8 @@ from headrace.spec.document import RetryPolicy
 
 #: How often an attempt may be lost to infrastructure before its execution fails.
 MAX_LOST = 3
+#: Seconds before the next attempt after each loss: what has failed the machine once may last a little.
+LOST_PAUSES_S = (1.0, 5.0, 25.0)
 
 _LONGEST_BACKOFF_S = 30 * 86_400.0
 
@@ -57,27 +59,20 @@ def attempt_started(t: Transition, event: AttemptStarted) -> None:
     if live is None or live[1].state is not State.PENDING:
         return
     execution, record = live
-    record = replace(record, state=State.RUNNING, started_at=t.at, waiting=None)
+    record = replace(record, state=State.RUNNING, started_at=_not_before(t, execution), waiting=None)
     word = State.CANCELING if execution.state is State.CANCELING else State.RUNNING
-    since = t.at if execution.started_at is None else execution.started_at
-    _record(t, execution, record, state=word, started_at=since)
+    _record(t, execution, record, state=word)
 
 
 def attempt_succeeded(t: Transition, event: AttemptSucceeded) -> None:
     """The attempt succeeded, and its execution with it; also while it is being cancelled."""
     live = _live_attempt(t, event.attempt)
     if live is not None:
-        # A start that was never reported is not later than this.
-        since = t.at if live[1].started_at is None else live[1].started_at
-        record = replace(live[1], state=State.SUCCEEDED, started_at=since, ended_at=t.at, waiting=None)
+        record = _ended(t, *live, State.SUCCEEDED)
         if live[0].marked is not None:
             _end_marked(t, live[0], record)
             return
-        begun = since if live[0].started_at is None else live[0].started_at
-        _record(
-            t, live[0], record,
-            state=State.SUCCEEDED, outputs=event.outputs, started_at=begun, ended_at=t.at, reason=None,
-        )  # fmt: skip
+        _record(t, live[0], record, state=State.SUCCEEDED, outputs=event.outputs, ended_at=t.at, reason=None)
 
 
 def attempt_failed(t: Transition, event: AttemptFailed) -> None:
@@ -86,7 +81,7 @@ def attempt_failed(t: Transition, event: AttemptFailed) -> None:
     if live is None:
         return
     execution, record = live
-    record = replace(record, state=State.FAILED, ended_at=t.at, error=event.error, waiting=None)
+    record = _ended(t, execution, record, State.FAILED, event.error)
     if execution.marked is not None:
         _end_marked(t, execution, record)
         return
@@ -102,19 +97,19 @@ def attempt_failed(t: Transition, event: AttemptFailed) -> None:
 
 
 def attempt_lost(t: Transition, attempt: AttemptId, error: Reason) -> None:
-    """The attempt is gone without a result: try again at once, at most MAX_LOST times."""
+    """The attempt is gone without a result: try again after a pause that grows, at most MAX_LOST times."""
     live = _live_attempt(t, attempt)
     if live is None:
         return
     execution, record = live
     if execution.state is State.CANCELING:
-        record = replace(record, state=State.CANCELED, ended_at=t.at, waiting=None)
+        record = _ended(t, execution, record, State.CANCELED)
         if execution.marked is not None:
             _end_marked(t, execution, record)
         else:
             _record(t, execution, record, state=State.CANCELED, ended_at=t.at, reason=cancel_reason(t))
         return
-    record = replace(record, state=State.FAILED, ended_at=t.at, error=error, waiting=None)
+    record = _ended(t, execution, record, State.FAILED, error)
     lost = execution.lost_count + 1
     execution = replace(execution, lost_count=lost)
     if lost > MAX_LOST:
@@ -125,7 +120,7 @@ def attempt_lost(t: Transition, attempt: AttemptId, error: Reason) -> None:
         )
         _record(t, execution, record, state=State.FAILED, ended_at=t.at, reason=reason)
     else:
-        _try_again(t, execution, record, 0.0)
+        _try_again(t, execution, record, LOST_PAUSES_S[lost - 1])
 
 
 def _live_attempt(t: Transition, attempt: AttemptId) -> tuple[Execution, AttemptRecord] | None:
@@ -139,9 +134,24 @@ def _live_attempt(t: Transition, attempt: AttemptId) -> tuple[Execution, Attempt
     return execution, record
 
 
+def _not_before(t: Transition, execution: Execution) -> float:
+    """Now, but not before the latest attempt can have begun: clocks differ, and are set."""
+    before = execution.attempts[-2].ended_at if len(execution.attempts) > 1 else None
+    return max(t.at, *(at for at in (before, execution.created_at, t.at) if at is not None))
+
+
+def _ended(
+    t: Transition, execution: Execution, record: AttemptRecord, state: State, error: Reason | None = None
+) -> AttemptRecord:
+    """The latest attempt at its end: not before its start, and a start that was never reported is not later."""
+    since = _not_before(t, execution) if record.started_at is None else record.started_at
+    return replace(record, state=state, started_at=since, ended_at=max(t.at, since), error=error, waiting=None)
+
+
 def _record(t: Transition, execution: Execution, record: AttemptRecord, **fields: Any) -> Execution:
-    """Change the latest attempt of an execution, and fields of the execution."""
-    return t.set(execution, attempts=(*execution.attempts[:-1], record), **fields)
+    """Change the latest attempt of an execution, and fields of the execution, which began with its first attempt."""
+    since = record.started_at if execution.started_at is None else execution.started_at
+    return t.set(execution, attempts=(*execution.attempts[:-1], record), started_at=since, **fields)
 
 
 def _try_again(t: Transition, execution: Execution, record: AttemptRecord, delay: float) -> None:

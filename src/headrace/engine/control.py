@@ -31,7 +31,7 @@ def _cancel_one(t: Transition, execution: Execution) -> None:
     else:
         end(t, execution, State.CANCELED, cancel_reason(t))
         if execution.kind is Kind.ROOT:
-            t.change_run(state=State.CANCELED, error=cancel_reason(t), ended_at=t.at)
+            t.change_run(state=State.CANCELED, error=cancel_reason(t), ended_at=t.executions[execution.path].ended_at)
 
 
 def pause_run(t: Transition) -> None:

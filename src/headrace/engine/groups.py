@@ -62,11 +62,13 @@ def finish(t: Transition, path: str) -> None:
         reason = cancel_reason(t)
     outputs = _group_outputs(t, execution)
     again = _repeats(t, execution, children, outputs) if word is State.SUCCEEDED else None
+    # Reports come in any order: the last one may be of an earlier time.
+    at = max((child.ended_at for child in children if child.ended_at is not None), default=t.at)
     done = t.set(
-        execution, state=word, outputs=outputs, reason=reason, ended_at=t.at, reused_from=again
+        execution, state=word, outputs=outputs, reason=reason, ended_at=max(at, t.at), reused_from=again
     )  # fmt: skip
     if done.kind is Kind.ROOT:
-        t.change_run(state=word, error=reason, ended_at=t.at, paused=False)
+        t.change_run(state=word, error=reason, ended_at=done.ended_at, paused=False)
 
 
 def _group_outputs(t: Transition, execution: Execution) -> Bundle:

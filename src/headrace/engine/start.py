@@ -32,8 +32,8 @@ def start_run(t: Transition, event: RunStarted) -> None:
 def begin_run(t: Transition, root: Execution) -> None:
     """Begin the root, and start the clock of the run's time limit."""
     word = State.PAUSED if t.state.paused else State.RUNNING
-    t.change_run(state=word, started_at=t.at, deadline_at=deadline(t))
     root = t.set(root, state=State.RUNNING, begun=True, started_at=t.at)
+    t.change_run(state=word, started_at=root.started_at, deadline_at=deadline(t))
     open_dag(t, root, t.plan.root)
 
 

@@ -68,15 +68,14 @@ class Transition:
 
     def set(self, old: Execution, **fields: Any) -> Execution:
         """Change fields of an execution. When it becomes final, count it, and queue what waited for it."""
-        new: Execution = replace(old, **fields)
-        self.put(new)
+        new = self.put(replace(old, **fields))
         if new.state.final and not old.state.final:
             self._settled(new)
         return new
 
-    def put(self, new: Execution) -> None:
-        """Record an execution and when its retry is due. Nothing follows from it: no counts, no queue."""
-        path = new.path
+    def put(self, new: Execution) -> Execution:
+        """Record an execution, its times in order, and when its retry is due. Nothing follows: no counts, no queue."""
+        new, path = _in_order(new), new.path
         old = self.executions.get(path)
         if path not in self.before:
             self.before[path] = old
@@ -85,6 +84,7 @@ class Transition:
             self.due[path] = new.retry_at
         elif old is not None and old.retry_at is not None:
             self.due.pop(path, None)
+        return new
 
     def _settled(self, execution: Execution) -> None:
         """A child became final: count it, and queue the siblings and the parent that waited for it."""
@@ -155,3 +155,18 @@ class Transition:
         while (path := iteration_path(loop, number)) in self.executions:
             yield path
             number += 1
+
+
+def _in_order(execution: Execution) -> Execution:
+    """The execution with `created_at <= started_at <= ended_at`, whatever the clocks that events were timed by."""
+    created, started, ended = execution.created_at, execution.started_at, execution.ended_at
+    last = execution.attempts[-1].ended_at if execution.attempts else None
+    started = None if started is None else _latest(started, created)
+    ended = None if ended is None else _latest(ended, created, started, last)
+    if started == execution.started_at and ended == execution.ended_at:
+        return execution
+    return replace(execution, started_at=started, ended_at=ended)
+
+
+def _latest(at: float, *others: float | None) -> float:
+    return max(at, *(other for other in others if other is not None))

@@ -189,9 +189,10 @@ def _waiting_for_retry(subject: Subject, execution: Execution) -> Reason:
     after = retry.after if retry else None
     failed = f" after: {after.message.splitlines()[0]} [{after.code}]" if after and after.message else ""
     when = "The run is paused, so it waits beyond its time." if subject.state.paused else f"It is due in {_span(due)}."
+    again = f"Retry {number} of {at_most}" if number else f"Its attempt was lost {execution.lost_count} times"
     return Reason(
         code="WAITING_FOR_RETRY",
-        message=f"Retry {number} of {at_most}{failed}. {when}",
+        message=f"{again}{failed}. {when}",
         details={"number": number, "at_most": at_most, "due_at": millis(execution.retry_at or 0.0)},
     )
 

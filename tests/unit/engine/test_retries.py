@@ -54,22 +54,32 @@ def test_what_cannot_be_helped_by_trying_again_is_not_tried_again():
     assert run.code("a") == "NO_CONTAINER_ENGINE"
 
 
-def test_a_lost_attempt_is_repeated_without_a_policy_and_at_once():
+def lost_and_due(run: Scenario, path: str) -> list[str]:
+    """The attempt is lost, and its pause passes."""
+    assert run.is_lost(path) == []
+    run.now = run[path].retry_at or 0.0
+    return run.is_woken(run.now)
+
+
+def test_a_lost_attempt_is_repeated_without_a_policy_after_pauses_that_grow():
     run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     run.runs("a")
-    assert run.is_lost("a") == ["launch a#2"]
+    assert lost_and_due(run, "a") == ["launch a#2"]
+    assert run.now == 1.0
+    assert lost_and_due(run, "a") == ["launch a#3"]
+    assert run.now == 6.0
     run.succeeds("a")
     assert run.end is State.SUCCEEDED
-    assert attempts(run, "a") == [(1, "FAILED"), (2, "SUCCEEDED")]
+    assert attempts(run, "a") == [(1, "FAILED"), (2, "FAILED"), (3, "SUCCEEDED")]
 
 
 def test_losses_do_not_count_as_retries():
     run = Scenario(pipeline({"a": leaf(retry=(1, 0))}))
     run.starts()
-    assert run.is_lost("a") == ["launch a#2"]
+    assert lost_and_due(run, "a") == ["launch a#2"]
     assert run.fails("a") == ["launch a#3"]
-    assert run.is_lost("a") == ["launch a#4"]
+    assert lost_and_due(run, "a") == ["launch a#4"]
     assert run.fails("a") == []
 
 
@@ -77,7 +87,7 @@ def test_losses_end():
     run = Scenario(pipeline({"a": leaf()}))
     run.starts()
     for number in range(engine.MAX_LOST):
-        assert run.is_lost("a") == [f"launch a#{number + 2}"]
+        assert lost_and_due(run, "a") == [f"launch a#{number + 2}"]
     assert run.is_lost("a") == []
     assert (run.code("a"), run.end) == ("EXECUTOR_LOST", State.FAILED)
     assert "host_restarted happened" in run.message("a")
@@ -86,7 +96,8 @@ def test_losses_end():
 def test_an_attempt_that_somebody_else_stopped_is_as_good_as_lost():
     run = Scenario(pipeline({"a": leaf()}))
     run.starts()
-    assert run.is_stopped("a") == ["launch a#2"]
+    assert run.is_stopped("a") == []
+    assert run.is_woken(1.0) == ["launch a#2"]
 
 
 def test_a_pipelines_policy_repeats_what_did_not_succeed_in_it():

@@ -223,10 +223,18 @@ def test_taking_a_claim(tmp_path):
     assert not processes.alive(REVOKED)
 
 
-def test_when_a_process_began_is_known_of_this_start_of_the_machine_only():
+def test_when_a_process_began_is_known_of_this_start_of_the_machine_only(tmp_path: Path):
+    claim = tmp_path / "claim"
     mine = processes.identity_of(os.getpid())
-    began = processes.started_at(mine)
+    began = processes.started_at(claim, mine)
     assert began is not None
     assert 0 <= time.time() - began < 86_400
-    assert processes.started_at(msgspec.structs.replace(mine, boot="another")) is None
-    assert processes.started_at(REVOKED) is None
+    assert processes.started_at(claim, msgspec.structs.replace(mine, boot="another")) is None
+    assert processes.started_at(claim, REVOKED) is None
+
+
+def test_a_process_never_began_later_than_its_claim_was_written(tmp_path: Path):
+    claim = tmp_path / "claim"
+    claim.touch()
+    os.utime(claim, (1000.0, 1000.0))
+    assert processes.started_at(claim, processes.identity_of(os.getpid())) == 1000.0 == processes.ended_at(claim)

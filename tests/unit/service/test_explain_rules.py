@@ -199,6 +199,8 @@ def lost() -> Scenario:
     scenario = one()
     for _ in range(4):
         scenario.is_lost("a")
+        scenario.now = scenario["a"].retry_at or scenario.now
+        scenario.is_woken(scenario.now)
     return scenario
 
 
@@ -315,6 +317,8 @@ def test_after_the_last_retry_it_says_how_many_there_were_and_what_came_before()
 def test_lost_attempts_are_no_retries() -> None:
     scenario = one(retry=(2, 0))
     scenario.is_lost("a")
+    assert told(scenario).reason.message.startswith("Its attempt was lost 1 times after: ")
+    scenario.is_woken(1.0)
     scenario.runs("a")
     found = told(scenario).retry
     assert found is not None and (found.number, found.lost) == (0, 1)

@@ -150,7 +150,7 @@ class AttemptLife:
 
     def _say_started(self, first: ProcessIdentity | None) -> float | None:
         """Say when its process began, which may be over; None when it never had one, or the time is not known."""
-        began = None if first is None else processes.started_at(first)
+        began = None if first is None else processes.started_at(self.attempt_dir.claim, first)
         if began is not None:
             self._say(Started(attempt=self.id, at=began))
         return began

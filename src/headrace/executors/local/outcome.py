@@ -45,7 +45,7 @@ def determine_outcome(
 
     `seen` is why it failed, if the container engine knows that.
     """
-    at = time.time() if status is None else os.stat(attempt_dir.claim).st_mtime  # noqa: PTH116 - hot
+    at = time.time() if status is None else processes.ended_at(attempt_dir.claim)
     ending = attempt_dir.read("ending.json", Reason)
     if ending is not None:
         if ending.code == Code.LOG_LIMIT:

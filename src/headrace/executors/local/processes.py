@@ -152,14 +152,24 @@ def alive(claim: ProcessIdentity) -> bool:
     return stat is not None and not stat.gone and stat.started == claim.started and claim.boot == boot_id()
 
 
-def started_at(claim: ProcessIdentity) -> float | None:
+def started_at(path: Path, claim: ProcessIdentity) -> float | None:
     """Seconds since the epoch at which the process began, also of one that is gone; None when it is not known.
 
     It follows from the ticks in the claim, which count from the start of the machine: of this one, not of an earlier.
+    Ticks are coarse, and clocks are set: it is never later than the file was last written, which is when the process
+    began or ended (see `ended_at`).
     """
     if claim.pid <= 1 or claim.started <= 0 or claim.boot != boot_id():
         return None
-    return time.time() - _age_s(claim)
+    began = time.time() - _age_s(claim)
+    with contextlib.suppress(FileNotFoundError):
+        began = min(began, ended_at(path))
+    return began
+
+
+def ended_at(path: Path) -> float:
+    """Seconds since the epoch at which its exit status was added to the claim at this path."""
+    return os.stat(path).st_mtime  # noqa: PTH116 - hot
 
 
 def identity_of(pid: int) -> ProcessIdentity:
