@@ -201,7 +201,7 @@ def test_a_failure_is_explained_at_the_top_of_the_page(page: Page, site: Site, f
     expect(why).to_contain_text("train (#1 · depth=99")
     expect(why).to_contain_text("depth 99 is too deep")
     expect(why).to_contain_text("USER_EXCEPTION")
-    expect(why).to_contain_text(re.compile(r"at ephemeral_component\.py:\d+ in train"))
+    expect(why).to_contain_text(re.compile(r"at \w+\.py:\d+ in train"))
     picture(page, "failure")
     page.keyboard.press("n")
     panel = page.get_by_role("complementary", name="Task train")

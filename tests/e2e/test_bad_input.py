@@ -113,7 +113,8 @@ def test_a_component_that_raises_fails_the_run_with_its_traceback_and_spares_wha
     assert "failed: raise-error" in answer.out
     assert "[USER_EXCEPTION]" in answer.out
     assert "about to divide" in answer.out
-    assert re.search(r"where: +ephemeral_component\.py:\d+ in raise_error: ", answer.out)
+    line = 1 + next(number for number, text in enumerate(TROUBLES.read_text().splitlines()) if "1 / 0" in text)
+    assert re.search(rf"where: +{TROUBLES.name}:{line} in raise_error: ", answer.out)
     assert "fix:" in answer.out
     told = headrace("explain", answer.run_id[:8], home=home)
     assert told.status == 0, told

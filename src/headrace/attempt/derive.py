@@ -49,6 +49,7 @@ def launch_order(plan: Plan, state: RunState, attempt: AttemptId) -> LaunchOrder
         namespace=state.namespace,
         service_account=state.service_account,
         created_by=state.created_by,
+        sources=plan.document.sources.get(task.component.executor or "", ()),
         labels=_labels(plan, attempt, task.task.name),
     )
 

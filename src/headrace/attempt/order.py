@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headrace.engine.model import ArtifactType, AttemptId, Bundle, Json, Value
+from headrace.spec.document import SourceLines
 
 
 class DeclaredOutputs(Value, frozen=True, kw_only=True):
@@ -80,6 +81,8 @@ class LaunchOrder(Value, frozen=True, kw_only=True):
     namespace: str = ""
     service_account: str = ""
     created_by: str = ""
+    #: Where the component's source stands in its author's files; empty when that is not known.
+    sources: tuple[SourceLines, ...] = ()
     #: What objects of the attempt are labelled with where a platform has labels: valid Kubernetes keys and values.
     labels: dict[str, str] = {}
 

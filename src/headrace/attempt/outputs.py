@@ -22,6 +22,7 @@ from headrace.attempt.result import ProducedArtifact, ResultSucceeded
 from headrace.attempt.workspace import as_mounted
 from headrace.engine.model import Artifact, ArtifactType, Json
 from headrace.runtime.links import replace_links
+from headrace.spec.document import type_word
 
 #: An ExecutorOutput larger than this is refused unread.
 MAX_OUTPUT_FILE_BYTES = 64 << 20
@@ -126,12 +127,21 @@ class OutputReader(msgspec.Struct, frozen=True, kw_only=True):
                 raise self._too_large_file(name, path.lstat().st_size)
             data = _read_inside(path)
         except NotAFile as error:
-            message = f"Output parameter {name!r} must be {kind}, but what was written to its path is {error}."
-            raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind) from None
+            message = (
+                f"Output parameter {name!r} must be {type_word(kind)}, but what was written to its path is {error}."
+            )
+            raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=type_word(kind)) from None
         except FileNotFoundError:
-            message = f"The component did not give its output parameter {name!r}: it returned None, or wrote no file."
-            raise Refusal(Code.OUTPUT_MISSING, message, output=name, expected=kind) from None
+            raise self._not_given(name, type_word(kind)) from None
         return parse_parameter(name, kind, data)
+
+    def _not_given(self, name: str, expected: str) -> Refusal:
+        entry = python_entry(self.order)
+        if entry is None:
+            message = f"The command did not write its output parameter {name!r}, which is {expected}."
+            return Refusal(Code.OUTPUT_MISSING, message, output=name, expected=expected)
+        message = f"The function returned None for its output {name!r}, which must be {expected}."
+        return Refusal(Code.OUTPUT_MISSING, message, output=name, expected=expected, function=entry.function)
 
     def _too_large_file(self, name: str, size: int) -> Refusal:
         message = (
@@ -307,8 +317,8 @@ def parse_parameter(name: str, kind: str, data: bytes) -> Json:
         return msgspec.json.decode(text.strip())
     except (UnicodeDecodeError, msgspec.DecodeError, KeyError, RecursionError):
         start = data[:60].decode("utf-8", "replace")
-        message = f"Output parameter {name!r} must be {kind}, but its file begins with {start!r}."
-        raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind, got=start) from None
+        message = f"Output parameter {name!r} must be {type_word(kind)}, but its file begins with {start!r}."
+        raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=type_word(kind), got=start) from None
 
 
 def check_type(name: str, kind: str, value: Json) -> None:
@@ -316,8 +326,8 @@ def check_type(name: str, kind: str, value: Json) -> None:
     if _fits(kind, value):
         return
     got = json_type(value)
-    message = f"Output parameter {name!r} must be {kind}, but is {got}: {json.dumps(value)[:60]}."
-    raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=kind, got=got)
+    message = f"Output parameter {name!r} must be {type_word(kind)}, but is {type_word(got)}: {json.dumps(value)[:60]}."
+    raise Refusal(Code.OUTPUT_INVALID, message, output=name, expected=type_word(kind), got=got)
 
 
 def _fits(kind: str, value: Json) -> bool:

@@ -63,7 +63,7 @@ def request_of(
     problems: Mapping[str, Reason],
 ) -> bytes:
     """What the runtime reads: JSON, with paths as the component sees them. `layout` is its view too."""
-    request = {
+    request: dict[str, Json] = {
         "executor_input": document,
         "source": program.source,
         "function": entry.function,
@@ -73,6 +73,8 @@ def request_of(
         "root": {"uri": shown_root(order, str(layout.outputs)), "path": str(layout.outputs)},
         "elsewhere": {uri: {"code": reason.code, "message": reason.message} for uri, reason in problems.items()},
     }
+    if order.sources:
+        request["lines"] = [[one.row, one.rows, one.file, one.line] for one in order.sources]
     return msgspec.json.encode(request)
 
 

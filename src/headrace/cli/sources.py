@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -41,7 +42,7 @@ def load(path: Path, choice: str | None = None) -> PipelineSource:
     """The document in a file: of its only pipeline, or the chosen one. Raises CliError."""
     if path.suffix == ".py":
         component = choose(import_file(_existing(path)), path, choice)
-        return _source(path, read_pipeline_file(compiled(component, path)))
+        return _with_places(_source(path, read_pipeline_file(compiled(component, path))))
     if choice is not None:
         raise CliError(
             "--pipeline chooses one of several pipelines of a Python file; a document holds one only.",
@@ -176,6 +177,17 @@ def _existing(path: Path) -> Path:
 
 def _source(path: Path, file: PipelineFile) -> PipelineSource:
     return PipelineSource(path=path, text=file.text, pipeline_spec=file.pipeline_spec, platform_spec=file.platform_spec)
+
+
+def _with_places(source: PipelineSource) -> PipelineSource:
+    """The document with the files and lines of its components, which what is compiled to a file does not have."""
+    from headrace.compiler.code_places import with_code_places
+
+    platform = with_code_places(source.pipeline_spec, source.platform_spec)
+    if platform is source.platform_spec:
+        return source
+    text = json.dumps({"pipelineSpec": source.pipeline_spec, "platformSpec": platform})
+    return msgspec.structs.replace(source, platform_spec=platform, text=text)
 
 
 def _found(module: ModuleType, kind: str) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
 from headrace.cli.terminal import Paint, local_time, plain, shorten, table
-from headrace.wire.api import CacheUse, CodePage, Explanation, FailureView, RunExplanation, TaskRef
+from headrace.wire.api import CacheUse, CodeLine, CodePage, Explanation, FailureView, RunExplanation, TaskRef
 
 _WIDTH = 110
 _TABLE_ROWS = 40
@@ -160,6 +160,17 @@ def _where(failure: FailureView | None, paint: Paint) -> Iterator[str]:
     inside = f" in {failure.function}" if failure.function else ""
     source = f": {plain(failure.source_line).strip()}" if failure.source_line else ""
     yield from _field("where", f"{place}{inside}{source}", paint)
+    if len(failure.lines) > 1:
+        yield from _code(failure.lines, failure.line, paint)
+
+
+def _code(lines: Sequence[CodeLine], failed: int, paint: Paint) -> Iterator[str]:
+    """Lines with their numbers; the one that failed is marked."""
+    width = len(str(lines[-1].number))
+    margin = min((len(one.text) - len(one.text.lstrip()) for one in lines if one.text.strip()), default=0)
+    for one in lines:
+        text = f"{one.number:>{width}} | {plain(one.text[margin:])}".rstrip()
+        yield f"           > {paint.bold(text)}" if one.number == failed else paint.dim(f"             {text}")
 
 
 def _retry(found: Explanation, paint: Paint) -> Iterator[str]:

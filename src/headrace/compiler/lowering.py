@@ -27,7 +27,7 @@ from headrace.dsl.placeholders import InputValuePlaceholder
 from headrace.dsl.structures import IR, ComponentSpec, OutputSpec
 from headrace.dsl.tasks_group import ExitHandler, ParallelFor, TasksGroup, _Branch
 from headrace.dsl.text import channels_in, replace_tokens
-from headrace.dsl.types.type_utils import InconsistentTypeException, fits
+from headrace.dsl.types.type_utils import InconsistentTypeException, fits, python_name
 
 _PIPELINE_NAME = re.compile("[a-z0-9][a-z0-9-]{0,127}")
 _COMPLETED = "ALL_UPSTREAM_TASKS_COMPLETED"
@@ -151,8 +151,8 @@ class _Lowering:
             which = "" if single else f"{name!r} "
             raise InconsistentTypeException(
                 f"Incompatible return type provided for output {which}of pipeline {self.spec.name!r}. Output of type "
-                f"{_type_name(surfaced.type)!r} cannot be surfaced as pipeline output type "
-                f"{_type_name(expected.type)!r}",
+                f"{python_name(surfaced.type)!r} cannot be surfaced as pipeline output type "
+                f"{python_name(expected.type)!r}",
                 hint="change the pipeline's return annotation, or return an output of that type.",
                 location=self.spec.location,
             )
@@ -371,10 +371,6 @@ def _outputs_by_name(outputs: Any) -> dict[str, Any]:
     if isinstance(outputs, tuple) and hasattr(outputs, "_asdict"):
         return dict(outputs._asdict())
     return {"Output": outputs}
-
-
-def _type_name(found: Any) -> str:
-    return str(getattr(found, "kind", found))
 
 
 def _filled(value: Any, placeholder: Any) -> Any:

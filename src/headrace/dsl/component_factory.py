@@ -26,6 +26,7 @@ from headrace.dsl.types.type_utils import (
     ParameterType,
     ValueType,
     fits,
+    python_name,
     strip_optional,
     type_of_constant,
     value_type,
@@ -227,7 +228,8 @@ def checked_default(name: str, type_: ParameterType, default: Any) -> Any:
     given = type_of_constant(value)
     if given is None or not fits(given, type_):
         raise DslTypeError(
-            f"The default of {name!r} is {default!r}, of type {type(default).__name__}; the parameter is {type_.kind}.",
+            f"The default of {name!r} is {default!r}, of type {type(default).__name__}; the parameter is "
+            f"{python_name(type_)}.",
             code="DEFAULT_TYPE_MISMATCH",
             hint="give a default of that type, or change the annotation.",
         )

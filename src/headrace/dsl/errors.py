@@ -7,6 +7,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from headrace.dsl.code_places import shown_file
+
 _PACKAGE_DIR = str(Path(__file__).resolve().parent.parent) + "/"
 
 
@@ -17,7 +19,7 @@ class SourceLocation(NamedTuple):
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{shown_file(self.file)}:{self.line}"
 
 
 def user_location() -> SourceLocation | None:

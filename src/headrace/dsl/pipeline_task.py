@@ -33,6 +33,7 @@ from headrace.dsl.types.type_utils import (
     InconsistentTypeException,
     ParameterType,
     fits,
+    python_name,
     type_of_constant,
 )
 from headrace.spec.quantities import QuantityError, read_quantity
@@ -725,17 +726,15 @@ def _checked_argument(spec: ComponentSpec, name: str, value: Any) -> Any:
         value = constant(value, what=f"input {name!r} of component {spec.name!r}", expected=expected)
         given = type_of_constant(value)
     if not fits(given, expected.type):
+        source = f" from {value.described()}" if isinstance(value, PipelineChannel) else ""
         raise InconsistentTypeException(
             f"Incompatible argument passed to the input {name!r} of component {spec.name!r}: "
-            f"Argument type {_ir_name(given)!r} is incompatible with the input type {_ir_name(expected.type)!r}",
+            f"Argument type {python_name(given)!r}{source} is incompatible with the input type "
+            f"{python_name(expected.type)!r}",
             hint=_type_hint(value, expected),
         )
     _check_literals(spec, name, value, expected)
     return value
-
-
-def _ir_name(found: Any) -> str:
-    return found.kind if isinstance(found, ParameterType) else str(found)
 
 
 def _type_hint(value: Any, expected: InputSpec) -> str | None:

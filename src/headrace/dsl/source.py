@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.dsl import named_tuples
+from headrace.dsl.code_places import CodePlace, place_of, remember
 from headrace.dsl.constants import PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER
 from headrace.dsl.errors import DslRuntimeError, DslTypeError, DslValueError, function_location
 from headrace.dsl.source_text import at_margin
@@ -137,22 +138,42 @@ def image_command() -> list[str]:
 
 def source_command(func: Callable[..., Any], additional: list[Callable[..., Any]], helper: str | None) -> list[str]:
     """The command that carries the source and starts it."""
-    return ["sh", "-ec", _START, shipped_source(func, additional, helper)]
+    text, places = _assembled(func, additional, helper)
+    remember(text, places)
+    return ["sh", "-ec", _START, text]
 
 
 def shipped_source(func: Callable[..., Any], additional: list[Callable[..., Any]], helper: str | None) -> str:
+    return _assembled(func, additional, helper)[0]
+
+
+def _assembled(
+    func: Callable[..., Any], additional: list[Callable[..., Any]], helper: str | None
+) -> tuple[str, list[CodePlace]]:
+    """The text that travels, and where the functions in it come from."""
     body = function_source(func)
     extra = _extra_imports(func, body)
     # What shipped modules give can be imported only after they are unpacked.
     late = [line for line in extra if line != _AS_HEADRACE] if helper else []
     imports = "\n".join([*_IMPORTS, *(line for line in extra if line not in late)])
-    more = "".join(f"\n\n{function_source(one)}" for one in additional)
     block = f"\n\n{helper}\n" if helper else ""
     if late:
         block += "\n" + "\n".join(late) + "\n"
     answer = named_tuples.returned_class(func)
     declared = f"\n\n{answer[1]}" if answer else ""
-    return f"\n{imports}{declared}{more}{block}\n\n{body}\n"
+    places, before = [], f"\n{imports}{declared}"
+    for one in additional:
+        own = function_source(one)
+        places.append(_place(one, own, f"{before}\n\n"))
+        before += f"\n\n{own}"
+    before += f"{block}\n\n"
+    places.append(_place(func, body, before))
+    return f"{before}{body}\n", [place for place in places if place is not None]
+
+
+def _place(func: Callable[..., Any], text: str, before: str) -> CodePlace | None:
+    left_out = _raw_source(func).count("\n") - text.count("\n")  # decorators
+    return place_of(func, row=before.count("\n") + 1, text=text, left_out=left_out)
 
 
 def function_source(func: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from headrace.engine import values
 from headrace.engine.facts import filled_default
 from headrace.engine.model import Json
 from headrace.engine.plan import Plan
-from headrace.spec.document import Interface, ParameterDefinition
+from headrace.spec.document import Interface, ParameterDefinition, type_word
 
 F = TypeVar("F")
 
@@ -171,7 +171,7 @@ def _artifact(name: str) -> ArgumentFault:
 def _expected(definition: ParameterDefinition) -> str:
     if definition.literals:
         return "one of " + ", ".join(values.shown(literal) for literal in definition.literals)
-    return definition.type
+    return type_word(definition.type)
 
 
 _EXAMPLES = {

@@ -10,7 +10,7 @@ from headrace.engine import values
 from headrace.engine.arguments import Faults
 from headrace.engine.model import Artifact, Bundle, Execution, Json, Kind, Mark, Reason, RunState, State
 from headrace.engine.plan import Lookup, Plan, TaskPlan, artifact_type, node_path
-from headrace.spec.document import ArtifactDefinition, Dag
+from headrace.spec.document import ArtifactDefinition, Dag, type_word
 
 _TASKS = (Kind.TASK, Kind.IMPORTER)
 _ANY = "system.Artifact"
@@ -95,10 +95,17 @@ def check_outputs(
             except values.Mismatch as mismatch:
                 faults.append(_fault(name, "MARK_OUTPUT_TYPE", mismatch.expected, mismatch.got))
         elif name in artifacts:
-            faults.append(_fault(name, "MARK_OUTPUT_TYPE", f"a parameter ({definition.type})", "an artifact"))
+            faults.append(
+                _fault(name, "MARK_OUTPUT_TYPE", f"a parameter ({type_word(definition.type)})", "an artifact")
+            )
         elif name in read:
             faults.append(
-                _fault(name, "MARK_OUTPUT_MISSING", f"a value ({definition.type}): other tasks read it", "nothing")
+                _fault(
+                    name,
+                    "MARK_OUTPUT_MISSING",
+                    f"a value ({type_word(definition.type)}): other tasks read it",
+                    "nothing",
+                )
             )
     for name, artifact in declared.artifacts.items():
         if name in artifacts:

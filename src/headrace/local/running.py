@@ -16,6 +16,7 @@ import msgspec
 from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.stores import Stores
 from headrace.attempt.order import LaunchOrder
+from headrace.compiler.code_places import with_code_places
 from headrace.dsl.base_component import BaseComponent
 from headrace.engine.model import Execution, Kind, State
 from headrace.executors.local.assemble import make_executor
@@ -64,7 +65,7 @@ class LocalRun:
         self.new = NewRun(
             display_name=self.name,
             pipeline_spec=self.pipeline_spec,
-            platform_spec=platform_spec or None,
+            platform_spec=with_code_places(self.pipeline_spec, platform_spec) or None,
             parameters=parameters,
             caching=None if config.enable_caching else False,
         )

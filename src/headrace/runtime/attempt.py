@@ -2,7 +2,8 @@
 
 The request is a JSON document: `executor_input` (KFP's ExecutorInput, with paths of this machine),
 `source` (a Python file), `function` (a name in it), `outcome` (the file for the report of a failure), `code` (the
-folder of the user's own modules, if the component has any), `variables` (environment variables that no shell passes
+folder of the user's own modules, if the component has any), `lines` (which lines of the source are lines of which file
+of its author: `[[row, rows, file, line]]`), `variables` (environment variables that no shell passes
 on, if there are any) and `imports` (the file for the names of the modules that
 were loaded, if the executor asks for them).
 """
@@ -53,9 +54,9 @@ def run(request: dict[str, Any]) -> int:
     except Problem as problem:
         report_problem(request["outcome"], problem)
     except SystemExit as exit_:
-        return _exited(exit_.code, request["outcome"])
+        return _exited(exit_, request)
     except BaseException as error:
-        report_exception(request["outcome"], error)
+        report_exception(request["outcome"], error, request)
     else:
         return 0
     return 1
@@ -157,19 +158,28 @@ def _execute(request: dict[str, Any]) -> None:
     except SystemExit as exit_:
         if _status(exit_.code):
             raise
-    write_executor_output(function, result, files)
+    try:
+        write_executor_output(function, result, files)
+    except Problem as problem:
+        from headrace.runtime import failure_places
+
+        problem.details.update(failure_places.of_function(function, request))
+        raise
 
 
-def _exited(code: Any, outcome: str) -> int:
+def _exited(exit_: SystemExit, request: dict[str, Any]) -> int:
     """The status of `sys.exit(code)`, after a report where it is not 0: the user's code chose it, not a signal."""
-    status = _status(code)
+    code, status = exit_.code, _status(exit_.code)
     if status:
+        from headrace.runtime import failure_places
+
         words = "" if isinstance(code, int) else str(code)
         if words:
             print(words, file=sys.stderr)
         said = f": {words[:_MOST_WORDS]}" if words else "."
         message = f"The component ended the interpreter with exit status {status}{said}"
-        report_problem(outcome, Problem("EXIT_CODE", message, exit_code=status))
+        place = failure_places.of_error(exit_, request)
+        report_problem(request["outcome"], Problem("EXIT_CODE", message, exit_code=status, **place))
     return status
 
 

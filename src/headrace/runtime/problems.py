@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-#: Frames of the user's traceback that are reported: the last ones, and the user's first ones if a library has many.
-KEPT_FRAMES = 12
-FIRST_FRAMES = 3
 #: Characters of one text in the document; a longer one is cut in the middle.
 KEPT_CHARACTERS = 8_000
 
@@ -41,28 +38,17 @@ def report_problem(path: str, problem: Problem) -> None:
     write_json(path, {"code": problem.code, "message": cut(problem.message), "details": problem.details})
 
 
-def report_exception(path: str, error: BaseException) -> None:
-    """Write what the user's code raised to the log and to the outcome file."""
-    import traceback
+def report_exception(path: str, error: BaseException, request: dict[str, Any]) -> None:
+    """Write what the user's code raised to the log and to the outcome file, with the files and lines of its author."""
+    from headrace.runtime import failure_places
 
-    frames = user_frames(error.__traceback__)
-    traceback.print_exception(type(error), error, frames)
-    summary = traceback.extract_tb(frames)
-    lines = traceback.format_list(summary[:FIRST_FRAMES]) if len(summary) > KEPT_FRAMES else []
-    lines += traceback.format_list(summary[-KEPT_FRAMES + len(lines) :])
-    last = summary[-1] if summary else None
+    printed, details = failure_places.describe(error, user_frames(error.__traceback__), request)
+    print(printed, end="", file=sys.stderr)
     name = type(error).__name__
     text = safe_text(error)
-    details = {
-        "exception_type": name,
-        "exception_message": cut(text),
-        "traceback": cut("".join(lines)),
-        "line": last.lineno if last else None,
-        "function": last.name if last else "",
-        "source_line": (last.line or "") if last else "",
-    }
     code, hint = _code_of(error)
     message = f"{name}: {text}" if text else name
+    details = {"exception_type": name, "exception_message": cut(text), **details}
     write_json(path, {"code": code, "message": cut(message + hint), "details": details})
 
 

@@ -14,15 +14,13 @@ from headrace.service.content import find_execution
 from headrace.service.context import Context
 from headrace.service.errors import NotFound
 from headrace.service.explain_rules import Subject, explain, explain_run
+from headrace.service.fixes import fix_for, fix_of
 from headrace.service.loop import RunLoop
 from headrace.service.runs import load
 from headrace.store import cache
 from headrace.store import runs as rows
 from headrace.store.cache import CacheKey
-from headrace.wire import api, codes
-
-#: How pages begin where nothing is to be done.
-_NOTHING = "Nothing to do"
+from headrace.wire import api
 
 
 async def of_run(context: Context, loop: RunLoop, run_id: str, *, limit: int) -> api.RunExplanation:
@@ -48,12 +46,6 @@ async def of_execution(context: Context, loop: RunLoop, execution_id: str) -> ap
         return named
     parts = await _parts(context, subject, execution, pipeline)
     return msgspec.structs.replace(named, cache=msgspec.structs.replace(named.cache, parts=parts))
-
-
-def fix_of(code: str) -> str:
-    """What the page of a code says is to be done."""
-    page = codes.find(code)
-    return page.fix if page and not page.fix.startswith(_NOTHING) else ""
 
 
 async def _subject(context: Context, loop: RunLoop, run_id: str) -> tuple[Subject, tuple[str, str]]:
@@ -99,7 +91,7 @@ def _completed(one: api.Explanation, places: Mapping[str, rows.ExecutionLocation
     if use is not None and use.source is not None:
         use = msgspec.structs.replace(use, source=_placed(use.source, places))
     waiting = [_placed(ref, places) for ref in one.waiting_for]
-    return msgspec.structs.replace(one, fix=_fix(one), cache=use, waiting_for=waiting)
+    return msgspec.structs.replace(one, fix=fix_for(one), cache=use, waiting_for=waiting)
 
 
 def _placed(ref: api.TaskRef, places: Mapping[str, rows.ExecutionLocation]) -> api.TaskRef:
@@ -109,15 +101,6 @@ def _placed(ref: api.TaskRef, places: Mapping[str, rows.ExecutionLocation]) -> a
     return msgspec.structs.replace(
         ref, run_id=place.run_id, run_name=place.run_name, path=place.path, state=place.state.value
     )
-
-
-def _fix(one: api.Explanation) -> str:
-    if one.failure is not None and one.failure.module:
-        return (
-            f"Add packages_to_install={one.failure.packages!r} to the component's decorator; or, if "
-            f"{one.failure.module} is a module of your own, code=."
-        )
-    return fix_of(one.reason.code)
 
 
 async def _parts(context: Context, subject: Subject, execution: Execution, pipeline: tuple[str, str]) -> dict[str, str]:

@@ -15,6 +15,8 @@ _LIBRARIES = re.compile(r"/(?:site|dist)-packages/|/lib/python\d|^<frozen |/head
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 #: Lines of a traceback that are kept.
 _LINES = 24
+#: Lines of code around a failure that are shown.
+_CODE_LINES = 12
 
 #: Packages whose name is not that of the module they are imported by.
 PACKAGES = {
@@ -63,7 +65,7 @@ def failure_view(reason: Reason) -> api.FailureView:
     """What the reason's details say, and its text where they do not."""
     details = reason.details
     trace = _text(details.get("traceback"))
-    where = _own_frame(trace)
+    where = _recorded_place(details) or _own_frame(trace)
     module = missing_module(reason)
     return api.FailureView(
         exception_type=_text(details.get("exception_type")),
@@ -72,6 +74,7 @@ def failure_view(reason: Reason) -> api.FailureView:
         line=int(where["line"]) if where else _number(details.get("line")),
         function=where["function"] if where else _text(details.get("function")),
         source_line=(where["source"] or "") if where else _text(details.get("source_line")),
+        lines=_lines(details.get("lines")),
         traceback="\n".join(trace.rstrip().splitlines()[-_LINES:]),
         exit_code=_number(details.get("exit_code")),
         signal=_text(details.get("signal")),
@@ -98,6 +101,21 @@ def package_of(module: str) -> str:
         if (name := ".".join(parts[:length])) in PACKAGES:
             return PACKAGES[name]
     return "-".join(parts[:3]) if parts[0] == "google" else parts[0].replace("_", "-")
+
+
+def _recorded_place(details: dict[str, Json]) -> dict[str, str] | None:
+    """The place that the runtime has found; None where an earlier version of it ran, or none of ours."""
+    file, line = _text(details.get("file")), _number(details.get("line"))
+    if not file or line is None:
+        return None
+    function, source = _text(details.get("function")), _text(details.get("source_line"))
+    return {"file": file.rsplit("/", 1)[-1], "line": str(line), "function": function, "source": source}
+
+
+def _lines(value: Json) -> list[api.CodeLine]:
+    """Lines of code as the runtime records them: `[[number, text]]`. A task can have written anything."""
+    found = [one for one in value if isinstance(one, list) and len(one) == 2] if isinstance(value, list) else []
+    return [api.CodeLine(number=_number(number) or 0, text=_text(text)) for number, text in found[:_CODE_LINES]]
 
 
 def _own_frame(trace: str) -> dict[str, str] | None:

@@ -57,6 +57,24 @@ class SpecError(ValueError):
         self.code = code
 
 
+#: How messages name the types of parameters: as Python does.
+TYPE_WORDS = {
+    "NUMBER_DOUBLE": "float",
+    "NUMBER_INTEGER": "int",
+    "STRING": "str",
+    "BOOLEAN": "bool",
+    "LIST": "list",
+    "STRUCT": "dict",
+    "TASK_FINAL_STATUS": "PipelineTaskFinalStatus",
+    "TASK_CONFIG": "TaskConfig",
+}
+
+
+def type_word(kind: str) -> str:
+    """A word of `parameterType` as messages say it: `int` for `NUMBER_INTEGER`."""
+    return TYPE_WORDS.get(kind, kind)
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all parts of the document. They have no cycles, so the garbage collector skips them."""
 
@@ -277,6 +295,17 @@ class Kubernetes(Part, frozen=True, kw_only=True):
     pipeline_config: dict[str, Json] = {}
 
 
+class SourceLines(Part, frozen=True, kw_only=True):
+    """Lines of a component's source that are lines of a file of its author."""
+
+    #: The first of them in the source, from 1, and how many they are.
+    row: int
+    rows: int
+    #: The file, or the cell of a notebook, and its line that is the first of them.
+    file: str
+    line: int
+
+
 class Document(Part, frozen=True, kw_only=True):
     """A pipeline document, whole."""
 
@@ -290,6 +319,9 @@ class Document(Part, frozen=True, kw_only=True):
     components: dict[str, Component] = {}
     executors: dict[str, ExecutorDefinition] = {}
     kubernetes: Kubernetes = Kubernetes()
+    #: Where the sources of executors come from, by label: `platforms.headrace.deploymentSpec.executors` of the
+    #: PlatformSpec, which `headrace run` adds to what the compiler has written.
+    sources: dict[str, tuple[SourceLines, ...]] = {}
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -340,6 +372,15 @@ class _DocumentNode:
             if node.value is not None:
                 found = node
         return found
+
+    def find_below(self, *names: str) -> _DocumentNode | None:
+        """The field of a field …; None where one of them is absent or null."""
+        node: _DocumentNode = self
+        for name in names:
+            if node.value is None:
+                return None
+            node = node.at(name)
+        return node if node.value is not None else None
 
     def entries(self) -> Iterator[tuple[str, _DocumentNode]]:
         """Fields of a map whose keys are the user's own names; nothing when null."""
@@ -452,6 +493,7 @@ def parse_document(pipeline_spec: dict[str, Json], platform_spec: dict[str, Json
         components={name: _component(name, node) for name, node in spec.at("components").entries()},
         executors=executors.map(_executor) if executors else {},
         kubernetes=_kubernetes(platform_spec),
+        sources=_sources(platform_spec),
     )
 
 
@@ -466,6 +508,20 @@ def _kubernetes(platform_spec: dict[str, Json] | None) -> Kubernetes:
     return Kubernetes(
         executors=deployment.at("executors").map(_DocumentNode.plain) if deployment else {},
         pipeline_config=kubernetes.at("pipelineConfig").plain(),
+    )
+
+
+def _sources(platform_spec: dict[str, Json] | None) -> dict[str, tuple[SourceLines, ...]]:
+    own = _DocumentNode(platform_spec or {}, "").at("platforms").find_below("headrace", "deploymentSpec", "executors")
+    return own.map(lambda node: tuple(_source_lines(one) for one in node.at("source").items())) if own else {}
+
+
+def _source_lines(node: _DocumentNode) -> SourceLines:
+    return SourceLines(
+        row=node.at("row").count(),
+        rows=node.at("rows").count(),
+        file=node.at("file").text(),
+        line=node.at("line").count(),
     )
 
 

@@ -33,6 +33,7 @@ from headrace.spec.document import (
     Task,
     TaskOutput,
     parse_document,
+    type_word,
 )
 from headrace.spec.placeholders import FACTS, Placeholder, find, find_in_command
 from headrace.spec.quantities import QuantityError, read_bytes
@@ -237,7 +238,7 @@ class _Verifier:
 
     def _check_value(self, value: Json, definition: ParameterDefinition, path: str) -> None:
         if not fits(value, definition.type):
-            self._error("VALUE_TYPE", path, f"{_shown(value)} is no {definition.type}.")
+            self._error("VALUE_TYPE", path, f"{_shown(value)} is no {type_word(definition.type)}.")
         elif definition.literals and value not in definition.literals[:_LITERALS_LOOKED_AT]:
             if len(definition.literals) > _LITERALS_LOOKED_AT:
                 return
@@ -402,7 +403,7 @@ class _Verifier:
             return
         if (given, wanted) == ("NUMBER_INTEGER", "NUMBER_DOUBLE"):
             return
-        message = f"A {given} is passed where a {wanted} is wanted."
+        message = f"{type_word(given)} is passed where {type_word(wanted)} is wanted."
         if (given, wanted) == ("NUMBER_DOUBLE", "NUMBER_INTEGER"):
             self._warning("TYPE_MISMATCH", path, message)
         else:

@@ -290,6 +290,13 @@ class TaskRef(Shape, frozen=True, kw_only=True):
     reason: ReasonView | None = None
 
 
+class CodeLine(Shape, frozen=True, kw_only=True):
+    """A line of the author's code, with its number in the author's file."""
+
+    number: int
+    text: str
+
+
 class FailureView(Shape, frozen=True, kw_only=True):
     """The facts about a failure; unknown ones are "" or null."""
 
@@ -300,6 +307,8 @@ class FailureView(Shape, frozen=True, kw_only=True):
     line: int | None = None
     function: str = ""
     source_line: str = ""
+    #: The lines around it, where they are known.
+    lines: list[CodeLine] = []
     #: The last lines of the traceback.
     traceback: str = ""
     exit_code: int | None = None

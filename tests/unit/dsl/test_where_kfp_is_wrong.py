@@ -547,7 +547,7 @@ def test_types_that_do_not_fit(refused: Refused) -> None:
             number(x=s)  # here
 
     error = refused("TYPE_MISMATCH", make)
-    assert "'STRING' is incompatible with the input type 'NUMBER_INTEGER'" in str(error)
+    assert "'str' from the pipeline input 's' is incompatible with the input type 'int'" in str(error)
 
 
 def test_a_task_in_place_of_its_output(refused: Refused) -> None:

@@ -72,7 +72,7 @@ def test_the_message_says_what_where_and_how_to_put_it_right():
     assert caught.value.code == "INVALID_ARGUMENTS"
     assert "pipeline p" in text
     assert "Did you mean count?" in text
-    assert "flag: expected BOOLEAN, got text 'yes'. Give true or false." in text
+    assert "flag: expected bool, got text 'yes'. Give true or false." in text
 
 
 def test_an_unknown_argument_lists_the_known():

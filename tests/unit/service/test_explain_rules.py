@@ -23,6 +23,7 @@ from headrace.engine.model import (
 from headrace.service import explain_rules
 from headrace.service.explain_rules import Subject, explain, explain_run
 from headrace.service.failures import failure_view, package_of
+from headrace.service.fixes import fix_for
 from headrace.wire import api, codes
 from properties.documents import const, given, group, leaf, out, param, pipeline
 from scenario import Scenario
@@ -480,6 +481,40 @@ def test_the_place_of_a_failure_is_in_the_users_own_source() -> None:
         "ephemeral_component.py", 12, "train", "model.fit(x, y)",
     )  # fmt: skip
     assert (found.exception_type, found.exception_message, found.told) == ("ValueError", "bad\nworse", "")
+
+
+def test_the_place_that_the_runtime_has_recorded_wins() -> None:
+    # Not the traceback's: the author's file may lie among installed packages.
+    file = "/x/lib/python3.11/site-packages/mine/steps.py"
+    place = {"file": file, "line": 8, "function": "train", "source_line": "fit()", "lines": [[7, "x"], [8, "fit()"]]}
+    found = failure_view(Reason(code="USER_EXCEPTION", message="m", details={"traceback": TRACE, **place}))
+    assert (found.file, found.line, found.function) == ("steps.py", 8, "train")
+    assert found.lines == [api.CodeLine(number=7, text="x"), api.CodeLine(number=8, text="fit()")]
+
+
+@pytest.mark.parametrize("lines", ["x", [1, [2]], [[{}, []]], None])
+def test_lines_that_a_task_has_made_up_break_nothing(lines: Any) -> None:
+    failure_view(Reason(code="USER_EXCEPTION", message="m", details={"file": "a.py", "line": 8, "lines": lines}))
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "said", "never"),
+    [
+        ("OUTPUT_INVALID", {"expected": "int", "got": "str"}, "int(x)", "float"),
+        ("OUTPUT_INVALID", {"expected": "list", "got": "numpy.ndarray"}, "tolist", "float"),
+        ("OUTPUT_MISSING", {"expected": "int", "function": "f"}, "Return a value of type int", "command"),
+        ("OUTPUT_MISSING", {"expected": "int"}, "command", "on every way"),
+        ("KILLED_BY_SIGNAL", {"signal": "SIGKILL"}, "from outside", "extension"),
+        ("KILLED_BY_SIGNAL", {"signal": "SIGSEGV"}, "extension", "from outside"),
+    ],
+)
+def test_the_fix_fits_what_happened(code: str, details: dict[str, Any], said: str, never: str) -> None:
+    one = api.Explanation(
+        run_id="r", execution_id="e", path="f", task="f", kind="TASK", state="FAILED",
+        reason=api.ReasonView(code=code, message="m", details=details),
+    )  # fmt: skip
+    assert said in fix_for(one)
+    assert never not in fix_for(one)
 
 
 @pytest.mark.parametrize(

@@ -1057,6 +1057,14 @@ export interface components {
             };
         };
         /**
+         * CodeLine
+         * @description A line of the author's code, with its number in the author's file.
+         */
+        readonly CodeLine: {
+            readonly number: number;
+            readonly text: string;
+        };
+        /**
          * CodePage
          * @description `GET /api/codes/{code}`: what a code means.
          */
@@ -1283,6 +1291,8 @@ export interface components {
             readonly function: string;
             /** @default  */
             readonly source_line: string;
+            /** @default [] */
+            readonly lines: readonly components["schemas"]["CodeLine"][];
             /** @default  */
             readonly traceback: string;
             /** @default null */
@@ -1926,6 +1936,7 @@ export type BundleView = components['schemas']['BundleView'];
 export type CacheEntryView = components['schemas']['CacheEntryView'];
 export type CacheList = components['schemas']['CacheList'];
 export type CacheUse = components['schemas']['CacheUse'];
+export type CodeLine = components['schemas']['CodeLine'];
 export type CodePage = components['schemas']['CodePage'];
 export type ConditionView = components['schemas']['ConditionView'];
 export type ContentLink = components['schemas']['ContentLink'];

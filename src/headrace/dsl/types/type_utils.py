@@ -352,6 +352,11 @@ def type_of_constant(value: Any) -> ParameterType | None:
     return None
 
 
+def python_name(found: Any) -> str:
+    """A type as messages say it: `int`, `system.Dataset@0.0.1`."""
+    return COMMENT_NAMES.get(found.kind, found.kind) if isinstance(found, ParameterType) else str(found)
+
+
 def fits(given: ValueType, expected: ValueType) -> bool:
     """Whether a value of one type may be given where the other is expected."""
     match given, expected:

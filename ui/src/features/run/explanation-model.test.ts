@@ -1,14 +1,22 @@
 import { describe, expect, it } from "vitest";
 import type { Explanation, FailureView } from "@/api/types";
-import { cacheText, failureLocation, retryText, showsCache, taskRefText } from "./explanation-model";
+import {
+  cacheText,
+  failureLines,
+  failureLocation,
+  retryText,
+  showsCache,
+  taskRefText,
+} from "./explanation-model";
 
 const failure: FailureView = {
   exception_type: "ValueError",
   exception_message: "no",
-  file: "ephemeral_component.py",
+  file: "fit.py",
   line: 12,
   function: "train",
   source_line: "raise ValueError('no')",
+  lines: [],
   traceback: "",
   exit_code: null,
   signal: "",
@@ -47,9 +55,21 @@ describe("an explanation", () => {
   });
 
   it("says where the code failed, as far as it is known", () => {
-    expect(failureLocation(failure)).toBe("ephemeral_component.py:12 in train");
+    expect(failureLocation(failure)).toBe("fit.py:12 in train");
     expect(failureLocation({ ...failure, file: "", function: "" })).toBe("line 12");
     expect(failureLocation({ ...failure, line: null })).toBe("");
+  });
+
+  it("marks the line that failed between its neighbours", () => {
+    expect(failureLines(failure)).toBe("raise ValueError('no')");
+    const lines = [
+      { number: 9, text: "def train():" },
+      { number: 10, text: "    x = 1" },
+      { number: 12, text: "    raise ValueError('no')" },
+    ];
+    expect(failureLines({ ...failure, lines })).toBe(
+      "   9 | def train():\n  10 |     x = 1\n> 12 |     raise ValueError('no')",
+    );
   });
 
   it("counts retries and losses", () => {

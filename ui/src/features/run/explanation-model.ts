@@ -9,11 +9,22 @@ export function taskRefText(ref: TaskRef, runId: string): string {
   return `${path} in run ${ref.run_name || ref.run_id.slice(0, 8)}`;
 }
 
-/** `ephemeral_component.py:12 in train`: where the code failed; "" when that is not known. */
+/** `fit.py:12 in train`: where the code failed; "" when that is not known. */
 export function failureLocation(failure: FailureView): string {
   if (failure.line === null || failure.line === undefined) return "";
   const location = failure.file ? `${failure.file}:${failure.line}` : `line ${failure.line}`;
   return failure.function ? `${location} in ${failure.function}` : location;
+}
+
+/** The line that failed, between its neighbours with their numbers where these are known. */
+export function failureLines({ lines, line, source_line }: FailureView): string {
+  if (lines.length < 2) return source_line.trim();
+  const width = String(lines[lines.length - 1]?.number ?? "").length;
+  return lines
+    .map(({ number, text }) =>
+      `${number === line ? ">" : " "} ${String(number).padStart(width)} | ${text}`.trimEnd(),
+    )
+    .join("\n");
 }
 
 /** `1 of 3, at 2026-11-23 10:00:00`; "" without a retry. */

@@ -9,7 +9,14 @@ import { StateIcon } from "@/components/state-icon";
 import { isFinal, styleOfState } from "@/lib/states";
 import { formatExact } from "@/lib/time";
 import styles from "./explanation.module.css";
-import { cacheText, failureLocation, retryText, showsCache, taskRefText } from "./explanation-model";
+import {
+  cacheText,
+  failureLines,
+  failureLocation,
+  retryText,
+  showsCache,
+  taskRefText,
+} from "./explanation-model";
 import type { RunPageProps } from "./props";
 
 type Change = RunPageProps["change"];
@@ -96,7 +103,7 @@ function FailureLocation({ explanation }: { readonly explanation: Explanation })
           at <code>{location}</code>
         </p>
       )}
-      {failure.source_line !== "" && <pre className={styles.lines}>{failure.source_line.trim()}</pre>}
+      {failureLines(failure) !== "" && <pre className={styles.lines}>{failureLines(failure)}</pre>}
     </>
   );
 }
