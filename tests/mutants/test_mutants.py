@@ -16,8 +16,9 @@ TODAY = [ALL[(_FIRST + n) % len(ALL)] for n in range(3)]
 #: The room whose faults the histories find.
 CORE = "engine"
 #: How many faults there are at least outside of it.
-OUTSIDE = 150
-ROOMS = {"artifacts", "attempt", "compiler", "dsl", "executors", "runtime", "spec", "store", "ui"}
+OUTSIDE = 280
+#: Every room with behaviour of its own has faults; `wire` holds only shapes.
+ROOMS = {folder.name for folder in (ROOT / "src/headrace").iterdir() if any(folder.glob("*.py"))} - {"wire"} | {"ui"}
 
 
 def test_there_are_enough_of_them_in_many_rooms_and_everywhere_in_the_core() -> None:
