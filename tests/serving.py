@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from headrace.engine.model import Artifact, ArtifactType
 from headrace.server.app import create_app
 from headrace.server.app_state import AppState
@@ -24,7 +26,7 @@ from headrace.service.secrets import SigningKeys
 from headrace.service.service import Service
 from headrace.service.session import Session, access_of, needs
 from headrace.service.settings import Settings
-from headrace.store.records import ArtifactRecord, Page, PipelineRecord, RunRecord, VersionRecord
+from headrace.store.records import ArtifactRecord, BrowserSession, Page, PipelineRecord, RunRecord, VersionRecord
 from headrace.wire.api import ListChange, RunChange
 
 ARTIFACT = "a0a0a0a0-0000-4000-8000-000000000001"
@@ -184,6 +186,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.used: set[str] = set()
         self.hashes: set[str] = set()
+        self.sessions: dict[str, BrowserSession] = {}
 
     async def token_hashes(self) -> frozenset[str]:
         return frozenset(self.hashes)
@@ -195,6 +198,26 @@ class MemoryLedger:
         first = code_id not in self.used
         self.used.add(code_id)
         return first
+
+    async def begin_session(self, session: BrowserSession) -> None:
+        self.sessions[session.session_id] = session
+
+    async def find_session(self, session_id: str) -> BrowserSession | None:
+        return self.sessions.get(session_id)
+
+    async def list_sessions(self, user: str) -> tuple[BrowserSession, ...]:
+        return tuple(one for one in self.sessions.values() if one.user == user)
+
+    async def note_use(self, session_id: str, at: float) -> None:
+        self.sessions[session_id] = msgspec.structs.replace(self.sessions[session_id], used_at=at)
+
+    async def end_session(self, session_id: str, *, user: str) -> bool:
+        return self.sessions.pop(session_id, None) is not None
+
+    async def end_sessions(self, *, user: str) -> int:
+        count = len(self.sessions)
+        self.sessions.clear()
+        return count
 
 
 class Told(NamedTuple):

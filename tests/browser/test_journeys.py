@@ -36,6 +36,25 @@ def test_a_sign_in_link_works_once_and_is_needed(browser: Browser, site: Site) -
     second.context.close()
 
 
+def test_a_browser_signs_itself_and_another_one_out(browser: Browser, site: Site) -> None:
+    first, second = browser.new_context().new_page(), browser.new_context().new_page()
+    for page in (first, second):
+        page.goto(site.sign_in_link())
+        expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+        assert "secret" not in page.url
+    first.get_by_role("link", name="Sign out").click()
+    # Newest first, and this browser is the older one.
+    expect(first.get_by_role("listitem").nth(1)).to_contain_text("This browser")
+    first.get_by_role("listitem").nth(0).get_by_role("button", name="Sign out").click()
+    second.goto(f"{site.url}/runs")
+    expect(second.get_by_text("You are not signed in")).to_be_visible()
+    own = first.get_by_role("listitem").filter(has_text="This browser")
+    own.get_by_role("button", name="Sign out").click()
+    expect(first.get_by_text("You are not signed in")).to_be_visible()
+    first.context.close()
+    second.context.close()
+
+
 def test_the_list_finds_runs_and_keeps_the_search_in_the_address(
     page: Page, site: Site, finished: str, failed: str, picture: Picture
 ) -> None:

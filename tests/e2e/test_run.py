@@ -239,7 +239,9 @@ def test_a_link_to_the_ui_signs_in_once(server, home: Path):
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(), Undirected())
     with opener.open(link) as reply:
         assert reply.status == 303
-    with opener.open(f"{server.url}/api/session") as reply:
+        secret = reply.headers["location"].partition("#session-secret=")[2]
+    asked = urllib.request.Request(f"{server.url}/api/session", headers={"Headrace-Session-Secret": secret})
+    with opener.open(asked) as reply:
         assert json.load(reply)["user"] == "local"
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.build_opener().open(link)

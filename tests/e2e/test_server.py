@@ -119,9 +119,11 @@ def test_content_comes_from_an_origin_to_which_no_cookie_goes(shown: Shown) -> N
     link = shown.client.sign_in_link().url
     with browser.open(link) as page:
         assert page.status == 200
+        secret = page.url.partition("#session-secret=")[2]
     (cookie,) = jar
     assert cookie.has_nonstandard_attr("HttpOnly") and str(cookie.get_nonstandard_attr("SameSite")).lower() == "strict"
-    with browser.open(shown.server.url + "/api/session") as session:
+    asked = urllib.request.Request(shown.server.url + "/api/session", headers={"Headrace-Session-Secret": secret})
+    with browser.open(asked) as session:
         content_origin = json.load(session)["content_origin"]
     with pytest.raises(urllib.error.HTTPError) as again:
         urllib.request.urlopen(link)

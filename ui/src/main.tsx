@@ -6,7 +6,9 @@ import "@/app/global.css";
 import { queryClient } from "@/app/query-client";
 import { router } from "@/app/router";
 import { applyTheme, storedTheme } from "@/app/theme";
+import { takeSecretFromAddress } from "./api/secret";
 
+takeSecretFromAddress();
 applyTheme(storedTheme());
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -95,6 +95,29 @@ class Headrace:
         """Make a link that signs one browser in to the web UI. It works once."""
         return self._ask(core.post("/api/session/link"), api.SignInLink)
 
+    def list_sessions(self) -> list[api.BrowserSessionView]:
+        """The browsers that are signed in to the web UI, newest first."""
+        return self._ask(core.get("/api/sessions"), api.BrowserSessionList).sessions
+
+    def end_session(self, session_id: str) -> None:
+        """Sign one browser out.
+
+        Args:
+            session_id: Which session, as `list_sessions` names it.
+
+        Raises:
+            ApiError: SESSION_NOT_FOUND: it has ended already.
+        """
+        self._ask(core.delete(core.path("/api/sessions/{session_id}", session_id=session_id)), api.SignedOut)
+
+    def end_sessions(self) -> int:
+        """Sign all browsers out.
+
+        Returns:
+            How many were signed in.
+        """
+        return self._ask(core.delete("/api/sessions"), api.SignedOut).ended
+
     # runs --------------------------------------------------------------------------------------
     def list_runs(
         self,

@@ -87,15 +87,16 @@ def _without_route(
 ) -> Response:
     """An answer without a route: a file or page of the UI. For anything else, a signed-in caller gets 404 or 405."""
     is_ui = not raw_path.startswith(("/api/", "/apis/")) and raw_path not in ("/api", "/apis") and not allowed
+    is_page = is_ui and request.method in guard.SAFE_METHODS
     elsewhere = not state.is_home(request.headers["host"].lower())
-    if is_ui and request.method in guard.SAFE_METHODS and elsewhere:
+    if is_page and elsewhere:
         return RedirectResponse(f"{state.origin}{request.url.path}", 307)
-    guard.check_proof(NeededProof.SIGNED_IN, identity)
+    guard.check_proof(NeededProof.COOKIE if is_page else NeededProof.SIGNED_IN, identity)
     if allowed:
         error = HttpError(405, "METHOD_NOT_ALLOWED", f"{request.method} is not possible here; {_listed(allowed)} is.")
         error.headers["allow"] = ", ".join(sorted(allowed))
         raise error
-    if not is_ui or request.method not in guard.SAFE_METHODS:
+    if not is_page:
         raise HttpError(404, "NOT_FOUND", f"There is no {request.method} {request.url.path}.")
     return pages.serve_ui(request)
 

@@ -14,12 +14,11 @@ from typing import Protocol
 
 import msgspec
 
+from headrace.server.browsers import BrowserSessions, SessionStore, SignedIn, shows_secret
 from headrace.server.signing import Signer
 from headrace.service.access import ANONYMOUS, LOCAL_USER, Caller, Source, owner
 from headrace.service.secrets import SigningKeys
 
-#: A browser stays signed in this long.
-SESSION_S = 7 * 24 * 3600.0
 #: A one-time link must be opened this soon.
 CODE_S = 300.0
 #: The tokens of other servers are looked up again after so long, in seconds.
@@ -32,7 +31,8 @@ class Proof(Enum):
 
     NONE = "none"
     TOKEN = "token"  # noqa: S105
-    SESSION = "session"
+    SESSION = "session"  #: a session's cookie together with its secret
+    COOKIE = "cookie"  #: a session's cookie alone, as a browser sends it for a page: good for the files of the UI
     TRUSTED = "trusted"  #: nothing is asked for: `--insecure-no-auth`
 
 
@@ -41,18 +41,13 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     caller: Caller
     proof: Proof
+    #: The browser's session, if one was shown.
+    session_id: str = ""
 
 
 UNKNOWN = Identity(caller=ANONYMOUS, proof=Proof.NONE)
 
 _SOURCES = {Proof.TOKEN: Source.TOKEN, Proof.SESSION: Source.SESSION, Proof.TRUSTED: Source.UNASKED}
-
-
-class _SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    user: str
-    nonce: str
-    #: Hash of the token whose owner has signed in: a new token ends the sign-ins of the old one.
-    token: str = ""
 
 
 class _SignInCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +58,7 @@ class _SignInCode(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
 
 
-class Ledger(Protocol):
+class Ledger(SessionStore, Protocol):
     """What the servers of a deployment know together: `service.secrets.SignInLedger`."""
 
     async def token_hashes(self) -> frozenset[str]:
@@ -132,16 +127,26 @@ class Gate:
         self._ledger = ledger
         self._clock = clock
         self._signer = Signer(keys.sign_ins, clock=clock)
-        # Sessions of versions before 0.4, which were signed by the token itself.
-        self._older = Signer(derive_key(token, "session"), clock=clock)
+        self.sessions = BrowserSessions(ledger, self._signer, clock=clock)
         self.insecure = insecure
 
-    async def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
-        """Who brings these credentials; UNKNOWN for none or wrong ones. No session makes up for a wrong token."""
+    async def identify(
+        self, *, authorization: str | None, cookie: str | None = None, secret: str | None = None
+    ) -> Identity:
+        """Who brings these credentials; UNKNOWN for none or wrong ones. No session makes up for a wrong token.
+
+        A session is a cookie and the secret that belongs to it. A cookie alone says nothing of who sends it: it goes
+        to all ports of the host.
+        """
         if authorization is not None:
             return await self._bearer(authorization)
-        if cookie is not None and await self._is_signed_in(cookie):
-            return _identity(Proof.SESSION)
+        session = None if cookie is None else await self.sessions.find(cookie)
+        if session is not None and await self._accepts(session.token_hash):
+            if shows_secret(session, secret):
+                await self.sessions.note_use(session)
+                return _identity(Proof.SESSION, session.session_id)
+            if not self.insecure:
+                return Identity(caller=ANONYMOUS, proof=Proof.COOKIE)
         return _identity(Proof.TRUSTED) if self.insecure else UNKNOWN
 
     def mint_code(self, *, ttl_s: float = CODE_S) -> tuple[str, float]:
@@ -149,20 +154,14 @@ class Gate:
         code = _SignInCode(code_id=secrets.token_hex(16), token=self._own, expires_at=self._clock() + ttl_s)
         return self._signer.sign("code", code, ttl_s=ttl_s)
 
-    async def redeem(self, code: str) -> str | None:
-        """A session's cookie value for a code, which is used up by this; None for a code that is none of ours."""
+    async def redeem(self, code: str, *, browser: str = "") -> SignedIn | None:
+        """A new session for a code, which is used up by this; None for a code that is none of ours."""
         opened = self._signer.open("code", code, _SignInCode)
         if opened is None or not await self._accepts(opened.token):
             return None
         if not await self._ledger.use_code(opened.code_id, expires_at=opened.expires_at):
             return None
-        session = _SignIn(user=LOCAL_USER, nonce=secrets.token_hex(16), token=opened.token)
-        return self._signer.sign("session", session, ttl_s=SESSION_S)[0]
-
-    async def _is_signed_in(self, cookie: str) -> bool:
-        if (session := self._signer.open("session", cookie, _SignIn)) is not None:
-            return await self._accepts(session.token)
-        return self._older.open("session", cookie, _SignIn) is not None
+        return await self.sessions.begin(user=LOCAL_USER, token_hash=opened.token, browser=browser)
 
     async def _bearer(self, authorization: str) -> Identity:
         scheme, _, given = authorization.partition(" ")
@@ -184,9 +183,9 @@ class Gate:
         return hashed in self._known
 
 
-def _identity(proof: Proof) -> Identity:
+def _identity(proof: Proof, session_id: str = "") -> Identity:
     """The one user there is."""
-    return Identity(caller=owner(_SOURCES[proof]), proof=proof)
+    return Identity(caller=owner(_SOURCES[proof]), proof=proof, session_id=session_id)
 
 
 def cookie_name(host: str) -> str:
@@ -195,11 +194,6 @@ def cookie_name(host: str) -> str:
     Cookies do not know ports; the name does, so that two servers on one machine do not disturb each other.
     """
     return f"headrace_session_{host.rpartition(':')[2]}" if ":" in host else "headrace_session"
-
-
-def derive_key(token: str, purpose: str) -> bytes:
-    """A key of its own for each use that follows from the token."""
-    return hmac.digest(token.encode(), b"headrace " + purpose.encode(), hashlib.sha256)
 
 
 def token_hash(token: str) -> str:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from headrace.server.app_state import AppState
 from headrace.server.auth import Identity, Proof, cookie_name
+from headrace.server.browsers import SECRET_HEADER
 from headrace.server.errors import HttpError
 from headrace.server.routes import NeededProof, Route
 from headrace.service.access import Caller, Decision, decide
@@ -41,12 +42,16 @@ def check_site(request: Request, own_origin: str, identity: Identity) -> None:
 
 
 async def identify(request: Request, state: AppState, host: str) -> Identity:
-    """Who is asking. A session counts only where its cookie was set: at the address that browsers use."""
+    """Who is asking. A session counts only where its cookie was set: at the address that browsers use.
+
+    A cookie that reached another port of this host, and was sent here by its program, comes without the secret.
+    """
     values = request.headers.getlist("authorization")
     if len(values) > 1:
         raise HttpError(400, "AUTHORIZATION_REPEATED", "The Authorization header is given more than once.")
     cookie = request.cookies.get(cookie_name(host)) if state.is_home(host) else None
-    return await state.gate.identify(authorization=values[0] if values else None, cookie=cookie)
+    secret = request.headers.get(SECRET_HEADER)
+    return await state.gate.identify(authorization=values[0] if values else None, cookie=cookie, secret=secret)
 
 
 def check_proof(needed: NeededProof, identity: Identity) -> None:
@@ -54,12 +59,14 @@ def check_proof(needed: NeededProof, identity: Identity) -> None:
     match needed:
         case NeededProof.NONE | NeededProof.CODE:
             return
-        case NeededProof.SIGNED_IN:
+        case NeededProof.COOKIE:
             allowed = identity.proof is not Proof.NONE
+        case NeededProof.SIGNED_IN:
+            allowed = identity.proof not in (Proof.NONE, Proof.COOKIE)
         case NeededProof.TOKEN:
             allowed = identity.proof in (Proof.TOKEN, Proof.TRUSTED)
     if not allowed:
-        raise unauthenticated()
+        raise unauthenticated(by_cookie=identity.proof is Proof.COOKIE)
 
 
 def check_server_access(route: Route, caller: Caller) -> None:
@@ -71,14 +78,19 @@ def check_server_access(route: Route, caller: Caller) -> None:
     raise HttpError(403, "ACCESS_DENIED", f"You may not {access.verb} what is of the kind {access.kind} here.")
 
 
-def unauthenticated() -> HttpError:
+def unauthenticated(*, by_cookie: bool = False) -> HttpError:
     """401, with how to do better."""
-    error = HttpError(
-        401,
-        "UNAUTHENTICATED",
+    message = (
         "This needs Headrace's token, which is in the file `token` of its data directory: send it as "
-        "`Authorization: Bearer TOKEN`. For the browser, `headrace ui` gives a sign-in link.",
+        "`Authorization: Bearer TOKEN`. For the browser, `headrace ui` gives a sign-in link."
     )
+    if by_cookie:
+        message = (
+            f"The cookie of a session is not enough: its page sends {SECRET_HEADER} beside it, which came without or "
+            "with another session's. For the browser, `headrace ui` gives a new sign-in link; a program sends the "
+            "token of the data directory as `Authorization: Bearer TOKEN`."
+        )
+    error = HttpError(401, "UNAUTHENTICATED", message)
     error.headers["www-authenticate"] = 'Bearer realm="headrace"'
     return error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from headrace.server.browsers import SECRET_HEADER
 from headrace.server.routes import NeededProof, Route
 from headrace.server.table import ROUTES
 from headrace.wire.api import ErrorBody
@@ -18,7 +19,8 @@ _ERRORS: dict[str, type[Any] | None] = {"own": ErrorBody, "gateway": Status, "up
 _SECURITY: dict[NeededProof, list[dict[str, list[str]]]] = {
     NeededProof.NONE: [],
     NeededProof.CODE: [],
-    NeededProof.SIGNED_IN: [{"token": []}, {"session": []}],
+    NeededProof.COOKIE: [{"session": []}],
+    NeededProof.SIGNED_IN: [{"token": []}, {"session": [], "session_secret": []}],
     NeededProof.TOKEN: [{"token": []}],
 }
 
@@ -48,6 +50,7 @@ def document(routes: tuple[Route, ...] = ROUTES) -> dict[str, Any]:
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "headrace_session_PORT"},
+                "session_secret": {"type": "apiKey", "in": "header", "name": SECRET_HEADER},
             },
         },
     }

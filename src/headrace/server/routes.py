@@ -31,6 +31,7 @@ class NeededProof(Enum):
     """How a request must show who it is from before a route is used. What the caller may then do, `access` decides."""
 
     NONE = "none"  #: not at all: the answer says nothing worth knowing
+    COOKIE = "cookie"  #: by a session's cookie at least: for the files of the UI, which hold nothing of a user
     SIGNED_IN = "signed in"  #: by the token or a session
     TOKEN = "token"  # noqa: S105  #: by the token itself; a session is not enough
     CODE = "code"  #: by a one-time code, which the handler checks

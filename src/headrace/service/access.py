@@ -136,7 +136,14 @@ RIGHTS: Mapping[Role, frozenset[tuple[Resource, Verb]]] = {
 RIGHTS_TO_OWN: Mapping[Role, frozenset[tuple[Resource, Verb]]] = {Role.EDITOR: frozenset({(Resource.RUN, Verb.DELETE)})}
 
 #: What needs no role: who has shown who they are may do it.
-_ANYBODY = frozenset({(Resource.SERVER, Verb.READ), (Resource.SIGN_IN, Verb.READ), (Resource.SIGN_IN, Verb.CREATE)})
+_ANYBODY = frozenset(
+    {
+        (Resource.SERVER, Verb.READ),
+        (Resource.SIGN_IN, Verb.READ),
+        (Resource.SIGN_IN, Verb.CREATE),
+        (Resource.SIGN_IN, Verb.DELETE),
+    }
+)
 
 
 def decide(caller: Caller, kind: Resource, verb: Verb, namespace: str, *, created_by: str = "") -> Decision:

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from headrace.service.errors import ServiceError
 from headrace.store import errors as store
 from headrace.store import secrets as rows
+from headrace.store import sessions as session_rows
 from headrace.store.database import Database
+from headrace.store.records import BrowserSession
 
 if TYPE_CHECKING:
     from headrace.service.context import Context
@@ -59,7 +62,7 @@ async def open_keys(database: Database, home: Path, now: float) -> SigningKeys:
 
 
 class SignInLedger:
-    """The tokens that the servers accept, by their hashes, and the one-time codes that were used."""
+    """What the servers know together of sign-ins: accepted tokens, by their hashes, used codes, browsers' sessions."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -80,3 +83,28 @@ class SignInLedger:
         except store.Duplicate:
             return False
         return True
+
+    async def begin_session(self, session: BrowserSession) -> None:
+        """Keep a session that has just begun."""
+        await self._context.write(session_rows.insert_session, session)
+
+    async def find_session(self, session_id: str) -> BrowserSession | None:
+        """The session of this id, if it has not been ended."""
+        return await self._context.read(session_rows.find_session, session_id)
+
+    async def list_sessions(self, user: str) -> tuple[BrowserSession, ...]:
+        """The user's sessions, newest first."""
+        return await self._context.read(session_rows.list_sessions, user, now=self._context.now())
+
+    async def note_use(self, session_id: str, at: float) -> None:
+        """The session was used at this time. A time that cannot be kept now is left out: reading needs no writing."""
+        with contextlib.suppress(store.StoreError, ServiceError):
+            await self._context.write(session_rows.note_use, session_id, at)
+
+    async def end_session(self, session_id: str, *, user: str) -> bool:
+        """End a session of this user, on every server. False when there is no such session."""
+        return await self._context.write(session_rows.delete_session, session_id, user=user)
+
+    async def end_sessions(self, *, user: str) -> int:
+        """End all sessions of this user; answers how many there were."""
+        return await self._context.write(session_rows.delete_sessions, user=user)

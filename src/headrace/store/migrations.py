@@ -257,6 +257,20 @@ CREATE TABLE used_codes (
 )
 """
 
+_SESSIONS = """
+CREATE TABLE sessions (
+    session_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    token_hash TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    browser TEXT DEFAULT '' NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    used_at DOUBLE PRECISION NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (session_id)
+)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -276,6 +290,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_EXECUTOR_DOMAINS),
     _script(_OWNED),
     _script(_KEYS),
+    _script(_SESSIONS),
 )
 
 LATEST = len(MIGRATIONS)

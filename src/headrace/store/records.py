@@ -155,3 +155,20 @@ class Page(Record, Generic[T], frozen=True, kw_only=True):
 
 
 Parameters: TypeAlias = dict[str, Json]
+
+
+class BrowserSession(Record, frozen=True, kw_only=True):
+    """A browser that has signed in, until it signs out or the time is over."""
+
+    session_id: str
+    user: str
+    #: Hash of the token whose owner has signed in: a new token ends the sessions of the old one.
+    token_hash: str
+    #: Hash of the secret that the page keeps and sends beside the cookie.
+    secret_hash: str
+    #: What the browser calls itself (its User-Agent).
+    browser: str = ""
+    created_at: float
+    #: When it was last used, to some minutes.
+    used_at: float
+    expires_at: float

@@ -283,6 +283,20 @@ used_codes = Table(
     Column("expires_at", DOUBLE_PRECISION, nullable=False),
 )
 
+#: Browsers that are signed in: the hash of what each of them must show, never the thing itself.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    _text("user_id"),
+    _text("token_hash"),
+    _text("secret_hash"),
+    _text("browser", default=""),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("used_at", DOUBLE_PRECISION, nullable=False),
+    Column("expires_at", DOUBLE_PRECISION, nullable=False),
+)
+
 #: The last word each connection has committed: how to know whether a COMMIT without an answer was done.
 writers = Table(
     "writers",

@@ -47,6 +47,34 @@ class SessionView(Shape, frozen=True, kw_only=True):
     version: str
     #: Origin that serves artifact content, without cookies: `http://localhost:PORT`.
     content_origin: str
+    #: The browser's session; "" for a caller with a token.
+    session_id: str = ""
+
+
+class BrowserSessionView(Shape, frozen=True, kw_only=True):
+    """A browser that is signed in."""
+
+    session_id: str
+    #: What the browser calls itself (its User-Agent).
+    browser: str
+    created_at: str
+    #: When it was last used, to some minutes.
+    used_at: str
+    expires_at: str
+    #: Whether it is the one that asks.
+    current: bool = False
+
+
+class BrowserSessionList(Shape, frozen=True, kw_only=True):
+    """`GET /api/sessions`: the caller's signed-in browsers, newest first."""
+
+    sessions: list[BrowserSessionView]
+
+
+class SignedOut(Shape, frozen=True, kw_only=True):
+    """The answer to a sign-out: how many sessions were ended."""
+
+    ended: int
 
 
 class RunSummary(Shape, frozen=True, kw_only=True):

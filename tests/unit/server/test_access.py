@@ -53,7 +53,9 @@ PRINCIPALS: dict[str, Caller] = {
 class PrincipalGate(Gate):
     """Knows each principal by a token that is their name."""
 
-    async def identify(self, *, authorization: str | None, cookie: str | None) -> Identity:
+    async def identify(
+        self, *, authorization: str | None, cookie: str | None = None, secret: str | None = None
+    ) -> Identity:
         found = PRINCIPALS.get((authorization or "").removeprefix("Bearer "))
         return UNKNOWN if found is None else Identity(caller=found, proof=Proof.TOKEN)
 
@@ -388,7 +390,7 @@ def test_every_method_of_a_session_says_what_it_needs() -> None:
 def test_every_handler_s_requests_are_seen() -> None:
     silent = {route.path for route in ROUTES if not asked_of_session(route.handler)}
     assert silent == {
-        "/api/session", "/api/session/link", "/auth", "/api/openapi.json", "/api/codes/{code}", "/healthz",
+        "/api/session", "/api/session/link", "/api/sessions", "/api/sessions/{session_id}", "/auth", "/api/openapi.json", "/api/codes/{code}", "/healthz",
         "/apis/v2beta1/healthz", "/apis/v1beta1/healthz", "/apis/v2beta1/recurringruns",
         "/apis/v2beta1/recurringruns/{recurring_run_id}", "/apis/v2beta1/recurringruns/{recurring_run_id}:enable",
         "/apis/v2beta1/recurringruns/{recurring_run_id}:disable",
@@ -403,3 +405,5 @@ async def test_a_caller_without_rights_signs_in_and_reads_what_is_the_server_s(
     assert (await app.ask("GET", "/api/session", token="roleless")).json["user"] == "n"
     assert (await app.ask("POST", "/api/session/link", token="roleless")).status == 200
     assert (await app.ask("POST", "/api/session/link", token="reader")).status == 403
+    assert (await app.ask("GET", "/api/sessions", token="reader")).status == 200
+    assert (await app.ask("DELETE", "/api/sessions", token="reader")).status == 403

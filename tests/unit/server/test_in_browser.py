@@ -77,13 +77,19 @@ def page(running: Running, browser):  # type: ignore[no-untyped-def]
     page.close()
 
 
-LINK = """async ([id, body]) => (await (await fetch(`/api/artifacts/${id}/link`, {
-  method: "POST", headers: {"content-type": "application/json"}, body: JSON.stringify(body)})).json()).url"""
+SECRET = "'headrace-session-secret': localStorage.getItem('headrace.session-secret')"
+LINK = """async ([id, body]) => (await (await fetch(`/api/artifacts/${id}/link`, {method: "POST",
+  headers: {"content-type": "application/json", SECRET}, body: JSON.stringify(body)})).json()).url""".replace(
+    "SECRET", SECRET
+)
 
 
 def test_a_link_signs_in_and_the_session_works(running: Running, page) -> None:  # type: ignore[no-untyped-def]
-    assert page.url.startswith(running.info.url + "/") and "code" not in page.url
-    assert page.evaluate("async () => (await fetch('/api/session')).status") == 200
+    page.wait_for_function("localStorage.getItem('headrace.session-secret') !== null")
+    assert page.url.startswith(running.info.url + "/") and "code" not in page.url and "secret" not in page.url
+    asked = "async headers => (await fetch('/api/session', {headers})).status"
+    assert page.evaluate(asked, {}) == 401
+    assert page.evaluate(f"async () => (await fetch('/api/session', {{headers: {{{SECRET}}}}})).status") == 200
     assert page.evaluate("document.cookie") == ""
     page.goto(running.info.url.replace("127.0.0.1", "localhost") + "/runs/1")
     assert page.url == running.info.url + "/runs/1"

@@ -131,7 +131,8 @@ def test_a_one_time_link_signs_a_browser_in(running: Running) -> None:
     entered = connection.getresponse()
     entered.read()
     cookie = entered.headers["set-cookie"].partition(";")[0]
-    connection.request("GET", "/api/session", headers={"Cookie": cookie})
+    secret = entered.headers["location"].partition("#session-secret=")[2]
+    connection.request("GET", "/api/session", headers={"Cookie": cookie, "Headrace-Session-Secret": secret})
     session = connection.getresponse()
     assert (entered.status, session.status, json.loads(session.read())["user"]) == (303, 200, "local")
     connection.close()

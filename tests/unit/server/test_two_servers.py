@@ -174,10 +174,14 @@ def ask(url: str, *, body: Any = None, **headers: str) -> Reply:
         return Reply(answer.status, answer.headers, answer.read())
 
 
-def sign_in(pair: Pair, link: str) -> str:
+def sign_in(link: str) -> dict[str, str]:
+    """The headers of a page that has signed in."""
     entered = ask(link)
     assert entered.status == 303, entered
-    return str(entered.headers["set-cookie"]).partition(";")[0]
+    return {
+        "Cookie": str(entered.headers["set-cookie"]).partition(";")[0],
+        "Headrace-Session-Secret": str(entered.headers["location"]).partition("#session-secret=")[2],
+    }
 
 
 def test_a_browser_signs_in_pages_and_downloads_on_either_server(pair: Pair) -> None:
@@ -186,9 +190,8 @@ def test_a_browser_signs_in_pages_and_downloads_on_either_server(pair: Pair) -> 
         for _ in range(2):
             link = server.sign_in_link()
             assert link.startswith(pair.url)
-            cookie = sign_in(pair, link)
+            own = {**sign_in(link), "Origin": pair.url, "Sec-Fetch-Site": "same-origin"}
             assert ask(link).status == 403
-            own = {"Cookie": cookie, "Origin": pair.url, "Sec-Fetch-Site": "same-origin"}
             for _ in range(2):
                 assert ask(f"{pair.url}/api/session", **own).json["user"] == "local"
     found: list[str] = []

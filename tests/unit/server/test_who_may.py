@@ -149,37 +149,38 @@ async def test_scripts_of_other_sites_read_nothing_even_with_the_token(route: Ro
         assert told.status == 403 and b"CROSS_SITE" in told.body, f"{origin}: {told}"
 
 
-async def session_cookie(app: App) -> str:
+async def session_of(app: App) -> dict[str, str]:
+    """Sign in; the two headers that the page sends with each request."""
     code, _ = app.state.gate.mint_code()
-    told = await app.ask("GET", f"/auth?code={code}", token=None)
-    assert told.status == 303 and told.headers["location"] == "/"
+    told = await app.ask("GET", f"/auth?code={code}", token=None, headers={"user-agent": "Browser 1"})
+    place, _, secret = told.headers["location"].partition("#session-secret=")
+    assert told.status == 303 and place == "/" and len(secret) >= 43
     assert "HttpOnly" in told.headers["set-cookie"] and "SameSite=strict" in told.headers["set-cookie"]
-    return told.headers["set-cookie"].partition(";")[0]
+    assert secret not in told.headers["set-cookie"]
+    return {"cookie": told.headers["set-cookie"].partition(";")[0], "headrace-session-secret": secret}
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=name)
 async def test_a_session_counts_for_our_own_page_only(route: Route) -> None:
     app = App()
-    cookie = await session_cookie(app)
-    own = {"cookie": cookie, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
-    told = await app.ask(route.method, address(route), headers=own, token=None)
-    assert (told.status == 401) == (route.proof is NeededProof.TOKEN), told
+    session = await session_of(app)
+    own = {**session, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
     for foreign in (
         {"origin": "http://evil.example"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ):
-        told = await app.ask(route.method, address(route), headers={"cookie": cookie, **foreign}, token=None)
+        told = await app.ask(route.method, address(route), headers={**session, **foreign}, token=None)
         assert told.status == 403, told
-    elsewhere = await app.ask(
-        route.method, address(route), headers={"cookie": cookie}, token=None, host=f"localhost:{PORT}"
-    )
+    elsewhere = await app.ask(route.method, address(route), headers=session, token=None, host=f"localhost:{PORT}")
     assert elsewhere.status == 401
     if route.method != "GET":
-        silent = await app.ask(route.method, address(route), headers={"cookie": cookie}, token=None)
+        silent = await app.ask(route.method, address(route), headers=session, token=None)
         assert silent.status == 403
     wrong_token = await app.ask(route.method, address(route), headers=own, token="wrong")
     assert wrong_token.status == 401
+    told = await app.ask(route.method, address(route), headers=own, token=None)
+    assert (told.status == 401) == (route.proof is NeededProof.TOKEN), told
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=name)
@@ -232,15 +233,71 @@ async def test_a_link_followed_from_another_site_ends_in_a_page_of_ours() -> Non
     code, _ = app.state.gate.mint_code()
     told = await app.ask("GET", f"/auth?code={code}", headers={"sec-fetch-site": "cross-site"}, token=None)
     assert told.status == 200 and b"refresh" in told.body and "set-cookie" in told.headers
+    assert b"url=/#session-secret=" in told.body
 
 
 async def test_sessions_end() -> None:
     clock = Clock()
     app = App(state=make_state(clock))
-    cookie = await session_cookie(app)
-    assert (await app.ask("GET", "/api/session", headers={"cookie": cookie}, token=None)).status == 200
+    session = await session_of(app)
+    assert (await app.ask("GET", "/api/session", headers=session, token=None)).status == 200
     clock.now += 8 * 24 * 3600
-    assert (await app.ask("GET", "/api/session", headers={"cookie": cookie}, token=None)).status == 401
+    assert (await app.ask("GET", "/api/session", headers=session, token=None)).status == 401
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=name)
+async def test_a_stolen_cookie_is_good_for_nothing(route: Route) -> None:
+    # Another port of this host gets the cookie of a page that opens it, and can send every header that a browser would.
+    app = App()
+    session, other = await session_of(app), await session_of(app)
+    page = {"cookie": session["cookie"], "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
+    cookie_value = session["cookie"].partition("=")[2]
+    for secret in (None, "", "x" * 43, other["headrace-session-secret"], cookie_value, TOKEN):
+        told = await app.ask(
+            route.method, address(route), headers={**page, "headrace-session-secret": secret}, token=None
+        )
+        assert told.status == 401 and b"Headrace-Session-Secret" in told.body, f"{secret}: {told}"
+    only_secret = {**page, "cookie": None, "headrace-session-secret": session["headrace-session-secret"]}
+    assert (await app.ask(route.method, address(route), headers=only_secret, token=None)).status == 401
+
+
+async def test_a_cookie_alone_shows_the_files_of_the_page_and_no_more() -> None:
+    app = App()
+    cookie = {"cookie": (await session_of(app))["cookie"], "accept": "text/html"}
+    assert (await app.ask("GET", "/runs/1", headers=cookie, token=None)).status == 200
+    assert (await app.ask("GET", "/runs/1", headers={"accept": "text/html"}, token=None)).status == 401
+    for path in ("/api/nothing", "/api", "/apis/v2beta1/nothing"):
+        assert (await app.ask("GET", path, headers=cookie, token=None)).status == 401
+    assert (await app.ask("POST", "/runs/1", headers=cookie, token=None)).status in (401, 403)
+
+
+async def test_signed_in_browsers_are_listed_and_signed_out() -> None:
+    clock = Clock()
+    app = App(state=make_state(clock))
+    page = {"origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}
+    one, two = {**await session_of(app), **page}, {**await session_of(app), **page}
+    clock.now += 1000
+    listed = (await app.ask("GET", "/api/sessions", headers=one, token=None)).json["sessions"]
+    assert [(row["browser"], row["current"]) for row in listed] == [("Browser 1", True), ("Browser 1", False)]
+    assert listed[0]["used_at"] > listed[0]["created_at"] == listed[1]["used_at"]
+    assert not any(value in str(listed) for value in (one["headrace-session-secret"], one["cookie"]))
+
+    ended = await app.ask("DELETE", f"/api/sessions/{listed[1]['session_id']}", headers=one, token=None)
+    assert ended.json == {"ended": 1} and "set-cookie" not in ended.headers
+    assert (await app.ask("GET", "/api/session", headers=two, token=None)).status == 401
+    again = await app.ask("DELETE", f"/api/sessions/{listed[1]['session_id']}", headers=one, token=None)
+    assert (again.status, again.json["code"]) == (404, "SESSION_NOT_FOUND")
+
+    out = await app.ask("DELETE", "/api/session", headers=one, token=None)
+    assert out.status == 200 and "Max-Age=0" in out.headers["set-cookie"]
+    assert (await app.ask("GET", "/api/session", headers=one, token=None)).status == 401
+    assert (await app.ask("GET", "/api/session")).json["session_id"] == ""
+    assert (await app.ask("DELETE", "/api/session")).status == 404
+
+    await session_of(app)
+    await session_of(app)
+    assert (await app.ask("DELETE", "/api/sessions")).json == {"ended": 2}
+    assert (await app.ask("GET", "/api/sessions")).json["sessions"] == []
 
 
 async def test_without_authentication_the_other_walls_still_stand() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
 from fake_executor import FakeExecutor, World
+from headrace.server.auth import Gate, Proof, token_hash
 from headrace.service.errors import Invalid
 from headrace.service.secrets import SigningKeys
 from headrace.service.service import Service
@@ -113,3 +115,59 @@ async def test_page_tokens_are_signed_with_the_deployment_s_key(tmp_path: Path):
     finally:
         await one.close()
         await two.close()
+
+
+def gate_of(service: Service, token: str) -> Gate:
+    return Gate(token=token, keys=service.keys, ledger=service.sign_ins)
+
+
+async def test_a_session_is_known_to_all_servers_until_one_ends_it(tmp_path: Path, database_url: str):
+    database = DatabaseUrl.parse(database_url)
+    servers = [await opened(tmp_path / name, database) for name in ("one", "two")]
+    try:
+        gates = [gate_of(server, "t" * 43) for server in servers]
+        for server in servers:
+            await server.sign_ins.register_token(token_hash("t" * 43))
+        code, _ = gates[0].mint_code()
+        signed_in = await gates[1].redeem(code, browser="Browser " + "1" * 500)
+        assert signed_in is not None and signed_in.secret not in repr(signed_in)
+        headers = {"authorization": None, "cookie": signed_in.cookie, "secret": signed_in.secret}
+        assert [(await gate.identify(**headers)).proof for gate in gates] == [Proof.SESSION] * 2
+        (listed,) = await gates[0].sessions.listed("local")
+        assert listed.browser.startswith("Browser 1") and len(listed.browser) == 300
+        # A server that has not seen the session yet knows at once that it was ended; one that has, within seconds.
+        fresh = gate_of(servers[0], "t" * 43)
+        assert not await gates[1].sessions.end(listed.session_id, user="somebody else")
+        assert await gates[1].sessions.end(listed.session_id, user="local")
+        assert [(await gate.identify(**headers)).proof for gate in (fresh, gates[1])] == [Proof.NONE] * 2
+    finally:
+        for server in servers:
+            await server.close()
+
+
+async def test_a_session_outlives_the_server_but_not_its_token(tmp_path: Path):
+    service = await opened(tmp_path / "home")
+    gate = gate_of(service, "t" * 43)
+    signed_in = await gate.redeem(gate.mint_code()[0])
+    assert signed_in is not None
+    await service.close()
+
+    headers = {"authorization": None, "cookie": signed_in.cookie, "secret": signed_in.secret}
+    service = await opened(tmp_path / "home")
+    try:
+        assert (await gate_of(service, "t" * 43).identify(**headers)).proof is Proof.SESSION
+        assert (await gate_of(service, "n" * 43).identify(**headers)).proof is Proof.NONE
+    finally:
+        await service.close()
+
+
+async def test_what_a_browser_shows_is_not_in_the_database(tmp_path: Path):
+    service = await opened(tmp_path / "home")
+    gate = gate_of(service, "t" * 43)
+    signed_in = await gate.redeem(gate.mint_code()[0])
+    assert signed_in is not None
+    await service.close()
+    with sqlite3.connect(tmp_path / "home" / "headrace.db") as conn:
+        dump = "\n".join(conn.iterdump())
+    conn.close()
+    assert "sessions" in dump and signed_in.secret not in dump and signed_in.cookie not in dump

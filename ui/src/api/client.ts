@@ -1,4 +1,5 @@
 /** All HTTP requests of the UI go through this file. */
+import { sessionHeaders } from "./secret";
 import type { ErrorBody } from "./types";
 
 /** A request that failed, with the server's code and message where it sent them. */
@@ -39,10 +40,15 @@ export async function postJson<T>(path: string, body: unknown = {}): Promise<T> 
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
+export async function deleteJson<T>(path: string): Promise<T> {
+  return (await (await send(path, { method: "DELETE" })).json()) as T;
+}
+
 export async function send(url: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { credentials: "same-origin", ...init });
+    const headers = { ...(init.headers as Record<string, string> | undefined), ...sessionHeaders(url) };
+    response = await fetch(url, { credentials: "same-origin", ...init, headers });
   } catch (problem) {
     if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
     throw new ApiError(

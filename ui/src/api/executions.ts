@@ -39,7 +39,24 @@ export async function readLog(
   };
 }
 
-export function logUrl(
+/** Saves the first `size` bytes of a log as a file. A plain link could not say whose session this is. */
+export async function downloadLog(
+  executionId: string,
+  attempt: number,
+  size: number,
+  name: string,
+): Promise<void> {
+  const response = await send(logUrl(executionId, attempt, { limit: size }));
+  const url = URL.createObjectURL(await response.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser reads the file after this function has returned.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+function logUrl(
   executionId: string,
   attempt: number,
   range: { offset?: number; limit?: number } = {},

@@ -15,7 +15,8 @@ export interface paths {
         readonly get: operations["get_api_session"];
         readonly put?: never;
         readonly post?: never;
-        readonly delete?: never;
+        /** Sign this browser out. */
+        readonly delete: operations["delete_api_session"];
         readonly options?: never;
         readonly head?: never;
         readonly patch?: never;
@@ -38,6 +39,41 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/sessions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** The browsers that are signed in. */
+        readonly get: operations["get_api_sessions"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Sign all browsers out. */
+        readonly delete: operations["delete_api_sessions"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/sessions/{session_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /** Sign one browser out. */
+        readonly delete: operations["delete_api_sessions_session_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/auth": {
         readonly parameters: {
             readonly query?: never;
@@ -45,7 +81,7 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Turn a one-time code into a session cookie, then show the UI. */
+        /** Turn a one-time code into a session, then show the UI: a cookie, and a secret for its page. */
         readonly get: operations["get_auth"];
         readonly put?: never;
         readonly post?: never;
@@ -998,6 +1034,26 @@ export interface components {
             readonly waiting: components["schemas"]["ReasonView"] | null;
         };
         /**
+         * BrowserSessionList
+         * @description `GET /api/sessions`: the caller's signed-in browsers, newest first.
+         */
+        readonly BrowserSessionList: {
+            readonly sessions: readonly components["schemas"]["BrowserSessionView"][];
+        };
+        /**
+         * BrowserSessionView
+         * @description A browser that is signed in.
+         */
+        readonly BrowserSessionView: {
+            readonly session_id: string;
+            readonly browser: string;
+            readonly created_at: string;
+            readonly used_at: string;
+            readonly expires_at: string;
+            /** @default false */
+            readonly current: boolean;
+        };
+        /**
          * BundleView
          * @description Inputs or outputs.
          */
@@ -1541,6 +1597,8 @@ export interface components {
             readonly user: string;
             readonly version: string;
             readonly content_origin: string;
+            /** @default  */
+            readonly session_id: string;
         };
         /**
          * SignInLink
@@ -1549,6 +1607,13 @@ export interface components {
         readonly SignInLink: {
             readonly url: string;
             readonly expires_at: string;
+        };
+        /**
+         * SignedOut
+         * @description The answer to a sign-out: how many sessions were ended.
+         */
+        readonly SignedOut: {
+            readonly ended: number;
         };
         /**
          * TaskRef
@@ -1932,6 +1997,8 @@ export interface components {
 }
 export type ArtifactView = components['schemas']['ArtifactView'];
 export type AttemptView = components['schemas']['AttemptView'];
+export type BrowserSessionList = components['schemas']['BrowserSessionList'];
+export type BrowserSessionView = components['schemas']['BrowserSessionView'];
 export type BundleView = components['schemas']['BundleView'];
 export type CacheEntryView = components['schemas']['CacheEntryView'];
 export type CacheList = components['schemas']['CacheList'];
@@ -1968,6 +2035,7 @@ export type RunSummary = components['schemas']['RunSummary'];
 export type RunView = components['schemas']['RunView'];
 export type SessionView = components['schemas']['SessionView'];
 export type SignInLink = components['schemas']['SignInLink'];
+export type SignedOut = components['schemas']['SignedOut'];
 export type TaskRef = components['schemas']['TaskRef'];
 export type V2beta1ArtifactIds = components['schemas']['V2beta1ArtifactIds'];
 export type V2beta1ChildTask = components['schemas']['V2beta1ChildTask'];
@@ -2024,6 +2092,35 @@ export interface operations {
             };
         };
     };
+    readonly delete_api_session: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Sign this browser out. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     readonly post_api_session_link: {
         readonly parameters: {
             readonly query?: never;
@@ -2053,6 +2150,95 @@ export interface operations {
             };
         };
     };
+    readonly get_api_sessions: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The browsers that are signed in. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["BrowserSessionList"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly delete_api_sessions: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Sign all browsers out. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly delete_api_sessions_session_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly session_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Sign one browser out. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     readonly get_auth: {
         readonly parameters: {
             readonly query?: {
@@ -2064,7 +2250,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Turn a one-time code into a session cookie, then show the UI. */
+            /** @description Turn a one-time code into a session, then show the UI: a cookie, and a secret for its page. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;

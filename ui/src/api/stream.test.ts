@@ -1,52 +1,65 @@
-/**
- * The event stream's connections on a scripted EventSource and a clock that the test moves.
- *
- * Node has no EventSource. This one follows the states of the HTML standard and nothing else; the browser tests
- * use the real one.
- */
+/** The event stream's connections on a scripted server and a clock that the test moves; the browser tests use real ones. */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openStream, type StreamState } from "./stream";
 
-class ScriptedSource {
-  static readonly CONNECTING = 0;
-  static readonly OPEN = 1;
-  static readonly CLOSED = 2;
-  static all: ScriptedSource[] = [];
+class ScriptedConnection {
+  static all: ScriptedConnection[] = [];
 
-  readyState = 0;
-  onopen: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  private readonly listeners = new Map<string, ((event: { data: string; lastEventId: string }) => void)[]>();
+  state: "connecting" | "open" | "over" = "connecting";
+  readonly headers: Readonly<Record<string, string>>;
+  readonly answer: Promise<Response>;
+  private resolve!: (response: Response) => void;
+  private reject!: (problem: unknown) => void;
+  private body!: ReadableStreamDefaultController<Uint8Array>;
 
-  constructor(readonly url: string) {
-    ScriptedSource.all.push(this);
+  constructor(
+    readonly url: string,
+    init: RequestInit,
+  ) {
+    this.headers = init.headers as Record<string, string>;
+    this.answer = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    init.signal!.addEventListener("abort", () => {
+      this.state = "over";
+      this.reject(new DOMException("aborted", "AbortError"));
+    });
+    ScriptedConnection.all.push(this);
   }
-  addEventListener(name: string, listener: (event: { data: string; lastEventId: string }) => void): void {
-    this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
+  open(): Promise<unknown> {
+    if (this.state === "connecting") {
+      this.state = "open";
+      const start = (body: ReadableStreamDefaultController<Uint8Array>): void => {
+        this.body = body;
+      };
+      this.resolve(new Response(new ReadableStream({ start }), { status: 200 }));
+    }
+    return settled();
   }
-  close(): void {
-    this.readyState = 2;
+  /** The connection breaks. */
+  interrupt(): Promise<unknown> {
+    if (this.state === "open") this.body.error(new TypeError("network error"));
+    else this.reject(new TypeError("network error"));
+    this.state = "over";
+    return settled();
   }
-  open(): void {
-    this.readyState = 1;
-    this.onopen?.();
+  /** The server answers with an HTTP error, or ends an answer that has begun. */
+  refuse(): Promise<unknown> {
+    if (this.state === "open") this.body.close();
+    else this.resolve(new Response("{}", { status: 500 }));
+    this.state = "over";
+    return settled();
   }
-  /** The connection breaks; the browser connects again by itself. */
-  interrupt(): void {
-    this.readyState = 0;
-    this.onerror?.();
-  }
-  /** The server answers with an HTTP error; the browser gives up. */
-  refuse(): void {
-    this.readyState = 2;
-    this.onerror?.();
-  }
-  send(name: string, data: unknown, lastEventId = ""): void {
-    for (const listener of this.listeners.get(name) ?? [])
-      listener({ data: JSON.stringify(data), lastEventId });
+  send(text: string): Promise<unknown> {
+    if (this.state === "open") this.body.enqueue(new TextEncoder().encode(text));
+    return settled();
   }
 }
+
+/** Everything that follows at once has happened. */
+const settled = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
 
 const page = { hidden: false, listeners: new Set<() => void>() };
 
@@ -57,10 +70,13 @@ function setHidden(hidden: boolean): void {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  ScriptedSource.all = [];
+  ScriptedConnection.all = [];
   page.hidden = false;
   page.listeners.clear();
-  vi.stubGlobal("EventSource", ScriptedSource);
+  vi.spyOn(console, "warn").mockImplementation(() => undefined);
+  vi.stubGlobal("fetch", (url: string, init: RequestInit) => new ScriptedConnection(url, init).answer);
+  const kept = new Map([["headrace.session-secret", "s3cret"]]);
+  vi.stubGlobal("localStorage", { getItem: (key: string) => kept.get(key) ?? null });
   vi.stubGlobal("document", {
     get hidden() {
       return page.hidden;
@@ -72,75 +88,94 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
-const live = (): ScriptedSource[] => ScriptedSource.all.filter((source) => source.readyState !== 2);
-const last = (): ScriptedSource => ScriptedSource.all.at(-1)!;
+const live = (): ScriptedConnection[] => ScriptedConnection.all.filter((each) => each.state !== "over");
+const last = (): ScriptedConnection => ScriptedConnection.all.at(-1)!;
+const event = (name: string, data: unknown, id = ""): string =>
+  `${id === "" ? "" : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
 describe("an event stream", () => {
-  it("gives each event's data and ID to its handler, and asks for the address at each connection", () => {
+  it("says whose session it is, and goes on after the last event when the connection breaks", async () => {
     const seen: unknown[] = [];
-    let offset = 0;
-    openStream(() => `/log?offset=${offset}`, { on: { log: (data, id) => seen.push([data, id]) } });
-    last().open();
-    last().send("log", { text: "a" }, "7");
-    last().send("other", "not handled");
-    offset = 7;
-    last().refuse();
-    vi.advanceTimersByTime(1000);
-    expect(seen).toEqual([[{ text: "a" }, "7"]]);
-    expect(ScriptedSource.all.map((source) => source.url)).toEqual(["/log?offset=0", "/log?offset=7"]);
+    openStream(() => "/log?offset=0", { on: { log: (data, id) => seen.push([data, id]) } });
+    await last().open();
+    await last().send(`${event("log", { text: "a" }, "7")}${event("other", "not handled")}: here\n\n`);
+    await last().interrupt();
+    await vi.advanceTimersByTimeAsync(1000);
+    await last().open();
+    await last().send(event("log", { text: "b" }, "9"));
+    expect(seen).toEqual([
+      [{ text: "a" }, "7"],
+      [{ text: "b" }, "9"],
+    ]);
+    expect(ScriptedConnection.all.map(({ headers }) => headers["Last-Event-ID"])).toEqual([undefined, "7"]);
+    expect(new Set(ScriptedConnection.all.map(({ headers }) => headers["Headrace-Session-Secret"]))).toEqual(
+      new Set(["s3cret"]),
+    );
   });
 
-  it("waits longer after each refusal, and as at first after a success", () => {
+  it("asks for the address again after a refusal", async () => {
+    let offset = 0;
+    openStream(() => `/log?offset=${offset}`, { on: {} });
+    offset = 7;
+    await last().refuse();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(ScriptedConnection.all.map(({ url }) => url)).toEqual(["/log?offset=0", "/log?offset=7"]);
+    expect(last().headers["Last-Event-ID"]).toBeUndefined();
+  });
+
+  it("waits longer after each refusal, and as at first after a success", async () => {
     openStream(() => "/events", { on: {} });
     const waits: number[] = [];
-    const refuseAndMeasure = (): void => {
-      const before = ScriptedSource.all.length;
-      last().refuse();
+    const refuseAndMeasure = async (): Promise<void> => {
+      const before = ScriptedConnection.all.length;
+      await last().refuse();
       for (let waited = 0; waited <= 20_000; waited += 500) {
-        if (ScriptedSource.all.length > before) {
+        if (ScriptedConnection.all.length > before) {
           waits.push(waited);
           return;
         }
-        vi.advanceTimersByTime(500);
+        await vi.advanceTimersByTimeAsync(500);
       }
     };
-    for (let times = 0; times < 6; times += 1) refuseAndMeasure();
-    last().open();
-    refuseAndMeasure();
+    for (let times = 0; times < 6; times += 1) await refuseAndMeasure();
+    await last().open();
+    await refuseAndMeasure();
     expect(waits).toEqual([1000, 2000, 5000, 10_000, 10_000, 10_000, 1000]);
   });
 
-  it("leaves an interrupted connection to the browser", () => {
+  it("says lost, and not connecting, while it tries again", async () => {
     const states: StreamState[] = [];
     openStream(() => "/events", { on: {}, onState: (state) => states.push(state) });
-    last().open();
-    last().interrupt();
-    vi.advanceTimersByTime(60_000);
-    expect(ScriptedSource.all).toHaveLength(1);
-    last().open();
-    expect(states).toEqual(["connecting", "live", "lost", "live"]);
-  });
-
-  it("says lost, and not connecting, while it tries again", () => {
-    const states: StreamState[] = [];
-    openStream(() => "/events", { on: {}, onState: (state) => states.push(state) });
-    last().refuse();
-    vi.advanceTimersByTime(1000);
+    await last().refuse();
+    await vi.advanceTimersByTimeAsync(1000);
     expect(states).toEqual(["connecting", "lost", "lost"]);
   });
 
-  it("ends with the server's end, after the handler", () => {
+  it("takes a connection that is silent for long as broken, and not one that is alive", async () => {
+    openStream(() => "/events", { on: {} });
+    await last().open();
+    for (let times = 0; times < 10; times += 1) {
+      await vi.advanceTimersByTimeAsync(15_000);
+      await last().send(": here\n\n");
+    }
+    expect(ScriptedConnection.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ScriptedConnection.all.length).toBeGreaterThan(1);
+  });
+
+  it("ends with the server's end, after the handler", async () => {
     const seen: string[] = [];
     openStream(() => "/events", {
       on: { end: () => seen.push("handler") },
       onState: (state) => seen.push(state),
     });
-    last().open();
-    last().send("end", {});
-    vi.advanceTimersByTime(60_000);
+    await last().open();
+    await last().send(event("end", {}));
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(seen).toEqual(["connecting", "live", "handler", "ended"]);
     expect(live()).toHaveLength(0);
     expect(page.listeners.size).toBe(0);
@@ -161,10 +196,10 @@ const step = fc.constantFrom<Step>(
 );
 
 describe("an event stream with any history", () => {
-  it("has one connection or one on the way while the page is seen, and none when it is closed", () => {
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        ScriptedSource.all = [];
+  it("has one connection or one on the way while the page is seen, and none when it is closed", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        ScriptedConnection.all = [];
         page.hidden = false;
         page.listeners.clear();
         let over = false;
@@ -174,14 +209,14 @@ describe("an event stream with any history", () => {
         });
         for (const each of steps) {
           const source = live()[0];
-          if (each === "open") source?.open();
-          else if (each === "interrupt") source?.interrupt();
-          else if (each === "refuse") source?.refuse();
-          else if (each === "end") source?.send("end", {});
+          if (each === "open") await source?.open();
+          else if (each === "interrupt") await source?.interrupt();
+          else if (each === "refuse") await source?.refuse();
+          else if (each === "end") await source?.send(event("end", {}));
           else if (each === "hide") setHidden(true);
           else if (each === "show") setHidden(false);
-          else if (each === "short") vi.advanceTimersByTime(900);
-          else if (each === "long") vi.advanceTimersByTime(11_000);
+          else if (each === "short") await vi.advanceTimersByTimeAsync(900);
+          else if (each === "long") await vi.advanceTimersByTimeAsync(11_000);
           else {
             close();
             over = true;
@@ -190,10 +225,10 @@ describe("an event stream with any history", () => {
           if (each === "long") expect(live().length).toBe(over || page.hidden ? 0 : 1);
         }
         close();
-        vi.advanceTimersByTime(60_000);
+        await vi.advanceTimersByTimeAsync(60_000);
         expect([live().length, vi.getTimerCount(), page.listeners.size]).toEqual([0, 0, 0]);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -4,6 +4,8 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 export type SessionView = Schemas["SessionView"];
+export type BrowserSessionList = Schemas["BrowserSessionList"];
+export type SignedOut = Schemas["SignedOut"];
 export type RunSummary = Schemas["RunSummary"];
 export type RunList = Schemas["RunList"];
 export type RunView = Schemas["RunView"];

@@ -30,6 +30,16 @@ export function Layout() {
         </nav>
         <span className={styles.space} />
         {session.data && <span className={styles.version}>{session.data.version}</span>}
+        {session.data && (
+          <Link
+            to="/sessions"
+            className={styles.navLink}
+            activeProps={{ "aria-current": "page" }}
+            title="Signed-in browsers, and sign out"
+          >
+            Sign out
+          </Link>
+        )}
         <ThemeButton />
       </header>
       <main id="main" className={styles.main}>

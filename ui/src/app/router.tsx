@@ -53,8 +53,14 @@ const code = createRoute({
   component: lazyRouteComponent(() => import("@/features/codes/page"), "CodePage"),
 });
 
+const sessions = createRoute({
+  getParentRoute: () => root,
+  path: "/sessions",
+  component: lazyRouteComponent(() => import("@/features/sessions/page"), "SessionsPage"),
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([index, runs, run, code]),
+  routeTree: root.addChildren([index, runs, run, code, sessions]),
   defaultPreload: "intent",
   defaultPreloadStaleTime: 0,
 });

@@ -1,6 +1,7 @@
+import { useMutation } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { logUrl } from "@/api/executions";
+import { downloadLog } from "@/api/executions";
 import type { ExecutionView } from "@/api/types";
 import { Button } from "@/components/button";
 import { Icon } from "@/components/icon";
@@ -33,6 +34,10 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
   const [columns, setColumns] = useState(100);
   const log = useLog({ executionId, attempt, live, fromEnd: live || state === "FAILED", following });
   const find = useFind(executionId, attempt, query);
+  const download = useMutation({
+    mutationFn: () =>
+      downloadLog(executionId, attempt, Math.max(log.size, 1), `${execution.task}-${attempt}.log`),
+  });
   const { window: shown, version } = log;
   // biome-ignore lint/correctness/useExhaustiveDependencies: the window changes in place, and `version` changes with it
   const rows = useMemo(
@@ -163,15 +168,15 @@ export function LogView({ execution, attempt, onAttempt }: LogViewProps) {
           title="Wrap long lines"
           onClick={() => setWrap(!wrap)}
         />
-        <a
-          className={styles.download}
-          href={logUrl(executionId, attempt, { limit: Math.max(log.size, 1) })}
-          download={`${execution.task}-${attempt}.log`}
+        <Button
+          variant="quiet"
+          icon="download"
           aria-label="Download the whole log"
           title="Download the whole log"
-        >
-          <Icon name="download" />
-        </a>
+          disabled={download.isPending}
+          onClick={() => download.mutate()}
+        />
+        {download.error && <span role="alert">{download.error.message}</span>}
       </div>
       <section
         ref={scroller}
