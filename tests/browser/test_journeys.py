@@ -47,7 +47,7 @@ def test_a_browser_signs_itself_and_another_one_out(browser: Browser, site: Site
     expect(first.get_by_role("listitem").nth(1)).to_contain_text("This browser")
     first.get_by_role("listitem").nth(0).get_by_role("button", name="Sign out").click()
     second.goto(f"{site.url}/runs")
-    expect(second.get_by_text("You are not signed in")).to_be_visible()
+    expect(second.get_by_role("heading", name="Sign in to Headrace")).to_be_visible()
     own = first.get_by_role("listitem").filter(has_text="This browser")
     own.get_by_role("button", name="Sign out").click()
     expect(first.get_by_text("You are not signed in")).to_be_visible()
@@ -82,7 +82,7 @@ def test_a_run_is_archived_and_unarchived(page: Page, site: Site) -> None:
     # The name must not hold the word of the button: `Terminate NAME` would be found in its place.
     run_id = site.tour("To be put away")
     row = page.locator(f"[data-run='{run_id}']")
-    row.get_by_role("button", name=re.compile("^Archive ")).click()
+    row.get_by_role("button", name=re.compile("^Archive:")).click()
     expect(row).to_have_count(0)
     page.get_by_role("button", name="Archived").click()
     row.get_by_role("button", name="Unarchive").click()

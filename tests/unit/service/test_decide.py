@@ -24,7 +24,10 @@ from headrace.service.access import (
 
 ALLOW, REFUSE, HIDE = Decision.ALLOW, Decision.REFUSE, Decision.HIDE
 EVERY = list(itertools.product(Resource, Verb))
-WITHOUT_A_ROLE = {(Resource.SERVER, Verb.READ), (Resource.SIGN_IN, Verb.READ), (Resource.SIGN_IN, Verb.CREATE)}
+WITHOUT_A_ROLE = {
+    (Resource.SERVER, Verb.READ),
+    *((Resource.SIGN_IN, verb) for verb in (Verb.READ, Verb.CREATE, Verb.DELETE)),
+}
 
 
 def caller(role: Role | None = None, *, scopes: frozenset[TokenScope] = frozenset(), user: str = "ada") -> Caller:

@@ -49,7 +49,7 @@ describe("the secret of the session", () => {
     }
   });
 
-  it("is sent to our own server and to nobody else", () => {
+  it("is sent to our own server and to no other", () => {
     open("#session-secret=abc");
     takeSecretFromAddress();
     expect(sessionHeaders("/api/runs")).toEqual({ "Headrace-Session-Secret": "abc" });

@@ -41,8 +41,8 @@ async def create_sign_in_link(call: ApiCall) -> Response:
 async def sign_in(call: ApiCall) -> Response:
     """Turn a one-time code into a session: a cookie, and the secret for the page that is opened.
 
-    The secret stands behind the `#` of the page's address: a browser sends that part to nobody, and the page takes it
-    out of the address.
+    The secret stands behind the `#` of the page's address: a browser sends that part to no server, and the page
+    takes it out of the address.
     """
     browser = call.request.headers.get("user-agent", "")
     signed_in = await call.state.gate.redeem(call.query.get("code", ""), browser=browser)
