@@ -28,6 +28,8 @@ class FaultyProxy(ThreadingHTTPServer):
         self.dice = random.Random(seed)
         self.lock = threading.Lock()
         self.seen: Counter[str] = Counter()
+        #: Statuses and codes that the next writes are answered with, whatever chance says.
+        self.answers: list[tuple[int, str]] = []
 
     @property
     def endpoint(self) -> str:
@@ -57,6 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.command == "PUT" and self.server.answers:
+            self._refuse(*self.server.answers.pop(0))
+            return
         fault = self.server.fault()
         if fault == "reset":
             self._reset()
@@ -76,6 +81,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer[: len(answer) // 2] if fault == "cut" else answer)
+
+    def _refuse(self, status: int, code: str) -> None:
+        answer = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>not now</Message></Error>".encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on
 

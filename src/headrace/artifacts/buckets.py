@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri, StoreAccess
-from headrace.artifacts.port import ArtifactError, NotConfigured, NotStored, Refused, Unreachable
+from headrace.artifacts.port import ArtifactError, Expired, NotConfigured, NotStored, Refused, Unreachable
 
 try:
     from obstore import exceptions
@@ -90,18 +91,47 @@ def _refused_settings(parsed: ObjectUri) -> Iterator[None]:
         raise NotConfigured(f"The store of {parsed.scheme}://{parsed.bucket} cannot be used: {_first(error)}") from None
 
 
+#: Answers by which a store says "not now", whatever the status: as in the retry rules of AWS's and MinIO's own tools,
+#: and of Azure's.
+_PASSING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded", "EC2ThrottledException", "IncompleteBody", "InternalError", "InternalFailure",
+        "LimitExceededException", "OperationAborted", "OperationTimedOut", "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled",
+        "RequestThrottledException", "RequestTimeTooSkewed", "RequestTimeout", "RequestTimeoutException",
+        "ServerBusy", "ServiceUnavailable", "SlowDown", "SlowDownRead", "SlowDownWrite", "ThrottledException",
+        "Throttling", "ThrottlingException", "TooManyRequests", "TooManyRequestsException",
+        "TransactionInProgressException", "XMinioServerNotInitialized",
+    }
+)  # fmt: skip
+#: Answers to credentials whose time is over, or not yet come.
+_EXPIRED_CODES = frozenset(
+    ["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "AuthenticationExpired"]
+)
+_CODE = re.compile(r"<Code>\s*([A-Za-z0-9]+)\s*</Code>|\"(?:code|__type|reason)\"\s*:\s*\"([A-Za-z0-9]+)\"")
+
+
 @contextlib.contextmanager
 def translated(what: str) -> Iterator[None]:
-    """The store's errors as ours."""
+    """The store's errors as ours: by the code that its answer holds, where it holds one, else by the status."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise NotStored(f"{what} is not there: {_first(error)}") from error
-    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise Refused(f"the store refuses {what}: {_first(error)}. Look at its credentials and permissions.") from None
-    except (exceptions.BaseError, TimeoutError) as error:
-        kind = Refused if _is_lasting(str(error)) else Unreachable
-        raise kind(f"{what} cannot be reached: {_first(error)}") from None
+    except (exceptions.BaseError, FileNotFoundError, TimeoutError) as error:
+        raise _translation(error, what) from error
+
+
+def _translation(error: Exception, what: str) -> ArtifactError:
+    codes = {one for found in _CODE.findall(str(error)) for one in found if one}
+    said = _first(error)
+    if codes & _EXPIRED_CODES:
+        return Expired(f"the store says that the credentials have expired: {said}.")
+    if codes & _PASSING_CODES:
+        return Unreachable(f"{what} cannot be reached: {said}")
+    if isinstance(error, FileNotFoundError):
+        return NotStored(f"{what} is not there: {said}")
+    if isinstance(error, exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return Refused(f"the store refuses {what}: {said}. Look at its credentials and permissions.")
+    return (Refused if _is_lasting(str(error)) else Unreachable)(f"{what} cannot be reached: {said}")
 
 
 def _is_lasting(text: str) -> bool:

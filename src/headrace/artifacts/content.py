@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.artifacts.port import Corrupt, NotStorable
+from headrace.threads import check_canceled
 
 CHUNK = 1 << 20
 #: Files in a directory from which on they are written through together.
@@ -158,6 +159,7 @@ def _walk(path: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     with os.scandir(path) as entries:
         for entry in entries:
             empty = False
+            check_canceled()
             name = f"{prefix}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry.path), f"{name}/")
@@ -188,6 +190,7 @@ def _file(path: Path, sync: bool = True) -> tuple[str, int]:
         digest = hashlib.sha256()
         size = 0
         while chunk := file.read(CHUNK):
+            check_canceled()
             digest.update(chunk)
             size += len(chunk)
         if sync:

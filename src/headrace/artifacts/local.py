@@ -70,6 +70,12 @@ class LocalStore:
             self._seal(incoming)
             self._publish(incoming, target, content)
             failpoint("artifact.after")
+        except NotStorable:
+            # A person can put it right: it stays what the attempt made.
+            _give_back(incoming, path)
+            raise
+        except OSError:
+            raise  # what was brought here is taken up again by the next try
         except Exception:
             _remove(incoming)
             raise
@@ -355,6 +361,13 @@ def _copy(path: Path, target: Path) -> None:
         shutil.copytree(path, target, symlinks=True)
     else:
         shutil.copy2(path, target, follow_symlinks=False)
+
+
+def _give_back(incoming: Path, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if os.path.lexists(incoming) and not os.path.lexists(path):
+            incoming.rename(path)
+    _remove(incoming)
 
 
 def _remove(path: Path) -> None:

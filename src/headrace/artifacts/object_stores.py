@@ -18,6 +18,7 @@ would have it. Nothing of it ever leaves this process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -131,8 +132,9 @@ class StoreAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ObjectStoreConfig:
     """How this server reaches each object store."""
 
-    def __init__(self, accesses: Mapping[str, StoreAccess] | None = None) -> None:
+    def __init__(self, accesses: Mapping[str, StoreAccess] | None = None, data_dir: Path | None = None) -> None:
         self._accesses = dict(accesses or {})
+        self._data_dir = data_dir
 
     @classmethod
     def read(cls, data_dir: Path) -> ObjectStoreConfig:
@@ -141,13 +143,27 @@ class ObjectStoreConfig:
         try:
             text, mode = path.read_bytes(), path.stat().st_mode
         except FileNotFoundError:
-            return cls()
+            return cls(data_dir=data_dir)
         except OSError as error:
             raise NotConfigured(f"{path} cannot be read: {error.strerror}.") from error
         accesses = _read(path, text)
         if stat.S_IMODE(mode) & 0o077 and any(access.has_secrets_inside() for access in accesses.values()):
             raise NotConfigured(f"{path} holds credentials, and others may read it. Run: chmod 600 {path}")
-        return cls(accesses)
+        return cls(accesses, data_dir)
+
+    def refresh(self) -> None:
+        """Read the file again: credentials change. One that cannot be read now changes nothing."""
+        if self._data_dir is not None:
+            with contextlib.suppress(NotConfigured):
+                self._accesses = self.read(self._data_dir)._accesses
+
+    def credentials(self, uri: str) -> tuple[str, ...]:
+        """The credentials of the URI's store as they are now, to be compared; empty where none are given, or read."""
+        access = self._access(uri)
+        try:
+            return () if access is None else tuple(f"{name}={text}" for name, text in access.secrets().items())
+        except NotConfigured:
+            return ()
 
     def knows(self, uri: str) -> bool:
         """Whether the file or a variable says how to reach the URI's store."""

@@ -70,6 +70,10 @@ class Unreachable(ArtifactError):
     passing = True
 
 
+class Expired(Unreachable):
+    """The store does not take the credentials any more, whose time is over: others are to be expected."""
+
+
 class ArtifactStore(Protocol):
     """Keeps artifacts under keys, which are URIs.
 

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,10 @@ from headrace.artifacts.content import (
 )
 from headrace.artifacts.names import key_of
 from headrace.artifacts.object_stores import ObjectStoreConfig, ObjectUri
-from headrace.artifacts.port import Corrupt, Member, NotStored, StoredContent, Unreachable
+from headrace.artifacts.port import Corrupt, Expired, Member, NotStored, Refused, StoredContent, Unreachable
 from headrace.failpoints import failpoint
 from headrace.retries import delays
-from headrace.threads import in_background
+from headrace.threads import check_canceled, in_background, passed_on, pause
 
 #: Size of the parts that large objects are sent and read in: times `_PARTS_AT_ONCE`, the memory a transfer needs.
 _PART = 8 << 20
@@ -56,6 +57,40 @@ class _File(NamedTuple):
     key: str
 
 
+class _Bucket:
+    """An open bucket. It is opened again when there are other credentials than those it was opened with."""
+
+    def __init__(self, config: ObjectStoreConfig, uri: str, retries: int, request_timeout_s: float) -> None:
+        self._config = config
+        self._uri = uri
+        self._retries = retries
+        self._request_timeout_s = request_timeout_s
+        self._lock = threading.Lock()
+        #: obstore's store.
+        self.store: Any = None
+        self.uri: ObjectUri
+        #: What it was opened with, to be compared.
+        self.credentials = config.credentials(uri)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        from headrace.artifacts.buckets import open_bucket
+
+        self.store, self.uri = open_bucket(
+            self._config, self._uri, retries=self._retries, request_timeout_s=self._request_timeout_s
+        )
+
+    def has_new_credentials(self, used: tuple[str, ...]) -> bool:
+        """Look whether there are others than those that were used, by this thread or another one; then open it again."""
+        with self._lock:
+            self._config.refresh()
+            found = self._config.credentials(self._uri)
+            if found != self.credentials:
+                self._reopen()
+                self.credentials = found
+            return self.credentials != used
+
+
 class RemoteStore:
     """Keeps artifacts where their keys, which are whole URIs, say."""
 
@@ -66,7 +101,7 @@ class RemoteStore:
         self._patience_s = patience_s
         self._request_timeout_s = request_timeout_s
         self._retries = retries
-        self._open: dict[tuple[str, str], Any] = {}
+        self._open: dict[tuple[str, str], _Bucket] = {}
 
     # taking in --------------------------------------------------------------------------------
 
@@ -88,7 +123,7 @@ class RemoteStore:
         """See the port: nothing is ever moved."""
         return False
 
-    def _send_directory(self, bucket: Any, at: str, path: Path) -> Content:
+    def _send_directory(self, bucket: _Bucket, at: str, path: Path) -> Content:
         def send(found: tuple[str, Path]) -> Entry:
             name, file = found
             if name.endswith("/"):
@@ -97,24 +132,24 @@ class RemoteStore:
             return Entry(name=name, digest=digest, size_bytes=size)
 
         with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-            content = described(threads.map(send, walk(path)))
+            content = described(threads.map(passed_on(send), walk(path)))
         failpoint("upload.files")
         self._put(bucket, _manifest_key(at), lambda: content.manifest)
         return content
 
-    def _send(self, bucket: Any, at: str, path: Path) -> tuple[str, int]:
+    def _send(self, bucket: _Bucket, at: str, path: Path) -> tuple[str, int]:
         """Upload a file; `(sha256, size)` of what was sent."""
         reading = _Reading(path)
         self._put(bucket, at, reading.begin)
         return reading.digest.hexdigest(), reading.size
 
-    def _put(self, bucket: Any, at: str, content: Callable[[], bytes | Iterator[bytes]]) -> None:
+    def _put(self, bucket: _Bucket, at: str, content: Callable[[], bytes | Iterator[bytes]]) -> None:
         import obstore
 
         def put() -> None:
-            obstore.put(bucket, at, content(), chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
+            obstore.put(bucket.store, at, content(), chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
 
-        self._patiently(put, f"the object {at!r}")
+        self._patiently(bucket, put, f"the object {at!r}")
 
     # names ------------------------------------------------------------------------------------
 
@@ -122,36 +157,40 @@ class RemoteStore:
         """See the port."""
         return self._config.knows(uri)
 
-    def _at(self, uri: str) -> tuple[Any, str]:
+    def _at(self, uri: str) -> tuple[_Bucket, str]:
         """The URI's bucket, and the key in it."""
         parsed = ObjectUri.parse(uri)
         bucket = None if parsed is None else self._open.get((parsed.scheme, parsed.bucket))
         if parsed is None or bucket is None:
-            from headrace.artifacts.buckets import open_bucket
-
-            bucket, parsed = open_bucket(
-                self._config, uri, retries=self._retries, request_timeout_s=self._request_timeout_s
-            )
+            bucket = _Bucket(self._config, uri, self._retries, self._request_timeout_s)
+            parsed = bucket.uri
             self._open[parsed.scheme, parsed.bucket] = bucket
         if not parsed.key:
             raise NotStored(f"{uri} names no object, only a bucket.")
         return bucket, parsed.key
 
-    def _patiently(self, do: Callable[[], T], what: str) -> T:
-        """Try until it is done, refused for good, or `patience_s` is over."""
+    def _patiently(self, bucket: _Bucket, do: Callable[[], T], what: str) -> T:
+        """Try until it is done, refused for good, or `patience_s` is over. Raises Canceled.
+
+        Where the store refuses the credentials, and others are to be found now, they are tried.
+        """
         from headrace.artifacts.buckets import translated
 
         deadline = time.monotonic() + self._patience_s
         pauses = delays(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while True:
+            check_canceled()
+            used = bucket.credentials
             try:
                 with translated(what):
                     return do()
-            except Unreachable:
-                pause = next(pauses)
-                if time.monotonic() + pause > deadline:
+            except (Refused, Unreachable) as error:
+                if isinstance(error, Refused | Expired) and bucket.has_new_credentials(used):
+                    continue
+                wait = next(pauses)
+                if isinstance(error, Refused) or time.monotonic() + wait > deadline:
                     raise
-                time.sleep(pause)
+                pause(wait)
 
     # giving back ------------------------------------------------------------------------------
 
@@ -180,14 +219,14 @@ class RemoteStore:
 
         found = hashlib.sha256(uri.encode("utf-8", "surrogateescape"))
         try:
-            meta = self._patiently(lambda: obstore.head(bucket, at), f"the object {at!r}")
+            meta = self._patiently(bucket, lambda: obstore.head(bucket.store, at), f"the object {at!r}")
             found.update(f"{meta['e_tag']} {meta['size']} {meta['last_modified']}".encode())
         except NotStored:
             for one in self._list(bucket, at):
                 found.update(f"{one['path']}\0{one['e_tag']} {one['size']} {one['last_modified']}\0".encode())
         return found.hexdigest()
 
-    def _receive(self, bucket: Any, at: str, target: Path, size: int, digest: str) -> None:
+    def _receive(self, bucket: _Bucket, at: str, target: Path, size: int, digest: str) -> None:
         """Download part by part, each bounded in time, so that no slow sender holds a task without limit."""
         found = hashlib.sha256()
         if size == 0 and self._size_of(bucket, at) != 0:
@@ -200,20 +239,20 @@ class RemoteStore:
         if digest and found.hexdigest() != digest:
             raise altered(digest, found.hexdigest())
 
-    def _part(self, bucket: Any, at: str, start: int, end: int, size: int) -> bytes:
+    def _part(self, bucket: _Bucket, at: str, start: int, end: int, size: int) -> bytes:
         """Bytes of an object that has `size` of them. Raises Corrupt when it has not, or gives fewer."""
         import obstore
 
         def get() -> tuple[bytes, int]:
-            answer = obstore.get(bucket, at, options={"range": (start, end)})
+            answer = obstore.get(bucket.store, at, options={"range": (start, end)})
             return bytes(answer.bytes()), answer.meta["size"]
 
-        data, whole = self._patiently(get, f"the object {at!r}")
+        data, whole = self._patiently(bucket, get, f"the object {at!r}")
         if whole != size or len(data) != end - start:
             raise Corrupt(f"the object {at!r} has {whole} bytes; {size} were expected.")
         return data
 
-    def _receive_directory(self, bucket: Any, at: str, target: Path, digest: str) -> None:
+    def _receive_directory(self, bucket: _Bucket, at: str, target: Path, digest: str) -> None:
         files = self._files(bucket, at, digest)
         target.mkdir(parents=True)
 
@@ -232,10 +271,10 @@ class RemoteStore:
                 raise Corrupt(f"its file {shown(entry.name)!r}: {error}") from error
 
         with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-            for _ in threads.map(receive, files):
+            for _ in threads.map(passed_on(receive), files):
                 pass
 
-    def _files(self, bucket: Any, at: str, digest: str = "") -> tuple[_File, ...]:
+    def _files(self, bucket: _Bucket, at: str, digest: str = "") -> tuple[_File, ...]:
         """What belongs to the directory: by its manifest, or what is below its prefix. Raises NotStored, Corrupt."""
         manifest = self._manifest(bucket, at)
         if manifest is not None:
@@ -252,7 +291,7 @@ class RemoteStore:
             raise NotStored(f"there is no object {at!r}, nor any whose key begins with it and a slash.")
         return found
 
-    def _manifest(self, bucket: Any, at: str) -> bytes | None:
+    def _manifest(self, bucket: _Bucket, at: str) -> bytes | None:
         import obstore
 
         key = _manifest_key(at)
@@ -263,24 +302,26 @@ class RemoteStore:
             raise Corrupt(f"the list of the directory's files has {size} bytes.")
         if size == 0:
             return b""
-        return self._patiently(lambda: bytes(obstore.get(bucket, key).bytes()), f"the object {key!r}")
+        return self._patiently(bucket, lambda: bytes(obstore.get(bucket.store, key).bytes()), f"the object {key!r}")
 
-    def _size_of(self, bucket: Any, at: str) -> int | None:
+    def _size_of(self, bucket: _Bucket, at: str) -> int | None:
         import obstore
 
         try:
-            return int(self._patiently(lambda: obstore.head(bucket, at), f"the object {at!r}")["size"])
+            return int(self._patiently(bucket, lambda: obstore.head(bucket.store, at), f"the object {at!r}")["size"])
         except NotStored:
             return None
 
-    def _list(self, bucket: Any, at: str) -> list[Any]:
+    def _list(self, bucket: _Bucket, at: str) -> list[Any]:
         """All objects below a prefix, by key."""
         import obstore
 
-        listed = self._patiently(lambda: [one for many in obstore.list(bucket, at) for one in many], f"{at}/")
+        listed = self._patiently(
+            bucket, lambda: [one for many in obstore.list(bucket.store, at) for one in many], f"{at}/"
+        )
         return sorted(listed, key=lambda one: str(one["path"]))
 
-    def _below(self, bucket: Any, at: str) -> dict[str, int]:
+    def _below(self, bucket: _Bucket, at: str) -> dict[str, int]:
         """Sizes of all objects below a prefix, by key."""
         return {str(one["path"]): int(one["size"]) for one in self._list(bucket, at)}
 
@@ -295,7 +336,7 @@ class RemoteStore:
         async for chunk in verified(chunks, expected) if whole else chunks:
             yield chunk
 
-    def _readable(self, uri: str, member: str, digest: str) -> tuple[Any, str, int, str]:
+    def _readable(self, uri: str, member: str, digest: str) -> tuple[_Bucket, str, int, str]:
         """`(bucket, key, size, digest or "")` of the file that is asked for."""
         bucket, at = self._at(uri)
         size = self._size_of(bucket, at)
@@ -317,7 +358,7 @@ class RemoteStore:
             raise Corrupt(f"its file {member!r} has {found} bytes; {entry.size_bytes} were recorded.")
         return bucket, key, found, entry.digest
 
-    async def _chunks(self, bucket: Any, at: str, start: int, end: int, size: int) -> AsyncIterator[bytes]:
+    async def _chunks(self, bucket: _Bucket, at: str, start: int, end: int, size: int) -> AsyncIterator[bytes]:
         for begin in range(start, end, _PART):
             yield await in_background(partial(self._part, bucket, at, begin, min(begin + _PART, end), size))
 
@@ -363,7 +404,7 @@ class RemoteStore:
         for start in range(0, len(keys), 1000):
             some = keys[start : start + 1000]
             with contextlib.suppress(NotStored):  # some stores tell who deletes what is gone
-                self._patiently(lambda some=some: obstore.delete(bucket, some), f"{at}/")  # type: ignore[misc]
+                self._patiently(bucket, lambda some=some: obstore.delete(bucket.store, some), f"{at}/")  # type: ignore[misc]
 
 
 class _Reading:
@@ -389,6 +430,7 @@ class _Reading:
                 yield self._seen(chunk)
 
     def _seen(self, chunk: bytes) -> bytes:
+        check_canceled()
         self.digest.update(chunk)
         self.size += len(chunk)
         return chunk

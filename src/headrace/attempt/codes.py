@@ -40,6 +40,14 @@ class Code(StrEnum):
     )
     FETCHING_INPUTS = "FETCHING_INPUTS", "Input artifacts are being fetched from an object store."
     PULLING_IMAGE = "PULLING_IMAGE", "The container engine is fetching the image."
+    WAITING_FOR_SYSTEM = (
+        "WAITING_FOR_SYSTEM",
+        "The machine has no more descriptors, processes, memory or disk space for the moment; it is tried again.",
+    )
+    STORING_OUTPUTS = (
+        "STORING_OUTPUTS",
+        "The component has ended well, and its outputs are being stored; the message says what hinders that.",
+    )
 
     # what the user's code did
     USER_EXCEPTION = (

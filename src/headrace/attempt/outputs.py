@@ -17,7 +17,7 @@ from headrace.attempt.executor_input import local_path, output_key, shown_root, 
 from headrace.attempt.layout import OUTPUT_FILE, Layout
 from headrace.attempt.order import LaunchOrder
 from headrace.attempt.python_task import python_entry
-from headrace.attempt.refusal import Refusal
+from headrace.attempt.refusal import Refusal, is_passing
 from headrace.attempt.result import ProducedArtifact, ResultSucceeded
 from headrace.attempt.workspace import as_mounted
 from headrace.engine.model import Artifact, ArtifactType, Json
@@ -296,6 +296,8 @@ def _read_inside(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
+        if is_passing(error):
+            raise  # it says nothing of the file
         raise NotAFile("a link" if error.errno == errno.ELOOP else f"nothing that can be read: {error}") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

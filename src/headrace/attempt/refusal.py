@@ -26,6 +26,11 @@ class Refusal(Exception):
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 
 
+def is_passing(error: OSError) -> bool:
+    """Whether the machine lacks something for the moment only."""
+    return error.errno in _PASSING
+
+
 def system_refusal(error: OSError, what: str, **details: Any) -> Refusal:
     """What an error of the system comes to. A full disk has a code of its own, since only a person can free space.
 
@@ -35,4 +40,4 @@ def system_refusal(error: OSError, what: str, **details: Any) -> Refusal:
         return Refusal(
             Code.DISK_FULL, f"{what}, because the disk is full: {error}. Free some space, then try again.", **details
         )
-    return Refusal(Code.LAUNCH_FAILED, f"{what}: {error}.", passing=error.errno in _PASSING, **details)
+    return Refusal(Code.LAUNCH_FAILED, f"{what}: {error}.", passing=is_passing(error), **details)

@@ -119,7 +119,7 @@ class Board:
             if self._first(execution, "RETRYING", number):
                 why = last.error.message if last.error else "it failed"
                 yield BoardLine(label=label, word="RETRYING", note=f"attempt {number} failed: {why}")
-        elif last is not None and last.waiting is not None and last.state == "PENDING":
+        elif last is not None and last.waiting is not None:
             if last.waiting.code not in _ORDINARY_WAITS and self._first(execution, last.waiting.code, number):
                 yield BoardLine(label=label, word="WAITING", note=last.waiting.message, passing=True)
         elif execution.waiting is not None and not self._one_of_many(execution):

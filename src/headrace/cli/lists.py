@@ -135,7 +135,7 @@ def _task_row(board: Board, task: ExecutionView, paint: Paint) -> tuple[str, ...
         f"{len(task.attempts)} attempts" if len(task.attempts) > 1 else "",
         task.reason.message if task.reason else "",
     ]
-    if task.attempts and task.attempts[-1].waiting and task.state == "PENDING":
+    if task.attempts and task.attempts[-1].waiting:
         notes.append(task.attempts[-1].waiting.message)
     took = duration(between(task.started_at, task.ended_at))
     return (board.label(task), paint.state(task.state), took, shorten("; ".join(filter(None, notes)), 100))

@@ -113,7 +113,7 @@ class LiveScreen:
         last = task.attempts[-1]
         since = moment(last.started_at)
         took = duration(time.time() - since) if since else ""
-        note = last.waiting.message if last.waiting and last.state == "PENDING" else ""
+        note = last.waiting.message if last.waiting else ""
         text = shorten(f"{board.label(task):<28} {took:>9}  {note}", width - 3).rstrip()
         return f"{self._paint.cyan(spin)} {text}"
 

@@ -26,6 +26,8 @@ from headrace.spec.document import RetryPolicy
 MAX_LOST = 3
 #: Seconds before the next attempt after each loss: what has failed the machine once may last a little.
 LOST_PAUSES_S = (1.0, 5.0, 25.0)
+#: The reason for which an attempt waits whose code has run: it is RUNNING until what it made is stored.
+STORING_OUTPUTS = "STORING_OUTPUTS"
 
 _LONGEST_BACKOFF_S = 30 * 86_400.0
 
@@ -47,9 +49,14 @@ def launch(t: Transition, path: str) -> None:
 
 
 def attempt_waiting(t: Transition, event: AttemptWaiting) -> None:
-    """The executor holds an attempt back: record for what it waits."""
+    """The executor holds an attempt back: record for what it waits. One that runs waits only for what follows its end.
+
+    Reports may come late: what a running attempt had waited for before its start is ignored.
+    """
     live = _live_attempt(t, event.attempt)
-    if live is not None and live[1].state is State.PENDING:
+    if live is None:
+        return
+    if live[1].state is State.PENDING or (live[1].state is State.RUNNING and event.reason.code == STORING_OUTPUTS):
         _record(t, live[0], replace(live[1], waiting=event.reason))
 
 

@@ -118,6 +118,8 @@ def _succeeded(subject: Subject, execution: Execution) -> Reason:
 
 def _running(subject: Subject, execution: Execution) -> Reason:
     if execution.kind in TASKS:
+        if execution.attempts and (waiting := execution.attempts[-1].waiting) is not None:
+            return waiting
         attempt = execution.attempts[-1].number if execution.attempts else 1
         since = execution.attempts[-1].started_at if execution.attempts else execution.started_at
         more = f" for {_span(subject.now - since)}" if since is not None else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
@@ -18,6 +19,7 @@ from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 from headrace.artifacts.port import NotConfigured, Refused, Unreachable
 from headrace.artifacts.remote import RemoteStore
 from headrace.artifacts.stores import Stores
+from headrace.threads import ThreadPool
 from object_servers import BUCKET, KEY_ID, SECRET
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +91,59 @@ def test_a_store_that_refuses_is_not_asked_again(s3, root, tmp_path: Path):
     with pytest.raises(Refused, match="credentials"):
         store.take(f"{root}/1/file", tmp_path / "file")
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "RequestTimeTooSkewed"), (400, "RequestTimeout"), (400, "ThrottlingException"), (400, "ExpiredToken")],
+)
+def test_a_no_whose_code_says_not_now_is_asked_again(s3, root, tmp_path: Path, status: int, code: str):
+    (tmp_path / "file").write_bytes(b"x")
+    with faulty_proxy(s3.endpoint, rate=0.0) as proxy:
+        proxy.answers = [(status, code)] * 2
+        store = store_at(proxy.endpoint, patience_s=60.0)
+        assert store.take(f"{root}/1/file", tmp_path / "file").size_bytes == 1
+        assert proxy.answers == []
+
+
+def test_credentials_that_have_expired_for_good_are_passing(s3, root, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"x")
+    with faulty_proxy(s3.endpoint, rate=0.0) as proxy:
+        proxy.answers = [(400, "ExpiredToken")] * 1000
+        with pytest.raises(Unreachable, match="expired"):
+            store_at(proxy.endpoint, patience_s=0.1).take(f"{root}/1/file", tmp_path / "file")
+
+
+@pytest.mark.parametrize("kept_in", ["a file of its own", "the settings"])
+def test_credentials_that_were_changed_are_read_again(s3, root, tmp_path: Path, kept_in: str):
+    (tmp_path / "file").write_bytes(b"x")
+    settings, secret = tmp_path / "object-stores.yaml", tmp_path / "secret"
+
+    def change(text: str) -> None:
+        secret.write_text(text)
+        word = f"secret_access_key_file: {secret}" if kept_in != "the settings" else f"secret_access_key: {text}"
+        settings.write_text(f"s3://:\n  endpoint: {s3.endpoint}\n  access_key_id: {KEY_ID}\n  {word}\n")
+        settings.chmod(0o600)
+
+    change("wrong")
+    store = RemoteStore(ObjectStoreConfig.read(tmp_path), patience_s=1.0)
+    with pytest.raises(Refused):
+        store.take(f"{root}/1/file", tmp_path / "file")
+    change(SECRET)
+    assert store.take(f"{root}/1/file", tmp_path / "file").size_bytes == 1
+    change("wrong again")
+    assert store.take(f"{root}/2/file", tmp_path / "file").size_bytes == 1  # what works is not replaced
+
+
+async def test_what_nobody_wants_any_more_does_not_wait_for_its_store(root, tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"x")
+    store = store_at("http://127.0.0.1:1", patience_s=3600.0, retries=0)
+    sending = asyncio.create_task(ThreadPool(1).run(lambda: store.take(f"{root}/1/file", tmp_path / "file")))
+    while not any(thread.name == "headrace-background" for thread in threading.enumerate()):
+        await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(sending, 60)
 
 
 def test_one_fetch_for_all_who_want_it_at_once(s3, root, tmp_path: Path):

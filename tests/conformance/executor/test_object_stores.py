@@ -12,13 +12,14 @@ import pytest
 
 from conformance.executor.conftest import PYTHON_IMAGE
 from conformance.executor.watching import Watch
+from faulty_proxy import faulty_proxy
 from harness import processes_of
 from headrace.artifacts.buckets import open_bucket
 from headrace.artifacts.object_stores import ObjectStoreConfig, StoreAccess
 from headrace.artifacts.stores import Stores
 from headrace.engine.model import Artifact, ArtifactType
-from headrace.executors.port import Failed, Lost, Succeeded, Waiting
-from object_servers import BUCKET, SECRET
+from headrace.executors.port import Failed, Stopped, Succeeded, Waiting
+from object_servers import BUCKET, KEY_ID, SECRET
 from orders import shell_order
 
 pytestmark = pytest.mark.anyio
@@ -143,27 +144,110 @@ async def test_content_that_is_not_what_it_was(watch, order, prefix, s3, damage)
     assert not got.retryable
 
 
-async def test_a_store_that_does_not_answer(home, open_watch, order, prefix):
-    nowhere = ObjectStoreConfig(
-        {"s3://": StoreAccess(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key=SECRET)}
-    )
-    watch = open_watch(home, artifacts=Stores(home, nowhere, patience_s=0.1))
-    source = WRITES.replace("ROOT", repr(prefix))
-    end = await outcome(watch, order(source, makes=BOTH, artifact_prefix=prefix))
-    assert isinstance(end, Lost), end
-    assert end.error.code == "OBJECT_STORE_UNAVAILABLE"
-    assert SECRET not in str(end)
+NOWHERE = ObjectStoreConfig(
+    {"s3://": StoreAccess(endpoint="http://127.0.0.1:1", access_key_id="a", secret_access_key=SECRET)}
+)
 
 
-async def test_a_store_that_refuses(home, open_watch, order, prefix, s3):
+def begins(order, tmp_path: Path, prefix: str):
+    """The order of a task that counts how often it runs, and the file in which it counts."""
+    count = tmp_path / "count"
+    source = WRITES.replace("ROOT", repr(prefix)) + f"    open({str(count)!r}, 'a').write('x')\n"
+    return lambda number=1: order(source, makes=BOTH, artifact_prefix=prefix, number=number), count
+
+
+async def test_a_store_that_is_away_is_waited_for_and_the_task_runs_once(
+    home, open_watch, order, prefix, s3, tmp_path: Path
+):
+    asked, count = begins(order, tmp_path, prefix)
+    with faulty_proxy(s3.endpoint, rate=1.0) as proxy:
+        access = StoreAccess(endpoint=proxy.endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
+        config = ObjectStoreConfig({"s3://": access})
+        watch = open_watch(home, artifacts=Stores(home, config, patience_s=0.1), max_parallel=1)
+        await watch.executor.launch(asked())
+        await watch.start_of(asked().attempt)
+        waiting = await watch.until(asked().attempt, Waiting, after=len(watch.seen))
+        assert waiting.reason.code == "STORING_OUTPUTS"
+        assert SECRET not in str(waiting)
+        # It holds its place until all of it is stored.
+        other = order("def other():\n    pass\n", path="other")
+        await watch.executor.launch(other)
+        assert (await watch.until(other.attempt, Waiting)).reason.code == "WAITING_FOR_SLOT"
+        proxy.rate = 0.0
+        end = await watch.end_of(asked().attempt)
+    assert isinstance(end, Succeeded), end
+    assert count.read_text() == "x"
+    assert isinstance(await watch.end_of(other.attempt), Succeeded)
+
+
+async def test_what_waits_for_its_store_can_be_stopped(home, open_watch, order, prefix, tmp_path: Path):
+    asked, _ = begins(order, tmp_path, prefix)
+    watch = open_watch(home, artifacts=Stores(home, NOWHERE, patience_s=3600.0))
+    await watch.executor.launch(asked())
+    assert (await watch.until(asked().attempt, Waiting)).reason.code == "STORING_OUTPUTS"
+    await watch.executor.stop(asked().attempt)
+    assert isinstance(await watch.end_of(asked().attempt), Stopped)
+
+
+async def test_what_waits_for_its_store_is_stored_by_the_next_server(
+    home, open_watch, order, prefix, stores, tmp_path: Path
+):
+    asked, count = begins(order, tmp_path, prefix)
+    first = open_watch(home, artifacts=Stores(home, NOWHERE, patience_s=3600.0))
+    await first.executor.launch(asked())
+    await first.until(asked().attempt, Waiting)
+    await first.close()
+    later = open_watch(home, artifacts=stores)
+    await later.executor.launch(asked())
+    assert isinstance(await later.end_of(asked().attempt), Succeeded)
+    assert count.read_text() == "x"
+
+
+async def test_what_a_store_refused_is_stored_by_the_next_attempt(
+    home, open_watch, order, prefix, s3, stores, tmp_path: Path
+):
     wrong = ObjectStoreConfig(
-        {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id="tester", secret_access_key="wrong")}
+        {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id=KEY_ID, secret_access_key="wrong")}
     )
+    asked, count = begins(order, tmp_path, prefix)
     watch = open_watch(home, artifacts=Stores(home, wrong, patience_s=0.1))
-    source = WRITES.replace("ROOT", repr(prefix))
-    end = await outcome(watch, order(source, makes=BOTH, artifact_prefix=prefix))
-    assert isinstance(end, Failed), end
-    assert end.error.code == "OBJECT_STORE_REFUSED"
+    for number in (1, 2):
+        end = await outcome(watch, asked(number))
+        assert isinstance(end, Failed), end
+        assert (end.error.code, end.retryable) == ("OBJECT_STORE_REFUSED", False)
+        assert "headrace retry" in end.error.message
+        await watch.executor.settle(asked(number).attempt)
+    await watch.close()
+    later = open_watch(home, artifacts=stores)
+    end = await outcome(later, asked(3))
+    assert isinstance(end, Succeeded), end
+    assert count.read_text() == "x"
+    assert {name: await stores.exists(one.uri, digest=one.digest) for name, (one,) in end.artifacts.items()} == {
+        "out": True, "other": True,
+    }  # fmt: skip
+    await later.executor.settle(asked(3).attempt)
+    kept_files = [path.name for path in (home / "attempts").rglob("*") if path.is_file()]
+    assert set(kept_files) <= {"log", "claim", "result.json"}
+
+
+async def test_what_is_kept_is_not_stored_for_other_inputs(home, open_watch, order, prefix, s3, stores):
+    wrong = ObjectStoreConfig(
+        {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id=KEY_ID, secret_access_key="wrong")}
+    )
+    source = "def say(text: str, out: Output[Dataset]):\n    open(out.path, 'w').write(text)\n"
+
+    def asked(number: int, text: str):
+        made = {"out": "system.Dataset"}
+        return order(source, makes=made, artifact_prefix=prefix, number=number, parameters={"text": text})
+
+    watch = open_watch(home, artifacts=Stores(home, wrong, patience_s=0.1))
+    assert isinstance(await outcome(watch, asked(1, "one")), Failed)
+    await watch.executor.settle(asked(1, "one").attempt)
+    await watch.close()
+    later = open_watch(home, artifacts=stores)
+    end = await outcome(later, asked(2, "three"))
+    assert isinstance(end, Succeeded), end
+    assert end.artifacts["out"][0].size_bytes == 5
 
 
 async def test_outputs_in_other_places(watch, order, prefix, stores):

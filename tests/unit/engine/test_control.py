@@ -316,6 +316,18 @@ def test_nothing_happens_to_a_final_run():
     run.ignores(run.starts, run.is_cancelled, run.is_paused, run.is_resumed, lambda: run.is_lost("a"))
 
 
+def test_a_running_attempt_waits_only_for_the_storing_of_what_it_made():
+    run = chain()
+    run.runs("a")
+    run.waits("a", "WAITING_FOR_SLOT")
+    assert run["a"].attempts[-1].waiting is None
+    run.waits("a", "STORING_OUTPUTS")
+    waiting = run["a"].attempts[-1].waiting
+    assert (run["a"].state, waiting and waiting.code) == (State.RUNNING, "STORING_OUTPUTS")
+    run.succeeds("a")
+    assert run["a"].attempts[-1].waiting is None
+
+
 def test_what_an_attempt_waits_for_is_told_until_it_runs():
     run = chain()
     run.waits("a", "ENVIRONMENT")

@@ -85,6 +85,13 @@ def running() -> Scenario:
     return scenario
 
 
+@tells("STORING_OUTPUTS")
+def storing() -> Scenario:
+    scenario = running()
+    scenario.waits("a", "STORING_OUTPUTS")
+    return scenario
+
+
 @tells("SUCCEEDED")
 def succeeded() -> Scenario:
     scenario = running()

@@ -20,6 +20,7 @@ from headrace.executors.local.limit_monitor import LimitMonitor
 from headrace.executors.local.limits import Allowance, Confinement
 from headrace.executors.local.machine import Machine
 from headrace.executors.local.python import PythonCommandBuilder
+from headrace.executors.local.storing import StoringPools
 from headrace.executors.local.warm import SWITCHED_OFF, WarmStarts
 
 
@@ -72,6 +73,7 @@ def make_executor(
         shared=shared,
         stop_grace_s=stop_grace_s,
         max_parameter_bytes=max_parameter_bytes,
+        storing=StoringPools(),
     )
     return LocalExecutor(facilities, LimitMonitor(home, allowance, max_log_bytes), domain or str(home))
 

@@ -7,6 +7,7 @@
     unconfined       there when it could not enter its control groups, and so was not run
     ending.json      why we are ending it, written before the first signal
     result.json      the report of its end, unless that follows from the other files
+    kept.json        there when what it made is kept, for the next attempt to store (see `storing`)
     work/, outputs/, source/    see `attempt.layout`
 <home>/workspaces/<run>/                            what the run's tasks share, where the document asks for it
 <home>/attempts/.live/<run>.<execution>.<number>    from launch to settle: what was asked for, and what

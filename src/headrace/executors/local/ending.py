@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from headrace.executors.local import processes
 from headrace.executors.local.attempt_dir import AttemptDir
 from headrace.executors.local.cgroups import ControlGroup
 from headrace.executors.local.command import AttemptMeta
 from headrace.executors.local.processes import ProcessIdentity, ProcessSet
+from headrace.threads import ThreadPool
 
 _BETWEEN_KILLS_S = 0.1
 _BETWEEN_LOOKS_S = 0.05
+_threads = ThreadPool(64)
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def process_set(
@@ -32,29 +40,43 @@ def control_group(meta: AttemptMeta | None) -> ControlGroup | None:
 
 async def end_processes(found: ProcessSet, ended: asyncio.Event, grace_s: float) -> None:
     """Send SIGTERM, wait at most `grace_s` until `ended`, then kill until it is set."""
-    processes.send(await asyncio.to_thread(found.members), signal.SIGTERM)
+    processes.send(await _members(found), signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ended.wait(), grace_s)
     while not ended.is_set():
         if found.group is not None:
             found.group.end()
-        processes.send(await asyncio.to_thread(found.members), signal.SIGKILL)
+        processes.send(await _members(found), signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), _BETWEEN_KILLS_S)
 
 
 async def end_unwatched(found: ProcessSet, grace_s: float) -> None:
     """As `end_processes`, for an attempt that no server follows any more."""
-    processes.send(await asyncio.to_thread(found.members), signal.SIGTERM)
+    processes.send(await _members(found), signal.SIGTERM)
     await until_gone(found, time.monotonic() + grace_s)
-    await asyncio.to_thread(kill_all, found)
+    await in_own_thread(partial(kill_all, found))
     processes.reap(found.first.pid)
+
+
+async def in_own_thread(work: Callable[[], T]) -> T:
+    """Ending waits for no other work: it has threads of its own."""
+    return await _threads.run(work)
+
+
+async def _members(found: ProcessSet) -> Mapping[int, int]:
+    """Whom there is to end. None when the machine cannot say that now: the next look may."""
+    try:
+        return await in_own_thread(found.members)
+    except (OSError, RuntimeError):
+        _log.warning("the processes of an attempt cannot be looked for now", exc_info=True)
+        return {}
 
 
 async def until_gone(found: ProcessSet, until: float) -> None:
     """Wait until no process is left, or until that time of the monotonic clock."""
     while time.monotonic() < until:
-        if not await asyncio.to_thread(found.members):
+        if not await _members(found):
             return
         await asyncio.sleep(_BETWEEN_LOOKS_S)
 

@@ -17,6 +17,7 @@ from headrace.executors.local.facilities import Facilities
 from headrace.executors.local.life import AttemptLife
 from headrace.executors.local.limit_monitor import LimitMonitor
 from headrace.executors.local.start import surroundings_of
+from headrace.executors.local.storing import forget_kept, is_kept
 from headrace.executors.local.supervisor import take_claim
 from headrace.executors.local.warm import WarmStarts
 from headrace.executors.log_store import FileLogs, LiveLog
@@ -78,11 +79,17 @@ class LocalExecutor:
         if known is not None and not known.over.is_set():
             known.cancel()
         meta = (known.meta if known is not None else None) or self._meta_of(attempt)
-        await self._delete_artifacts(attempt, known)
+        attempt_dir = self._facilities.dirs.of(attempt)
+        keeps = is_kept(attempt_dir)
+        if not keeps:
+            await self._delete_artifacts(attempt, known)
         self._facilities.dirs.remove_record(attempt)
         if meta is not None:
             self._facilities.confinement.release(control_group(meta), meta.applied.limits)
-        await self._cleaner.settle(self._facilities.dirs.of(attempt))
+        if not keeps:
+            await self._cleaner.settle(attempt_dir)
+        if attempt.number > 1 and not (known is not None and known.leaves_kept):
+            await asyncio.to_thread(forget_kept, attempt.number, attempt_dir)
 
     async def keep_only(self, attempts: Set[AttemptId], *, within: Set[str] | None = None) -> None:
         """See Executor."""

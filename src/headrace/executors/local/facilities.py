@@ -11,6 +11,7 @@ from headrace.executors.local.admission import Admission
 from headrace.executors.local.attempt_dir import AttemptDirs
 from headrace.executors.local.command import CommandBuilder
 from headrace.executors.local.limits import Allowance, Confinement
+from headrace.executors.local.storing import StoringPools
 from headrace.executors.local.warm import WarmStarts
 
 
@@ -34,3 +35,4 @@ class Facilities:
     shared: bool
     stop_grace_s: float
     max_parameter_bytes: int
+    storing: StoringPools

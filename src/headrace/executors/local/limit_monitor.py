@@ -87,11 +87,11 @@ class LimitMonitor:
                 for attempt, reason in await asyncio.to_thread(self.look, running):
                     if attempt in attempts:
                         running[attempt].end(reason, grace_s=0.0)
+                for one in running.values():
+                    if one.forked is not None:
+                        one.forked.look()
             except OSError:
                 _log.exception("limits could not be looked at")
-            for one in running.values():
-                if one.forked is not None:
-                    one.forked.look()
             await asyncio.sleep(_BETWEEN_LOOKS_S)
 
     def look(self, running: Mapping[AttemptId, Watched]) -> list[tuple[AttemptId, Reason]]:

@@ -30,6 +30,10 @@ _LOG_END_BYTES = 4096
 _NO_ROOM = 64 * 1024
 
 
+class StoreAway(Exception):
+    """What the attempt made is whole, and its store cannot take it now; the text says why."""
+
+
 def determine_outcome(
     order: LaunchOrder,
     attempt_dir: AttemptDir,
@@ -43,7 +47,8 @@ def determine_outcome(
 ) -> AnyReport:
     """The attempt's last report. `status` is its exit status, None when it has left none.
 
-    `seen` is why it failed, if the container engine knows that.
+    `seen` is why it failed, if the container engine knows that. Raises StoreAway, and OSError, when it cannot be known
+    or stored now: calling it again later goes on where it was.
     """
     at = time.time() if status is None else processes.ended_at(attempt_dir.claim)
     ending = attempt_dir.read("ending.json", Reason)
@@ -54,7 +59,7 @@ def determine_outcome(
     if claim.boot not in ("", processes.boot_id()):
         return lost(order.attempt, at, "The machine was restarted while the attempt was running.")
     if status == 0:
-        return _of_outputs(order, attempt_dir, meta, artifacts, max_parameter_bytes, at)
+        return store_outputs(order, attempt_dir, meta, artifacts, max_parameter_bytes, at)
     return _failed_or_lost(order, attempt_dir, meta, status, builder, at, seen)
 
 
@@ -79,13 +84,13 @@ def _failed_or_lost(
             message = (
                 f"The disk of {attempt_dir.root} is full, so it is not known how the attempt ended. Free some space."
             )
-            return _failed(order.attempt, at, Reason(code=Code.DISK_FULL, message=message))
+            return Lost(attempt=order.attempt, at=at, error=Reason(code=Code.DISK_FULL, message=message))
         return lost(order.attempt, at, "The attempt's supervisor was killed; how the attempt ended is not known.")
     reason = builder.explain_status(meta, status, log_end(attempt_dir.log)) or explain_status(status, meta)
     return _failed(order.attempt, at, reason)
 
 
-def _of_outputs(
+def store_outputs(
     order: LaunchOrder,
     attempt_dir: AttemptDir,
     meta: AttemptMeta,
@@ -93,6 +98,7 @@ def _of_outputs(
     max_parameter_bytes: int,
     at: float,
 ) -> AnyReport:
+    """The report of an attempt that has ended with exit status 0: its outputs, stored. Raises StoreAway."""
     result = ship(
         order,
         attempt_dir,
@@ -102,8 +108,8 @@ def _of_outputs(
         max_parameter_bytes=max_parameter_bytes,
     )
     if isinstance(result, ResultFailed):
-        if result.lost:
-            return Lost(attempt=order.attempt, at=at, error=result.error)
+        if result.lost or result.error.code == Code.DISK_FULL:
+            raise StoreAway(f"{result.error.message} [{result.error.code}]")
         return _failed(order.attempt, at, result.error)
     return Succeeded(
         attempt=order.attempt,

@@ -14,6 +14,8 @@ from typing import Protocol
 
 import msgspec
 
+from headrace.attempt.refusal import is_passing
+
 #: Environment variable every process of an attempt carries, unless it drops it.
 TAG = "HEADRACE_ATTEMPT"
 #: So soon the system cannot have gone through all its process numbers.
@@ -73,11 +75,15 @@ def parse_stat(line: str) -> Stat:
 
 
 def stat_of(pid: int) -> Stat | None:
-    """None when there is no such process."""
+    """None when there is no such process. Raises OSError when the machine cannot say that now."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - hot
             return parse_stat(file.read())
-    except (OSError, ValueError, IndexError):
+    except OSError as error:
+        if is_passing(error):
+            raise
+        return None
+    except (ValueError, IndexError):
         return None
 
 
