@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headrace.server import guard, pages
 from headrace.server.app_state import AppState
 from headrace.server.auth import Identity
-from headrace.server.bodies import limited
+from headrace.server.bodies import announced, limited
 from headrace.server.content import CONTENT_HEADERS, serve_content
 from headrace.server.errors import HttpError, as_http_error, error_response
 from headrace.server.routes import ApiCall, ErrorStyle, Match, NeededProof, Route, RouteTable
@@ -77,7 +77,8 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
             path=found.path,
             identity=identity,
         )
-        return await found.route.handler(call)
+        async with state.in_flight.room_for(announced(request.headers, found.route)):
+            return await found.route.handler(call)
     except Exception as error:
         return _failed(request, as_http_error(error), style)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headrace.server.auth import Gate
+from headrace.server.inflight import BytesInFlight
 from headrace.server.signing import Signer
 
 
@@ -34,6 +35,8 @@ class AppState(msgspec.Struct, frozen=True, kw_only=True):
     signer: Signer
     #: Set when the server is about to end; open streams end then.
     stopping: asyncio.Event
+    #: Room for the bodies of requests.
+    in_flight: BytesInFlight = msgspec.field(default_factory=BytesInFlight)
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,12 +22,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.server.app import create_app
 from headrace.server.app_state import AppState, installed_version
 from headrace.server.auth import Gate, load_token, token_hash
 from headrace.server.collector import shorten_collections
+from headrace.server.connections import Connections, HttpConnection, backlog_of, room_for_connections
 from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.service import Service
@@ -39,11 +40,6 @@ log = logging.getLogger("headrace.server")
 
 DEFAULT_PORT = 8888
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: A connection that has not sent a whole request head by then is closed.
-_HEAD_S = 15.0
-_MAX_HEAD_BYTES = 65_536
-_MAX_HEADERS = 100
-_MAX_CONNECTIONS = 1000
 #: Files and sockets that a server wants to be able to open.
 _DESCRIPTORS = 65_536
 #: The `date` of answers is as fresh as this, in seconds.
@@ -66,58 +62,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
         """A link that signs one browser in, once."""
         code, _ = self.state.gate.mint_code(ttl_s=ttl_s)
         return f"{self.state.origin}/auth?code={code}"
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline and a limit for request heads, which it lacks."""
-
-    _deadline: asyncio.TimerHandle | None = None
-    _head_bytes = 0
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_done()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._head_bytes = 0
-        if self._deadline is None:
-            self._expect_head()
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._count(len(name) + len(value) + 4)
-
-    def on_headers_complete(self) -> None:
-        self._head_done()
-        if not self.transport.is_closing():
-            super().on_headers_complete()
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
-            raise ValueError("request head too large")
-
-    def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(_HEAD_S, self._too_slow)
-
-    def _head_done(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _too_slow(self) -> None:
-        self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -341,15 +285,18 @@ async def _state(
 
 
 def _server(service: Service, state: AppState) -> _Uvicorn:
+    connections = Connections(room_for_connections())
+    # uvicorn calls it as it calls the class.
+    protocol: Any = partial(HttpConnection, connections=connections)
     config = uvicorn.Config(
         create_app(service, state),
-        http=_Protocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=_MAX_CONNECTIONS,
+        backlog=backlog_of(connections.room),
         timeout_keep_alive=30,
     )
     return _Uvicorn(config, state.stopping)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -9,9 +10,16 @@ import tarfile
 import time
 import zipfile
 
+import msgspec
 import pytest
 
-from serving import App
+from headrace.server import bodies
+from headrace.server.app import create_app
+from headrace.server.bodies import announced, limited
+from headrace.server.errors import HttpError
+from headrace.server.inflight import SMALL, BytesInFlight
+from headrace.server.table import ROUTES
+from serving import App, EmptyService
 
 pytestmark = pytest.mark.anyio
 
@@ -192,3 +200,110 @@ async def test_errors_have_the_shape_of_their_api() -> None:
     for path in ("/apis/v2beta1/recurringruns", "/apis/v2beta1/runs/x/nodes/y/artifacts/z:read"):
         told = await app.ask("GET", path)
         assert (told.status, told.json["code"]) == (501, 12)
+
+
+async def test_a_body_that_trickles_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SLOW_S", 0.05)
+
+    async def trickle() -> dict[str, object]:
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    receive = limited(trickle, {}, 1 << 20)
+    with pytest.raises(HttpError) as caught:
+        while True:
+            await receive()
+    assert (caught.value.status, caught.value.code) == (408, "BODY_TIMEOUT")
+    assert caught.value.headers["connection"] == "close"
+
+
+async def test_a_large_body_has_the_time_that_it_needs_and_a_whole_one_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SLOW_S", 0.0)
+    monkeypatch.setattr(bodies, "LEAST_RATE", 1000)
+    # The first piece is there; each brings a time of its own, which the next one uses in part.
+    pieces = [b" " * 1000] * 5
+    slow = False
+
+    async def receive() -> dict[str, object]:
+        if not pieces:
+            await asyncio.sleep(0.05)
+            return {"type": "http.disconnect"}
+        if slow:
+            await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces)}
+
+    read = limited(receive, {}, 1 << 20)
+    for _ in range(5):
+        assert (await read())["body"]
+        slow = True
+    monkeypatch.setattr(bodies, "LEAST_RATE", 1_000_000_000)
+    assert (await read())["type"] == "http.disconnect"
+
+
+async def test_large_bodies_take_turns_and_small_ones_do_not_wait() -> None:
+    room = BytesInFlight(10 * SMALL, patience_s=60)
+    order: list[str] = []
+    entered = {name: asyncio.Event() for name in "abcs"}
+    leave = {name: asyncio.Event() for name in "abcs"}
+
+    async def body(name: str, size: int) -> None:
+        async with room.room_for(size):
+            order.append(name)
+            entered[name].set()
+            await leave[name].wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(body("a", 6 * SMALL))
+        group.create_task(body("b", 6 * SMALL))
+        group.create_task(body("c", 3 * SMALL))  # It would fit, but b came first.
+        group.create_task(body("s", SMALL))
+        await entered["a"].wait()
+        await entered["s"].wait()
+        assert (order, room.used) == (["a", "s"], 6 * SMALL)
+        leave["a"].set()
+        await entered["c"].wait()
+        assert (order, room.used) == (["a", "s", "b", "c"], 9 * SMALL)
+        for event in leave.values():
+            event.set()
+    assert room.used == 0
+
+
+async def test_a_body_without_room_is_told_to_come_again() -> None:
+    room = BytesInFlight(2 * SMALL, patience_s=0.02)
+    async with room.room_for(100 * SMALL):  # more than all: it has all of it
+        assert room.used == 2 * SMALL
+        with pytest.raises(HttpError) as caught:
+            async with room.room_for(2 * SMALL):
+                pass
+        waiting = asyncio.ensure_future(room.room_for(2 * SMALL).__aenter__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (caught.value.status, caught.value.code, caught.value.headers["retry-after"]) == (503, "SERVER_BUSY", "2")
+    assert room.used == 0
+    async with room.room_for(2 * SMALL):
+        assert room.used == 2 * SMALL
+
+
+async def test_a_request_that_finds_no_room_is_answered_so() -> None:
+    app = App()
+    room = BytesInFlight(SMALL, patience_s=0.01)
+    app.app = create_app(EmptyService(), msgspec.structs.replace(app.state, in_flight=room))
+    headers, body = multipart(b"x" * 2 * SMALL)
+    sized = {**headers, "content-length": str(len(body))}
+    async with room.room_for(2 * SMALL):
+        told = await app.ask("POST", UPLOAD, headers=sized, body=body)
+        assert (told.status, told.headers["retry-after"]) == (503, "2") and "SERVER_BUSY" in told.body.decode()
+        assert (await app.ask("GET", "/api/session")).status == 200
+    assert (await app.ask("POST", UPLOAD, headers=sized, body=body)).status == 400
+    assert room.used == 0
+
+
+def test_what_a_request_may_bring_is_known_before_it_is_read() -> None:
+    upload = next(route for route in ROUTES if route.upload)
+    listing = next(route for route in ROUTES if route.path == "/api/runs" and route.method == "GET")
+    assert announced({"content-length": "70000"}, upload) == 70_000
+    assert announced({"content-length": "99999999999"}, upload) == upload.max_body
+    assert announced({"transfer-encoding": "chunked"}, upload) == upload.max_body
+    assert announced({"content-length": "70000"}, listing) == 0

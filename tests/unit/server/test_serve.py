@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
+import resource
 import socket
 import stat
 import threading
@@ -13,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.client import Headrace, ServerUnreachable, find_server
-from headrace.server import serve
+from harness import until
+from headrace.client import ApiError, Headrace, ServerUnreachable, find_server
+from headrace.server import connections, serve
 from headrace.server.auth import load_token
 from headrace.server.serve import Running, check_binding, in_background
 from headrace.service.access import Resource, Verb
@@ -184,7 +187,7 @@ def test_rude_requests_are_refused_and_do_no_harm(running: Running, home: Path, 
 
 
 def test_slow_clients_are_cut_off_and_do_not_stop_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "_HEAD_S", 1.0)
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
     with in_background(Settings(home=home), port=0, open_service=EmptyService.open) as running:
         slow = [socket.create_connection(("127.0.0.1", running.state.port), timeout=10) for _ in range(200)]
         for number, connection in enumerate(slow):
@@ -194,6 +197,79 @@ def test_slow_clients_are_cut_off_and_do_not_stop_others(home: Path, monkeypatch
         assert {connection.recv(65536) for connection in slow} == {b""}
         for connection in slow:
             connection.close()
+
+
+class SilentSession(EmptySession):
+    """Nothing ever changes."""
+
+    @needs(Resource.RUN, Verb.READ, "query")
+    async def watch_runs(self):  # type: ignore[no-untyped-def,override]
+        await asyncio.Event().wait()
+        yield
+
+
+class Silent(EmptyService):
+    """A service of which streams never end."""
+
+    session = SilentSession
+
+
+@pytest.fixture
+def narrow(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """A server with room for ten connections."""
+    monkeypatch.setattr(serve, "room_for_connections", lambda: 10)
+    with in_background(Settings(home=home), port=0, open_service=Silent.open) as running:
+        yield running
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /api/runs HTTP/1.1\r\n"])
+def test_a_crowd_that_asks_nothing_locks_no_client_out(narrow: Running, home: Path, beginning: bytes) -> None:
+    crowd = []
+    for _ in range(60):
+        crowd.append(socket.create_connection(("127.0.0.1", narrow.state.port), timeout=10))
+        crowd[-1].sendall(beginning)
+    for _ in range(20):
+        # A new connection each time: it is the newest, so that one of the crowd goes.
+        assert Headrace(home=home).session().user == "local"
+    # The oldest were closed, in their order, long before a head is due.
+    closed = [connection.recv(65536) for connection in crowd[:50]]
+    assert set(closed) == {b""}
+    for connection in crowd:
+        connection.close()
+
+
+def test_connections_at_work_stay_and_who_comes_then_is_told_to_wait(narrow: Running, home: Path) -> None:
+    head = (
+        f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{narrow.state.port}\r\n"
+        f"Authorization: Bearer {_token(narrow)}\r\n\r\n"
+    )
+    at_work = [socket.create_connection(("127.0.0.1", narrow.state.port), timeout=10) for _ in range(10)]
+    for connection in at_work:
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    late = send(narrow.state.port, b"", half_close=False)
+    assert late.startswith(b"HTTP/1.1 503 ") and b"retry-after: 2" in late and b"SERVER_BUSY" in late
+    at_work[0].close()
+
+    def asks_again() -> bool:
+        try:
+            return Headrace(home=home).session().user == "local"
+        except (ServerUnreachable, ApiError):
+            return False
+
+    until(asks_again, "the closed connection has made room")
+    for connection in at_work:
+        connection.close()
+
+
+@pytest.mark.parametrize("soft", [8, 64, 100, 128, 256, 1024, 4096, 65_536, resource.RLIM_INFINITY])
+def test_connections_leave_descriptors_to_the_service(soft: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, soft))
+    room = connections.room_for_connections()
+    assert 8 <= room <= 1000
+    # Three listeners take as many at once as wait for them.
+    taken = room + 3 * connections.backlog_of(room)
+    assert soft < 64 or soft == resource.RLIM_INFINITY or taken <= soft - 32
 
 
 def test_an_upload_without_an_end_is_cut_off(running: Running) -> None:
@@ -221,17 +297,6 @@ def _token(running: Running) -> str:
 
 def test_an_open_stream_does_not_hold_up_the_end(home: Path) -> None:
     import time
-
-    class SilentSession(EmptySession):
-        @needs(Resource.RUN, Verb.READ, "query")
-        async def watch_runs(self):  # type: ignore[no-untyped-def,override]
-            import asyncio
-
-            await asyncio.Event().wait()
-            yield
-
-    class Silent(EmptyService):
-        session = SilentSession
 
     with in_background(Settings(home=home), port=0, open_service=Silent.open) as running:
         connection = http.client.HTTPConnection("127.0.0.1", running.state.port, timeout=10)
