@@ -36,6 +36,15 @@ def state_of(home: Path, run_id: str) -> str:
     return row["state"]
 
 
+def new_runs(home: Path, known: tuple[str, ...]) -> list[str]:
+    """Ids of runs in the database that are not known yet."""
+    try:
+        found = rows(home, "SELECT run_id FROM runs")
+    except sqlite3.OperationalError:
+        return []
+    return [row["run_id"] for row in found if row["run_id"] not in known]
+
+
 def only_run(home: Path) -> str | None:
     """The id of the run in the database, once there is one."""
     try:
@@ -141,6 +150,46 @@ def test_ctrl_c_cancels_the_run_and_leaves_no_process(home: Path, tmp_path: Path
     assert state_of(home, run_id) == "CANCELED"
     assert not alive(child)
     assert processes_of(home) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGHUP, signal.SIGTERM])
+def test_a_run_whose_command_was_closed_goes_on(home: Path, tmp_path: Path, sent: signal.Signals):
+    flag = tmp_path / "flag"
+    words = ("run", SHAPES, "--pipeline", "waits", "--arg", f"path={flag}")
+    with headrace_started(*words, home=home) as process:
+        run_id = until(lambda: only_run(home), "the run is there", alive=process)
+        until(lambda: log_of(home, run_id, "child "), "the task begins", alive=process)
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent
+    assert "with a server in the background" in err
+    assert "No server drives" not in headrace("list", home=home).out
+    flag.touch()
+    until(lambda: state_of(home, run_id) in FINAL, "the run ends")
+    assert state_of(home, run_id) == "SUCCEEDED"
+    assert [attempt.number for attempt in attempts(home, run_id)] == [1, 1]
+
+
+@pytest.mark.timeout(120)
+def test_a_run_that_nobody_drives_is_said_to_be_so_and_can_be_cancelled_alone(home: Path, tmp_path: Path):
+    ids = []
+    for _ in range(2):
+        with headrace_started(
+            "run", SHAPES, "--pipeline", "waits", "--arg", f"path={tmp_path / 'never'}", home=home
+        ) as process:
+            known = tuple(ids)
+            (run_id,) = until(lambda known=known: new_runs(home, known), "the run is there", alive=process)
+            until(lambda run_id=run_id: log_of(home, run_id, "child "), "the task begins", alive=process)
+            process.kill()
+        ids.append(run_id)
+    for words in (("list",), ("get", ids[0]), ("explain", ids[0])):
+        assert "No server drives" in headrace(*words, home=home).out
+    assert headrace("terminate", ids[0], home=home).status == 0
+    assert state_of(home, ids[0]) == "CANCELED"
+    assert state_of(home, ids[1]) == "RUNNING"
+    assert headrace("delete", ids[1], "--yes", home=home).status == 0
+    assert processes_of(home) == []
+    assert attempt_folders(home, ids[1]) == {}
 
 
 def test_terminate_ends_the_whole_tree(server, home: Path, tmp_path: Path):

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from headrace.cli.errors import FAILED, IO_ERROR, USAGE, CliError
+from headrace.cli.handing_over import closed_by_signals, hand_over
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
@@ -56,11 +57,13 @@ def _port(variable: str) -> int:
 class Connection:
     """A client, and the server in this process behind it, if it is one of ours."""
 
-    def __init__(self, client: Headrace, settings: Settings, *, embedded: bool) -> None:
+    def __init__(self, client: Headrace, settings: Settings, *, embedded: bool, drives: bool = True) -> None:
         self.client = client
         self.settings = settings
         #: Whether the server is in this process, and ends with it.
         self.embedded = embedded
+        #: Whether a server drives the runs that have not ended; other servers may, if they share the database.
+        self.drives = drives or not embedded or settings.database is not None
 
     def active_runs(self) -> int:
         """How many runs have not ended, of all users."""
@@ -78,9 +81,30 @@ def connected(settings: Settings, *, drive: bool = True) -> Iterator[Connection]
         if info is not None:
             yield Connection(_client(info, settings.home), settings, embedded=False)
             return
-        with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as after:
+            stack = after.enter_context(contextlib.ExitStack())
             found = _embed(settings, stack, drive)
-            yield Connection(_client(found, settings.home), settings, embedded=found.pid == os.getpid())
+            connection = Connection(
+                _client(found, settings.home), settings, embedded=found.pid == os.getpid(), drives=drive
+            )
+            if connection.embedded and drive:
+                stack.enter_context(closed_by_signals())
+                stack.callback(lambda: _left(found, settings) and after.callback(_go_on, settings))
+            yield connection
+
+
+def _left(found: ServerInfo, settings: Settings) -> bool:
+    """Whether runs of the server in this process have not ended."""
+    try:
+        # With a client of its own: the other one may be in the middle of something.
+        client = _client(found, settings.home)
+        return client.list_runs(state=_ACTIVE, page_size=1).total_size > 0
+    except (ApiError, ServerUnreachable, OSError):
+        return False
+
+
+def _go_on(settings: Settings) -> None:
+    hand_over(lambda: start_in_background(settings))
 
 
 def _client(info: ServerInfo, home: Path) -> Headrace:

@@ -37,6 +37,15 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
+class Closed(BaseException):
+    """This command was asked to end by a signal. Not an Exception: nothing on the way may handle it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        #: As shells have it for a program that a signal has ended.
+        self.status = 128 + number
+
+
 def render(error: CliError, paint: Paint) -> str:
     """The error as it is printed.
 

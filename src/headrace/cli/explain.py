@@ -56,7 +56,7 @@ def _explain_code(code: str, as_json: bool) -> int:
 
 
 def _explain(connection: Connection, run: str, task: str | None, as_json: bool) -> int:
-    from headrace.cli.lists import resolve
+    from headrace.cli.lists import resolve, tell_undriven
     from headrace.cli.running import home_words, log_tail
     from headrace.cli.tasks import board_of, named
     from headrace.cli.terminal import Paint, this_command
@@ -77,6 +77,8 @@ def _explain(connection: Connection, run: str, task: str | None, as_json: bool) 
             return OK
         tail = log_tail(client, found.cause.execution_id) if found.cause and found.cause.failure else ""
         print(run_text(found, names, tail, paint))
+        if found.state in ("PENDING", "RUNNING", "CANCELING"):
+            tell_undriven(connection, paint)
         return OK
     meant = named(board, task, among=[one for one in board.executions if one.kind != "ROOT"])
     explained = [client.explain_execution(one.execution_id) for one in meant[:_SHOWN]]

@@ -13,8 +13,8 @@ import msgspec
 from headrace.cli.board import Board
 from headrace.cli.connection import Connection
 from headrace.cli.errors import OK, CliError
-from headrace.cli.running import tell
-from headrace.cli.terminal import Paint, between, duration, moment, shorten, table
+from headrace.cli.running import home_words, tell
+from headrace.cli.terminal import Paint, between, duration, moment, shorten, table, this_command
 from headrace.client.headrace import Headrace
 from headrace.wire.api import ExecutionView, RunChange, RunList, RunSummary
 
@@ -24,6 +24,8 @@ _PAGE = 200
 _NEWEST = ("last", "latest")
 #: How many of the newest runs are searched for similar names and ids.
 _NEAR_RUNS = 1000
+#: States in which a server has something to do.
+_GOING_ON = frozenset({"PENDING", "RUNNING", "CANCELING"})
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 
 
@@ -73,9 +75,9 @@ def _all_runs(client: Headrace) -> Iterator[RunSummary]:
             return
 
 
-def list_runs(client: Headrace, *, limit: int, state: str, search: str, storage_state: str, as_json: bool) -> int:
+def list_runs(connection: Connection, *, limit: int, state: str, search: str, storage_state: str, as_json: bool) -> int:
     """Print runs, newest first."""
-    page = client.list_runs(
+    page = connection.client.list_runs(
         page_size=min(limit, _PAGE), state=state.upper(), search=search, storage_state=storage_state
     )
     if as_json:
@@ -89,7 +91,16 @@ def list_runs(client: Headrace, *, limit: int, state: str, search: str, storage_
     print(table([_row(run, paint) for run in page.runs], heads=heads, paint=paint))
     if page.total_size > len(page.runs):
         print(paint.dim(f"… and {page.total_size - len(page.runs)} more: --limit {page.total_size}"))
+    if any(run.state in _GOING_ON for run in page.runs):
+        tell_undriven(connection, paint)
     return OK
+
+
+def tell_undriven(connection: Connection, paint: Paint) -> None:
+    """Say that nothing happens to runs that have not ended, where no server is there for them."""
+    if not connection.drives:
+        words = "No server drives the runs that have not ended. To let them go on:"
+        print(paint.yellow(f"{words} {this_command()} up{home_words(connection.settings)}"))
 
 
 def _row(run: RunSummary, paint: Paint) -> tuple[str, ...]:
@@ -126,6 +137,8 @@ def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
         print()
         print(table(rows, heads=("task", "state", "took", ""), paint=paint))
     tell(connection, board, view, paint)
+    if view.run.state in _GOING_ON:
+        tell_undriven(connection, paint)
     return OK
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from headrace.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError, render
+from headrace.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError, Closed, render
 from headrace.cli.terminal import Paint
 
 #: Command -> module that has it (as `command`, or by the name behind a colon) and the line `--help` shows.
@@ -124,6 +124,8 @@ def call(argv: Sequence[str]) -> int:
         return _complain(_usage(error))
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except Closed as closed:
+        return closed.status
     except BrokenPipeError:
         return FAILED
     return result if isinstance(result, int) else OK

@@ -175,7 +175,7 @@ def log_tail(client: Headrace, execution_id: str) -> str:
 
 def _stay_for_others(connection: Connection) -> None:
     """If the server in this process has active runs of other commands, wait until they have ended."""
-    if not connection.embedded:
+    if not connection.embedded or not connection.drives:
         return
     is_announced = False
     with contextlib.suppress(KeyboardInterrupt):

@@ -29,10 +29,13 @@ _run_argument = click.argument("run", metavar="RUN")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
 
 
-def _with_connection(home: Path | None, act: Callable[[Connection], int], *, drive: bool = True) -> int:
+def _with_connection(home: Path | None, act: Callable[[Connection], int], *, drive: bool | None = True) -> int:
+    """Without a server, one in this process: it drives all runs, none of them, or (None) at most those in question."""
     from headrace.cli.connection import connected, settings_for
 
-    with connected(settings_for(home), drive=drive) as connection:
+    settings = settings_for(home)
+    alone = settings.database is None
+    with connected(settings, drive=not alone if drive is None else drive) as connection:
         return act(connection)
 
 
@@ -53,7 +56,7 @@ def list_command(
     return _with_connection(
         home,
         lambda connection: list_runs(
-            connection.client,
+            connection,
             limit=limit,
             state=state or "",
             search=search or "",
@@ -112,7 +115,8 @@ def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
         watch(connection, run_id)
         return OK
 
-    return _with_connection(home, act)
+    # Without the other runs: one of them may be why no server stays up.
+    return _with_connection(home, act, drive=None)
 
 
 @command.command("retry")
@@ -144,7 +148,7 @@ def delete_command(runs: tuple[str, ...], yes: bool, home: Path | None) -> int:
             click.echo(f"Deleted run {run_id}.")
         return OK
 
-    return _with_connection(home, act)
+    return _with_connection(home, act, drive=None)
 
 
 def _agreed(run_ids: list[str]) -> bool:

@@ -115,6 +115,12 @@ class RunLoop:
         """Drive runs of other servers, each with its attempts that no executor here can reach: those are lost."""
         await self._driver.take_over(found)
 
+    async def drive_alone(self, run: ActiveRun) -> None:
+        """Drive this run, and no other that the loop does not drive yet: it was opened without driving anything."""
+        if not self._tasks:
+            await self.start((), alone=False)
+        await self._driver.take_over([(run, ())])
+
     async def resume_all(self) -> None:
         """Ask for everything again that should be going on."""
         await self._driver.resync(list(self._registry.driven))

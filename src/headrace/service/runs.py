@@ -277,6 +277,11 @@ async def _under_way(context: Context, loop: RunLoop, run_id: str) -> RunState:
     if run is None and context.lease is not None and not record.state.final:
         # Another server drives it.
         run = await load(context, run_id)
+    elif run is None and context.database.server is None and not record.state.final:
+        # This server looks only, or could not record anything of the run.
+        run = await load(context, run_id)
+        if run is not None:
+            await loop.drive_alone(run)
     if record.state.final or run is None:
         raise Conflict(f"The run has ended already: it is {record.state}.", code="RUN_FINAL", state=record.state.value)
     return run.state
@@ -344,6 +349,9 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
         await loop.restore(run_id)
         raise
     if not elsewhere:
+        if run is None and not record.state.final:
+            # No server drives it: its attempts go on from an earlier one.
+            await context.executor.keep_only(frozenset(), within=frozenset((run_id,)))
         # The server that drives it finds it gone, and stops what it has going.
         await loop.forget(run_id)
     await delete_content(context, dropped.gone)

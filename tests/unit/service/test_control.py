@@ -281,6 +281,24 @@ async def test_files_that_expired_while_nobody_was_there_go_at_the_start(world: 
     await other.close()
 
 
+async def test_one_run_is_ended_without_driving_the_others(world: World, tmp_path: Path):
+    world.behaviour = hang
+    settings = Settings(home=tmp_path / "home")
+    service = await Service.open(settings, executor=FakeExecutor(world))
+    runs = [(await service.create_run(NewRun(pipeline_spec=documents.one_task()))).run_id for _ in range(3)]
+    await until(lambda: len(world.starts) == 3)
+    await service.close()
+    other = await Service.open(settings, executor=FakeExecutor(world), drive=False)
+    await other.terminate_run(runs[0])
+    await until_final(other, runs[0])
+    await other.delete_run(runs[1])
+    assert (await other.get_run(runs[0])).state is State.CANCELED
+    assert (await other.get_run(runs[2])).state is State.RUNNING
+    assert other._loop.active(runs[2]) is None
+    assert runs[2] not in {attempt.run_id for attempt in world.ends}
+    await other.close()
+
+
 async def test_a_retried_run_keeps_its_files(service: Service, world: World):
     service._context.now = lambda: 100.0
     world.behaviour = fail
