@@ -81,7 +81,7 @@ class _Bucket:
         )
 
     def has_new_credentials(self, used: tuple[str, ...]) -> bool:
-        """Look whether there are others than those that were used, by this thread or another one; then open it again."""
+        """Look whether there are others than those that were used, by this thread or another; if so, open it again."""
         with self._lock:
             self._config.refresh()
             found = self._config.credentials(self._uri)
