@@ -282,7 +282,11 @@ def _own(execution: Execution) -> bool:
 
 def failed_by(run: ActiveRun, error: Exception, now: float) -> BatchResult:
     """The run's end when Headrace itself failed in handling it: its story goes into the error."""
-    reason = internal_error(error, run.story)
+    return failed_for(run, internal_error(error, run.story), now)
+
+
+def failed_for(run: ActiveRun, reason: Reason, now: float) -> BatchResult:
+    """The run's end for a reason that the engine does not know: FAILED, with all that was open in it canceled."""
     state = run.state
     ended = {path: _ended(execution, reason, now) for path, execution in state.executions.items()}
     changed = [path for path, execution in ended.items() if execution is not state.executions[path]]

@@ -15,6 +15,7 @@ from headrace.executors.router import ExecutorRouter
 from headrace.service.changes import Changes
 from headrace.service.data_dir import DataDirectory, unavailable
 from headrace.service.errors import Invalid, ServiceError, Unavailable
+from headrace.service.handling import HandlingNotes
 from headrace.service.lease import ServerLease
 from headrace.service.plans import Plans
 from headrace.service.secrets import SigningKeys
@@ -46,6 +47,8 @@ class Context:
     now: Callable[[], float] = time.time
     #: Held while an ended run's files are removed, and while an ended run is taken up again: never both.
     clearing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Notes of the runs that are being handled; a service that only looks notes nothing.
+    handling: HandlingNotes = field(default_factory=HandlingNotes)
     plans: Plans = field(init=False)
 
     def __post_init__(self) -> None:

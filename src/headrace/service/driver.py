@@ -323,7 +323,9 @@ class Driver:
             PendingEvent(run_id=run.run_id, event=AttemptLost(at=at, attempt=attempt, error=_SERVER_LOST))
             for attempt in lost
         ]
-        recorded = await self.record(await fold_batch([(run, events)], at))
+        with self._context.handling.of([run.run_id]):
+            folded = await fold_batch([(run, events)], at)
+        recorded = await self.record(folded)
         await self.act(recorded.done)
         await self.resume(run.run_id)
 
@@ -343,7 +345,8 @@ class Driver:
         run = self._registry.driven[run_id]
         self._alarms.set(run)
         state = run.state
-        wanted = await off_loop(run, partial(outstanding, run.plan, state))
+        with self._context.handling.of([run_id]):
+            wanted = await off_loop(run, partial(outstanding, run.plan, state))
         await self._performer.perform([(run, state, command) for command in wanted])
         return True
 

@@ -211,8 +211,11 @@ class RunLoop:
             elif self._is_stray(queued.run_id) and (attempt := ended_by(queued.event)) is not None:
                 strays.append(attempt)
         now = self._context.now()
-        runs = [(self._registry.driven[run_id], events) for run_id, events in by_run.items()]
-        return await fold_batch(runs, now), strays
+        results = []
+        for ids in self._context.handling.apart(by_run):
+            with self._context.handling.of(ids):
+                results += await fold_batch([(self._registry.driven[run_id], by_run[run_id]) for run_id in ids], now)
+        return results, strays
 
     def _is_stray(self, run_id: str) -> bool:
         """Whether an attempt of a run that is not driven can be settled when it ends."""

@@ -13,7 +13,7 @@ from headrace.artifacts.port import NotConfigured
 from headrace.artifacts.stores import Stores
 from headrace.attempt.order import IMPORTER, LaunchOrder
 from headrace.attempt.result import ProducedArtifact
-from headrace.engine.model import Artifact
+from headrace.engine.model import Artifact, Reason
 from headrace.executors.importer import ImporterExecutor
 from headrace.executors.local.assemble import make_executor
 from headrace.executors.local.attempt_dir import fetched_in_use
@@ -21,10 +21,11 @@ from headrace.executors.local.limits import Allowance
 from headrace.executors.local.machine import Machine
 from headrace.executors.port import Executor
 from headrace.executors.router import ExecutorRouter
-from headrace.service.active import ActiveRun, internal_error
+from headrace.service.active import ActiveRun, failed_for, internal_error
 from headrace.service.context import Context, translated
 from headrace.service.data_dir import DataDirectory, unavailable, unusable
 from headrace.service.errors import Unavailable
+from headrace.service.handling import HandlingNotes
 from headrace.service.lease import ServerLease
 from headrace.service.roots import check_settings
 from headrace.service.runs import load
@@ -34,13 +35,15 @@ from headrace.store import errors as store
 from headrace.store import runs as rows
 from headrace.store.artifacts import find_equal_artifact
 from headrace.store.database import Database
-from headrace.store.run_changes import quarantine_run
+from headrace.store.run_changes import commit_changes, quarantine_run
 from headrace.store.urls import DatabaseUrl
 
 log = logging.getLogger(__name__)
 
 #: Bytes free on the disk below which a failure at the start is taken to be because the disk is full.
 _LITTLE_ROOM = 256 * 1024
+#: Servers that may die while they handle a run before it is ended for that.
+MAX_CRASHES = 3
 #: Name of the executor for orders that name none.
 _DEFAULT = "default"
 
@@ -63,8 +66,14 @@ async def open_context(settings: Settings, *, executor: Executor | None, in_memo
         local = executor or _executor(settings, artifacts, lease, data_dir.domain())
         executors = executors_of(local, importer_executor(settings, database))
         keys = SigningKeys.new() if in_memory else await open_keys(database, settings.home, time.time())
+        handling, crashes = HandlingNotes(), None
+        if drive and not in_memory:
+            handling, crashes = HandlingNotes.open(settings.home)
+        if crashes:
+            await database.write(rows.count_crashes, crashes)
         return Context(
             settings=settings,
+            handling=handling,
             keys=keys,
             data_dir=data_dir,
             database=database,
@@ -194,6 +203,7 @@ async def close_context(context: Context) -> None:
     context.plans.close()
     await context.executor.close()
     await context.database.close()
+    context.handling.close()
     context.data_dir.close()
 
 
@@ -204,12 +214,35 @@ async def resumable(context: Context) -> list[ActiveRun]:
 
 
 async def load_or_end(context: Context, run_id: str) -> ActiveRun | None:
-    """The run as it was recorded; None when it is gone, or cannot be read and is ended for that, FAILED."""
+    """The run as it was recorded; None when it is gone, or is ended, FAILED: it cannot be read, or ends servers."""
+    crashes = await context.read(rows.crashes_of, run_id)
     try:
-        return await load(context, run_id)
+        if crashes > MAX_CRASHES:
+            # Even reading it has ended a server.
+            await context.write(quarantine_run, run_id, _poison(crashes), context.now())
+            return None
+        if crashes:
+            context.handling.suspect(run_id)
+        with context.handling.of([run_id]):
+            run = await load(context, run_id)
+        if run is None or crashes < MAX_CRASHES or run.state.state.final:
+            return run
+        log.error("run %s is ended: %d servers died while they handled it", run_id, crashes)
+        ended = failed_for(run, _poison(crashes), context.now())
+        await context.write(commit_changes, [ended.change], context.owner)
+        await context.write(rows.forget_crashes, run_id)
+        return None
     except Unavailable:
         raise
     except Exception as error:
         log.exception("run %s cannot be taken up again", run_id)
         await context.write(quarantine_run, run_id, internal_error(error, ()), context.now())
         return None
+
+
+def _poison(crashes: int) -> Reason:
+    message = (
+        f"{crashes} times the server died while it handled this run, so it is not handled any more; other runs go on. "
+        "Look at the server's log and at the memory of its machine. `headrace retry` tries it again."
+    )
+    return Reason(code="POISON", message=message, details={"crashes": crashes})

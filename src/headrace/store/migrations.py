@@ -271,6 +271,10 @@ CREATE TABLE sessions (
 )
 """
 
+_CRASHES = """
+ALTER TABLE runs ADD COLUMN crashes BIGINT NOT NULL DEFAULT 0
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -291,6 +295,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_OWNED),
     _script(_KEYS),
     _script(_SESSIONS),
+    _script(_CRASHES),
 )
 
 LATEST = len(MIGRATIONS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -125,6 +125,22 @@ def set_archived(conn: Connection, run_id: str, archived: bool) -> None:
     conn.execute(update(runs).where(_r.run_id == run_id).values(archived=archived))
 
 
+def count_crashes(conn: Connection, found: Mapping[str, int]) -> None:
+    """So many servers more have died while they handled these runs, by id."""
+    for run_id, more in found.items():
+        conn.execute(update(runs).where(_r.run_id == run_id).values(crashes=_r.crashes + more))
+
+
+def crashes_of(conn: Connection, run_id: str) -> int:
+    """How many servers have died while they handled the run."""
+    return conn.execute(select(_r.crashes).where(_r.run_id == run_id)).scalar() or 0
+
+
+def forget_crashes(conn: Connection, run_id: str) -> None:
+    """The run was ended for them: a retry begins without them."""
+    conn.execute(update(runs).where(_r.run_id == run_id).values(crashes=0))
+
+
 def delete_run(conn: Connection, run_id: str) -> None:
     """The run with its executions, events, edges and cache entries; its artifacts are the caller's to drop."""
     digest = conn.execute(select(_r.document).where(_r.run_id == run_id)).scalar()
@@ -137,7 +153,11 @@ def delete_run(conn: Connection, run_id: str) -> None:
 
 # --- reading -----------------------------------------------------------------------------------
 
-_SHOWN = [column for column in runs.c if column.name not in {"head", "lease_owner", "executor_domains", "expires_at"}]
+_SHOWN = [
+    column
+    for column in runs.c
+    if column.name not in {"head", "lease_owner", "executor_domains", "expires_at", "crashes"}
+]
 _ROWS: Select[Any] = select(*_SHOWN, func.coalesce(experiments.c.display_name, "").label("experiment_name")).join_from(
     runs, experiments, experiments.c.experiment_id == _r.experiment_id, isouter=True
 )

@@ -132,6 +132,8 @@ runs = Table(
     Column("expires_at", DOUBLE_PRECISION),
     # The user who made it.
     _text("created_by", default=""),
+    # Servers that died while they handled it, since it was made, or since it was ended for that.
+    Column("crashes", BigInteger, nullable=False, server_default=text("0")),
 )
 Index("runs_created", runs.c.created_at, runs.c.run_id)
 Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
