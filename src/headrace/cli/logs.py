@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 from collections.abc import Iterator
@@ -14,12 +15,11 @@ from headrace.cli.terminal import Paint
 from headrace.client.errors import ApiError
 from headrace.client.headrace import Headrace
 from headrace.wire.api import ExecutionView
+from headrace.wire.plain_text import coloured_text
 
 _PIECE_BYTES = 1 << 20
-#: What steers a terminal, but for colours.
-_STEERING = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-ln-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^\[\]]|[\x00-\x06\x0e-\x1a\x7f]"
-)
+#: What a carriage return lets the rest of the line write over.
+_OVERWRITTEN = re.compile(r"[^\r\n]*\r(?=[^\r\n])")
 
 
 def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None, *, follow: bool) -> int:
@@ -30,13 +30,14 @@ def print_logs(client: Headrace, run: str, task: str | None, attempt: int | None
         listed = ", ".join(board.label(one) for one in wanted[:10])
         raise CliError(f"{task!r} means {len(wanted)} tasks; one can be followed.", code="TASK_AMBIGUOUS", fix=listed)
     paint = Paint.for_stream(sys.stdout)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for one in wanted:
         if len(wanted) > 1:
             state = f"{one.state}, cached: the log of then" if one.cached_from else one.state
-            _write(f"{paint.bold(f'== {board.label(one)}')} {paint.dim(state)}\n".encode())
+            _write(f"{paint.bold(f'== {board.label(one)}')} {paint.dim(state)}\n".encode(), decoder)
         pieces = _followed(client, one, attempt) if follow else _pieces(client, one, attempt)
         for piece in pieces:
-            _write(piece)
+            _write(piece, decoder)
     return OK
 
 
@@ -71,9 +72,12 @@ def _followed(client: Headrace, task: ExecutionView, attempt: int | None) -> Ite
         yield chunk.text.encode()
 
 
-def _write(piece: bytes) -> None:
-    """Into a file or pipe as it is; to a terminal without what would steer it."""
+def _write(piece: bytes, decoder: codecs.IncrementalDecoder) -> None:
+    """Into a file or pipe as it is; to a terminal without what would steer it, and of a progress bar its last state."""
+    if sys.stdout.isatty():
+        sys.stdout.write(coloured_text(_OVERWRITTEN.sub("", decoder.decode(piece))))
+        sys.stdout.flush()
+        return
     sys.stdout.flush()
-    stream = sys.stdout.buffer
-    stream.write(_STEERING.sub(b"", piece) if sys.stdout.isatty() else piece)
-    stream.flush()
+    sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()

@@ -101,6 +101,9 @@ def headrace() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    from headrace.cli.guard import guard_terminals
+
+    guard_terminals()
     status = call(sys.argv[1:] if argv is None else argv)
     _leave(status)
 

@@ -85,7 +85,8 @@ class LiveScreen:
 
     def _draw(self, kept: list[str], region: list[str]) -> None:
         with self._lock:
-            self._stream.write(self._up() + "".join(f"{line}\n" for line in [*kept, *region]))
+            getattr(self._stream, "steer", self._stream.write)(self._up())
+            self._stream.write("".join(f"{line}\n" for line in [*kept, *region]))
             self._stream.flush()
             self._drawn = len(region)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import IO
 
 _CODES = {"red": 31, "green": 32, "yellow": 33, "cyan": 36, "dim": 2, "bold": 1}
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Paint:
@@ -76,8 +74,10 @@ def this_command() -> str:
 
 
 def plain(text: str) -> str:
-    """A text without control sequences: colours, titles, cursor moves."""
-    return _CONTROL.sub("", text)
+    """A text without control sequences (colours, titles, cursor moves) and bidirectional controls."""
+    from headrace.wire.plain_text import plain_text
+
+    return plain_text(text)
 
 
 def shorten(text: str, width: int) -> str:

@@ -7,6 +7,7 @@ import sys
 
 from headrace.service.session import Session
 from headrace.wire.api import ExecutionView, RunChange
+from headrace.wire.plain_text import coloured_text
 
 _SHOWN_STATES = frozenset({"RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 
@@ -56,4 +57,5 @@ class Screen:
 
 
 def _print(path: str, text: str, mark: str = "-") -> None:
-    print(f"[{path}] {mark} {text}", file=sys.stdout, flush=True)
+    line = f"[{path}] {mark} {text}"
+    print(coloured_text(line) if sys.stdout.isatty() else line, file=sys.stdout, flush=True)

@@ -19,6 +19,7 @@ from headrace.engine.model import (
     AttemptWaiting,
     Bundle,
     Execution,
+    Reason,
     Reusable,
     RunState,
     execution_id,
@@ -26,6 +27,7 @@ from headrace.engine.model import (
 from headrace.executors import port
 from headrace.store.artifacts import ArtifactEdge
 from headrace.store.records import ArtifactRecord
+from headrace.wire.plain_text import plain_text, plain_value
 
 _ARTIFACTS = uuid.UUID("b6a3c0f2-5a57-4a3b-9d0c-2f6c2f7a6d11")
 
@@ -35,19 +37,27 @@ def to_event(report: port.AnyReport) -> AnyEvent:
     at, attempt = report.at, report.attempt
     match report:
         case port.Waiting():
-            return AttemptWaiting(at=at, attempt=attempt, reason=report.reason)
+            return AttemptWaiting(at=at, attempt=attempt, reason=_plain(report.reason))
         case port.Started():
             return AttemptStarted(at=at, attempt=attempt)
         case port.Succeeded():
             return AttemptSucceeded(at=at, attempt=attempt, outputs=_outputs(report), surroundings=report.surroundings)
         case port.Failed():
-            return AttemptFailed(at=at, attempt=attempt, error=report.error, retryable=report.retryable)
+            return AttemptFailed(at=at, attempt=attempt, error=_plain(report.error), retryable=report.retryable)
         case port.Lost():
-            return AttemptLost(at=at, attempt=attempt, error=report.error)
+            return AttemptLost(at=at, attempt=attempt, error=_plain(report.error))
         case port.Stopped():
             return AttemptStopped(at=at, attempt=attempt)
         case _:
             assert_never(report)
+
+
+def _plain(reason: Reason) -> Reason:
+    """The reason without control characters: its words may be those of the component, or of a tool."""
+    message, details = plain_text(reason.message), plain_value(reason.details)
+    if message == reason.message and details == reason.details:
+        return reason
+    return Reason(code=reason.code, message=message, details=details)
 
 
 def _outputs(report: port.Succeeded) -> Bundle:

@@ -34,7 +34,7 @@ def test_duration(seconds, text):
 
 
 def test_text_of_others_cannot_steer_the_terminal():
-    assert plain("a\x1b[31mb\x1b[0m\x1b]0;title\x07c\x9b2Jd\x07\ne\tf") == "abc2Jd\ne\tf"
+    assert plain("a\x1b[31mb\x1b[0m\x1b]0;title\x07c\x9b2Jd\x07\ne\tf") == "abcd\ne\tf"
     assert shorten("one\ntwo\x1b[2J three", 9) == "one two …"
 
 
