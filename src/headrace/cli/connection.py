@@ -65,6 +65,11 @@ class Connection:
         #: Whether a server drives the runs that have not ended; other servers may, if they share the database.
         self.drives = drives or not embedded or settings.database is not None
 
+    def another_client(self) -> Headrace:
+        """A client for another thread, of the same server."""
+        info = read_info(self.settings.home)
+        return _client(info, self.settings.home) if info is not None else self.client
+
     def active_runs(self) -> int:
         """How many runs have not ended, of all users."""
         return self.client.list_runs(state=_ACTIVE, page_size=1).total_size

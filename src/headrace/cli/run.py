@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--name", help="A name for the run. [default: the pipeline's name and the time]")
 @click.option("--no-wait", is_flag=True, help="Start it, print its id, and leave it to the server.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not show the lines that tasks print.")
 @click.option("--no-cache", is_flag=True, help="Run every task; reuse no earlier results.")
 @click.option(
     "--max-parallel",
@@ -46,6 +47,7 @@ def command(
     experiment: str | None,
     name: str | None,
     no_wait: bool,
+    quiet: bool,
     no_cache: bool,
     max_parallel: int | None,
     ignore_resources: bool,
@@ -77,4 +79,4 @@ def command(
     if ignore_resources:
         os.environ["HEADRACE_IGNORE_RESOURCES"] = "1"  # for a server in the background, too
     settings = settings_for(home, max_parallel)
-    return run_and_leave(wanted, settings) if no_wait else run_and_watch(wanted, settings)
+    return run_and_leave(wanted, settings) if no_wait else run_and_watch(wanted, settings, quiet=quiet)

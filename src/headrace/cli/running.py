@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from headrace.cli import result
@@ -14,6 +16,7 @@ from headrace.cli.board import Board
 from headrace.cli.connection import Connection, connected, settings_for, start_in_background
 from headrace.cli.errors import FAILED, INTERRUPTED, OK, CliError
 from headrace.cli.screen import LiveScreen, PlainScreen, screen_for
+from headrace.cli.task_logs import TaskLogs
 from headrace.cli.terminal import Paint, this_command
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
@@ -44,14 +47,17 @@ def tell_left(run: RunSummary, settings: Settings) -> None:
     print(f"Its logs:    {this_command()} runs logs {run.run_id[:8]}{home_words(settings)}")
 
 
-def run_and_watch(wanted: CreateRun, settings: Settings) -> int:
+def run_and_watch(wanted: CreateRun, settings: Settings, *, quiet: bool = False) -> int:
     """Start the run and follow it. If the server ends meanwhile, find the next one, or start one here."""
+    begun = False
     run_id = ""
     while True:
         try:
             with connected(settings) as connection:
+                logs = Logs.NONE if quiet else Logs.NEW if begun else Logs.ALL
                 run_id = run_id or _begin(connection, wanted)
-                return watch(connection, run_id)
+                begun = True
+                return watch(connection, run_id, logs=logs)
         except CliError as error:
             if not run_id or error.code != ServerUnreachable.code:
                 raise
@@ -68,10 +74,20 @@ def announce(connection: Connection, run: RunSummary) -> None:
     """Print that a run has started and is watched."""
     paint = Paint.for_stream(sys.stdout)
     print(f"{paint.bold(run.display_name)}  {paint.dim(f'run {run.run_id}')}")
-    print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"), flush=True)
+    if not connection.embedded:  # the server in this process ends with it, and a link to it would be dead
+        print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"))
+    sys.stdout.flush()
 
 
-def watch(connection: Connection, run_id: str) -> int:
+class Logs(enum.Enum):
+    """What is shown of the lines that tasks print."""
+
+    ALL = "all"
+    NEW = "those of tasks that had not ended when the run began to be watched"
+    NONE = "none"
+
+
+def watch(connection: Connection, run_id: str, *, logs: Logs = Logs.NEW) -> int:
     """Follow a run to its end, and print how it ended. The first Ctrl-C cancels the run, the second one leaves it."""
     paint = Paint.for_stream(sys.stdout)
     screen = screen_for(sys.stdout, paint)
@@ -80,10 +96,12 @@ def watch(connection: Connection, run_id: str) -> int:
         print(f"{paint.bold('warning:')} {warning.message}", flush=True)
     board = Board(begun)
     interrupted = False
-    with _interruptible(), screen.going(board):
+    shown = TaskLogs(connection.another_client(), board.label, partial(screen.show_logs, board), all_=logs is Logs.ALL)
+    is_shown = logs is not Logs.NONE
+    with _interruptible(), screen.going(board), shown.going() if is_shown else contextlib.nullcontext():
         while True:
             try:
-                _follow(connection.client, board, screen, run_id)
+                _follow(connection.client, board, screen, run_id, shown if is_shown else None)
                 break
             except KeyboardInterrupt:
                 if interrupted:
@@ -101,9 +119,14 @@ def watch(connection: Connection, run_id: str) -> int:
     return INTERRUPTED if interrupted else FAILED
 
 
-def _follow(client: Headrace, board: Board, screen: PlainScreen | LiveScreen, run_id: str) -> None:
+def _follow(
+    client: Headrace, board: Board, screen: PlainScreen | LiveScreen, run_id: str, logs: TaskLogs | None
+) -> None:
     for change in client.watch_run(run_id, patience_s=_GONE_S):
-        screen.show(board, board.apply(change))
+        lines = board.apply(change)
+        if logs is not None:
+            logs.apply(change)
+        screen.show(board, lines)
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ def logs_command(run: str, task: str | None, attempt: int | None, follow: bool, 
 def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
     """Cancel a run: its tasks are stopped, its exit tasks still run."""
     from headrace.cli.lists import resolve
-    from headrace.cli.running import watch
+    from headrace.cli.running import Logs, watch
 
     def act(connection: Connection) -> int:
         run_id = resolve(connection.client, run)
@@ -112,7 +112,7 @@ def terminate_command(run: str, no_wait: bool, home: Path | None) -> int:
         if no_wait and not connection.embedded:
             click.echo(f"Run {run_id} is being cancelled.")
             return OK
-        watch(connection, run_id)
+        watch(connection, run_id, logs=Logs.NONE)
         return OK
 
     # Without the other runs: one of them may be why no server stays up.

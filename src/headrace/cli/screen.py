@@ -34,6 +34,10 @@ class PlainScreen:
             rest = "  ".join(part for part in (ended, shorten(line.note, 160)) if part)
             print(f"{_clock(line)}  {line.label:<24}  {line.word:<9}  {rest}".rstrip(), file=self._stream, flush=True)
 
+    def show_logs(self, board: Board, lines: list[str]) -> None:
+        """Print lines that tasks have printed."""
+        print("\n".join(lines), file=self._stream, flush=True)
+
     @contextlib.contextmanager
     def going(self, board: Board) -> Iterator[None]:
         """Do nothing: there is nothing to redraw."""
@@ -60,6 +64,10 @@ class LiveScreen:
     def show(self, board: Board, lines: list[BoardLine]) -> None:
         """Print new lines above the running tasks."""
         self._draw([self._line(line) for line in lines if not line.passing], self._region(board))
+
+    def show_logs(self, board: Board, lines: list[str]) -> None:
+        """Print lines that tasks have printed, above the running tasks."""
+        self._draw(lines, self._region(board))
 
     @contextlib.contextmanager
     def going(self, board: Board) -> Iterator[None]:
