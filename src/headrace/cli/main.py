@@ -28,6 +28,7 @@ COMMANDS = {
     "mark": ("headrace.cli.control:mark", "Mark a task as succeeded or as skipped."),
     "ui": ("headrace.cli.ui", "Open the web UI of the running server."),
     "sessions": ("headrace.cli.sessions", "List the browsers that are signed in, and sign them out."),
+    "init": ("headrace.cli.init", "Write a first pipeline to start from."),
     "compile": ("headrace.cli.compile", "Write a pipeline's document as YAML."),
     "component": ("headrace.cli.component", "Build images of components."),
     "lint": ("headrace.cli.lint", "Check a pipeline document."),

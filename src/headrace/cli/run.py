@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from headrace.cli.errors import CliError
 from headrace.cli.options import home_option
+from headrace.cli.run_inputs import RunCommand, as_arguments
 
 if TYPE_CHECKING:
     from headrace.wire.api import CreateRun
 
 
-@click.command(short_help="Run a pipeline and watch it.")
+@click.command(
+    short_help="Run a pipeline and watch it.",
+    cls=RunCommand,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of a Python file that has several.")
 @click.option(
@@ -39,7 +45,9 @@ if TYPE_CHECKING:
     help="Run tasks whatever cores, memory and accelerators they ask for, if no server is running yet.",
 )
 @home_option
+@click.pass_context
 def command(
+    context: click.Context,
     file: Path,
     pipeline: str | None,
     arguments: tuple[str, ...],
@@ -55,25 +63,31 @@ def command(
 ) -> int:
     """Run a pipeline and watch it to its end.
 
-    FILE is a Python file with a pipeline, or a compiled document. Values of inputs are read by the inputs' types:
-    texts as they are, lists and objects as JSON.
+    FILE is a Python file with a pipeline, or a compiled document. Each input of the pipeline is an option behind FILE,
+    too: `headrace run FILE --help` lists them. Values are read by the inputs' types: texts as they are, lists and
+    objects as JSON.
 
     Uses the server that runs over the data directory; if there is none, this command is the server until the run has
     ended. Exits with 0 when the run SUCCEEDED, 1 when it did not, 2 when it could not start, and 130 after Ctrl-C,
     which cancels the run.
     """
-    from headrace.cli.arguments import collect
+    from headrace.cli.arguments import collect, declared
     from headrace.cli.connection import settings_for
     from headrace.cli.running import run_and_leave, run_and_watch
     from headrace.cli.sources import load, verified
     from headrace.wire.api import CreateRun
 
+    if str(file).startswith("-"):
+        fix = "Inputs of the pipeline follow its file: FILE --x 1"
+        raise CliError(f"No such option {file}.", code="USAGE", fix=fix)
     source = verified(load(file, pipeline))
+    own = [option.removeprefix("--") for one in context.command.params for option in one.opts if option[:2] == "--"]
+    further = as_arguments(context.args, declared(source.pipeline_spec), own)
     wanted: CreateRun = CreateRun(
         display_name=name or "",
         document=source.text,
         experiment_name=experiment,
-        parameters=collect(source.pipeline_spec, arguments, args_file),
+        parameters=collect(source.pipeline_spec, [*arguments, *further], args_file),
         caching=False if no_cache else None,
     )
     if ignore_resources:
