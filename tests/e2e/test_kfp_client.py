@@ -374,21 +374,43 @@ def test_a_failed_run_is_tried_again(either: Any, client: Any, tmp_path: Path) -
     assert refused(client.runs.run_service_retry_run, started.run_id).status == 409
 
 
-def test_recurring_runs_are_not_there_yet_and_say_so(either: Any, package: str) -> None:
+def test_recurring_runs(either: Any, package: str) -> None:
     experiment = either.create_experiment(unique("experiment"))
-    calls = [
-        lambda: either.create_recurring_run(
-            experiment.experiment_id, "j", interval_second=60, pipeline_package_path=package
-        ),
-        lambda: either.list_recurring_runs(),
-        lambda: either.get_recurring_run("x"),
-        lambda: either.enable_recurring_run("x"),
-        lambda: either.disable_recurring_run("x"),
-        lambda: either.delete_recurring_run("x"),
-    ]
-    for call in calls:
-        error = refused(call)
-        assert error.status == 501 and "recurring runs" in json.loads(error.body)["message"]
+    made = either.create_recurring_run(
+        experiment.experiment_id,
+        "Every minute",
+        cron_expression="0 * * * * *",
+        start_time="1970-01-02T00:00:00Z",
+        end_time="1970-01-02T00:02:00Z",
+        pipeline_package_path=package,
+        params={"x": 3},
+    )
+    assert (made.status, made.max_concurrency, made.trigger.cron_schedule.cron) == ("ENABLED", "1", "0 * * * * *")
+
+    def runs() -> list[Any]:
+        listed = either.list_runs(experiment_id=experiment.experiment_id).runs or []
+        return [one for one in listed if one.recurring_run_id == made.recurring_run_id]
+
+    until(lambda: [one.state for one in runs()] == ["SUCCEEDED", "SUCCEEDED"], "each minute of the window has its run")
+    assert all(one.display_name.startswith("everyminute") for one in runs())
+    either.disable_recurring_run(made.recurring_run_id)
+    assert either.get_recurring_run(made.recurring_run_id).status == "DISABLED"
+    either.enable_recurring_run(made.recurring_run_id)
+    listed = either.list_recurring_runs(experiment_id=experiment.experiment_id)
+    assert [one.recurring_run_id for one in listed.recurring_runs] == [made.recurring_run_id]
+    assert listed.recurring_runs[0].status == "ENABLED"
+    either.delete_recurring_run(made.recurring_run_id)
+    assert refused(either.get_recurring_run, made.recurring_run_id).status == 404
+    assert len(runs()) == 2
+    error = refused(
+        either.create_recurring_run,
+        experiment.experiment_id,
+        "j",
+        cron_expression="0 0 0 30 2 *",
+        pipeline_package_path=package,
+        params={"x": 3},
+    )
+    assert error.status == 400 and "never due" in json.loads(error.body)["message"]
 
 
 @pytest.mark.parametrize("arguments", [{"y": 1}, {"x": "three"}, {"x": 1.5}, {"x": None, "z": 0}])

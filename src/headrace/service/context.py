@@ -45,6 +45,8 @@ class Context:
     keys: SigningKeys = field(default_factory=SigningKeys.new)
     changes: Changes = field(default_factory=Changes)
     now: Callable[[], float] = time.time
+    #: Set when a recurring run was made or changed here.
+    schedules_changed: asyncio.Event = field(default_factory=asyncio.Event)
     #: Held while an ended run's files are removed, and while an ended run is taken up again: never both.
     clearing: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Notes of the runs that are being handled; a service that only looks notes nothing.

@@ -62,9 +62,9 @@ async def list_page(context: Context, query: ListQuery) -> Page[ExperimentRecord
 
 
 async def set_archived(context: Context, experiment_id: str, archived: bool) -> None:
-    """Archiving takes every run in it along; bringing back brings back the experiment alone."""
+    """Archiving takes its runs along and disables its recurring runs; bringing back brings back itself alone."""
     await get(context, experiment_id)
-    changed = await context.write(rows.set_archived, experiment_id, archived)
+    changed = await context.write(rows.set_archived, experiment_id, archived, context.now())
     context.changes.notify(changed)
 
 

@@ -47,7 +47,8 @@ class Expiry:
                 log.exception("what has expired could not be removed, trying again later")
                 wait = _LOOK_S
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._loop.expiring.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._loop.expiring.wait()
 
     async def _clear(self) -> float:
         """Remove what has expired by now; seconds until there is more."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from headrace.service.errors import Invalid
 
-_LONGEST = {"experiment": 128, "pipeline": 128, "pipeline version": 127, "run": 1024, "namespace": 63}
+_LONGEST = {
+    "experiment": 128,
+    "pipeline": 128,
+    "pipeline version": 127,
+    "run": 1024,
+    "recurring run": 1024,
+    "namespace": 63,
+}
 _MOST_TAGS = 20
 _LONGEST_TAG = 63
 

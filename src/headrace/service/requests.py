@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from headrace.engine.model import Json
+from headrace.store.records import StoredTimetable
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,15 @@ class GivenDocument(msgspec.Struct, frozen=True, kw_only=True):
         return self.document is not None or self.pipeline_spec is not None
 
 
+class TickOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """The tick that a run is made for."""
+
+    #: Seconds since the epoch.
+    scheduled_at: float
+    #: The number of the run among those of the recurring run, from 1.
+    index: int
+
+
 class NewRun(GivenDocument, frozen=True, kw_only=True):
     """What a run is made from: a document, or the latest version of a pipeline, or a version."""
 
@@ -53,6 +63,32 @@ class NewRun(GivenDocument, frozen=True, kw_only=True):
     created_by: str = ""
     #: None: as each task says; False: no cache is read.
     caching: bool | None = None
+    #: The recurring run that it belongs to.
+    recurring_run_id: str | None = None
+    #: The tick of that, when it was due.
+    tick: TickOrigin | None = None
+
+
+class NewRecurringRun(GivenDocument, frozen=True, kw_only=True):
+    """What a recurring run is made from: a document, the latest version of a pipeline at each tick, or a version."""
+
+    display_name: str
+    description: str = ""
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    #: None: the default experiment.
+    experiment_id: str | None = None
+    namespace: str = ""
+    #: Arguments of each run; macros in texts are replaced when the run is made.
+    parameters: dict[str, Json] = {}
+    pipeline_root: str = ""
+    service_account: str = ""
+    timetable: StoredTimetable
+    #: From 1 to `schedules.ticks.MAX_CONCURRENCY`.
+    max_concurrency: int = 1
+    enabled: bool = True
+    #: The user who asks for it.
+    created_by: str = ""
 
 
 class Rerun(GivenDocument, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from headrace.engine.model import (
     State,
 )
 from headrace.failpoints import failpoint
+from headrace.schedules.macros import Occasion, replace_macros
 from headrace.service import experiments, outcomes, pipelines
 from headrace.service.active import ActiveRun, BatchResult, PendingEvent, fold
 from headrace.service.content import delete_content, delete_leftovers
@@ -32,7 +34,7 @@ from headrace.service.errors import Conflict, Invalid, NotFound
 from headrace.service.loop import RunLoop
 from headrace.service.naming import check_length
 from headrace.service.plans import PlannedDocument
-from headrace.service.requests import NewRun
+from headrace.service.requests import NewRun, TickOrigin
 from headrace.service.roots import root_of
 from headrace.store import artifacts as artifact_rows
 from headrace.store import errors as store
@@ -53,7 +55,7 @@ WithRun = Callable[[Connection, str], None]
 
 async def create(context: Context, loop: RunLoop, new: NewRun, *, with_: Sequence[WithRun] = ()) -> RunRecord:
     """See `Session.create_run`; `with_` as for `begin`."""
-    return await begin(context, loop, new, await _planned(context, new), with_=with_)
+    return await begin(context, loop, new, await planned_of(context, new), with_=with_)
 
 
 async def begin(
@@ -104,7 +106,8 @@ def _insert(
     insert_run(conn, record, change, **fields)
 
 
-async def _planned(context: Context, new: NewRun) -> PlannedDocument:
+async def planned_of(context: Context, new: NewRun) -> PlannedDocument:
+    """The document that a run is made from. Raises Invalid, NotFound."""
     if new.has_document:
         return await context.plans.of_document(new)
     if new.pipeline_version_id:
@@ -126,8 +129,9 @@ def _record(
 ) -> RunRecord:
     now = context.now()
     name = planned.plan.document.name
+    run_id = new_id()
     return RunRecord(
-        run_id=new_id(),
+        run_id=run_id,
         display_name=new.display_name or _display_name(name, now),
         description=new.description,
         experiment_id=experiment.experiment_id,
@@ -140,11 +144,21 @@ def _record(
         created_by=new.created_by,
         pipeline_root=new.pipeline_root,
         state=State.PENDING,
-        parameters=new.parameters,
+        recurring_run_id=new.recurring_run_id,
+        parameters=replace_macros(new.parameters, _occasion(run_id, now, new.tick)),
         created_at=now,
-        scheduled_at=now,
+        scheduled_at=new.tick.scheduled_at if new.tick else now,
         state_history=((now, State.PENDING, None),),
         origin=origin,
+    )
+
+
+def _occasion(run_id: str, now: float, tick: TickOrigin | None) -> Occasion:
+    return Occasion(
+        run_id=run_id,
+        now=datetime.fromtimestamp(now, UTC),
+        scheduled_at=None if tick is None else datetime.fromtimestamp(tick.scheduled_at, UTC),
+        index=None if tick is None else tick.index,
     )
 
 
@@ -166,7 +180,7 @@ def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> 
             compiled,
             run_id=record.run_id,
             display_name=record.display_name,
-            arguments=new.parameters,
+            arguments=record.parameters,
             at=record.created_at,
             scheduled_at=record.scheduled_at,
             caching=new.caching,

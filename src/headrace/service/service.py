@@ -18,6 +18,7 @@ from headrace.service.requests import Rerun as Rerun
 from headrace.service.secrets import SigningKeys, SignInLedger
 from headrace.service.session import Session
 from headrace.service.settings import Settings
+from headrace.service.ticker import Ticker
 
 if TYPE_CHECKING:
     from headrace.service.sharing import Sharing
@@ -38,6 +39,7 @@ class Service:
         self._loop = loop
         self._sharing = sharing
         self._expiry = Expiry(context, loop)
+        self._ticker = Ticker(context, loop)
 
     @classmethod
     async def open(
@@ -75,6 +77,7 @@ class Service:
         service = cls(context, loop, sharing)
         if drive:
             service._expiry.start()
+            service._ticker.start()
         return service
 
     async def broken(self) -> None:
@@ -86,6 +89,7 @@ class Service:
 
     async def close(self) -> None:
         """Let go: attempts go on running and are adopted by the next `open`."""
+        await self._ticker.close()
         await self._expiry.close()
         await _close(self._context, self._loop, self._sharing)
 

@@ -25,6 +25,7 @@ from headrace.service import (
     idempotency,
     marks,
     pipelines,
+    recurring_runs,
     reruns,
     runs,
     views,
@@ -33,8 +34,9 @@ from headrace.service.access import Access, Caller, Decision, Resource, Scope, V
 from headrace.service.context import Context
 from headrace.service.errors import Forbidden, Invalid, NotFound
 from headrace.service.loop import RunLoop
-from headrace.service.requests import IdempotencyKey, NewMark, NewRun, NewVersion, Rerun
+from headrace.service.requests import IdempotencyKey, NewMark, NewRecurringRun, NewRun, NewVersion, Rerun
 from headrace.store import namespaces
+from headrace.store import runs as run_rows
 from headrace.store.cache import CacheFilter
 from headrace.store.database import Connection
 from headrace.store.idempotency import KeyScope
@@ -45,7 +47,9 @@ from headrace.store.records import (
     ListQuery,
     Page,
     PipelineRecord,
+    RecurringRunRecord,
     RunRecord,
+    TickRecord,
     VersionRecord,
 )
 from headrace.wire.api import CacheList, ExecutionDetail, Explanation, ListChange, RunChange, RunExplanation, RunView
@@ -235,18 +239,67 @@ class Session:
             await self._check(namespaces.of_experiment, "experiment", experiment_id=new.experiment_id)
         else:
             self._check_namespace(new.namespace)
-        if new.pipeline_version_id:
-            await self._asking(_READ_PIPELINE)._check_version(new.pipeline_version_id)
-        elif new.pipeline_id:
-            of_pipeline = namespaces.of_pipeline
-            await self._asking(_READ_PIPELINE)._check(of_pipeline, "pipeline", pipeline_id=new.pipeline_id)
+        await self._check_source(new)
         new = self._made_by_caller(new)
+        if new.recurring_run_id:
+            made = await self._asking(_READ_RECURRING_RUN)._made_by_recurring_run(new)
+            if made is not None:
+                return made
         if key is None:
             return await runs.create(self._context, self._loop, new)
         scope = self._scope(key, await self._namespace_of(new))
         return await idempotency.once(
             self._context, scope, [new], lambda also: runs.create(self._context, self._loop, new, with_=[also])
         )
+
+    # recurring runs --------------------------------------------------------------------------
+    @needs(Resource.RECURRING_RUN, Verb.CREATE, "body")
+    async def create_recurring_run(self, new: NewRecurringRun) -> RecurringRunRecord:
+        """Check document, arguments and timetable, and record it. Its runs are made in the caller's name."""
+        if new.experiment_id:
+            await self._check(namespaces.of_experiment, "experiment", experiment_id=new.experiment_id)
+        else:
+            self._check_namespace(new.namespace)
+        await self._check_source(new)
+        return await recurring_runs.create(self._context, self._made_by_caller(new))
+
+    @needs(Resource.RECURRING_RUN, Verb.READ)
+    async def get_recurring_run(self, recurring_run_id: str) -> RecurringRunRecord:
+        """One recurring run."""
+        await self._check_recurring_run(recurring_run_id)
+        return await recurring_runs.get(self._context, recurring_run_id)
+
+    @needs(Resource.RECURRING_RUN, Verb.READ)
+    async def get_recurring_run_document(
+        self, recurring_run_id: str
+    ) -> tuple[dict[str, Json], dict[str, Json] | None] | None:
+        """`(pipeline_spec, platform_spec)`; None for one that was made from what was uploaded."""
+        await self._check_recurring_run(recurring_run_id)
+        record = await recurring_runs.get(self._context, recurring_run_id)
+        return await recurring_runs.document_of(self._context, record)
+
+    @needs(Resource.RECURRING_RUN, Verb.READ, "query")
+    async def list_recurring_runs(self, query: ListQuery) -> Page[RecurringRunRecord]:
+        """A page of recurring runs."""
+        return await recurring_runs.list_page(self._context, self._narrowed(query))
+
+    @needs(Resource.RECURRING_RUN, Verb.READ)
+    async def list_ticks(self, recurring_run_id: str, limit: int = 100) -> list[TickRecord]:
+        """The newest ticks that were handled, newest first."""
+        await self._check_recurring_run(recurring_run_id)
+        return await recurring_runs.list_ticks(self._context, recurring_run_id, limit)
+
+    @needs(Resource.RECURRING_RUN, Verb.UPDATE)
+    async def set_recurring_run_enabled(self, recurring_run_id: str, enabled: bool) -> None:
+        """Let it make runs, or not; runs that it has made go on."""
+        await self._check_recurring_run(recurring_run_id)
+        await recurring_runs.set_enabled(self._context, recurring_run_id, enabled)
+
+    @needs(Resource.RECURRING_RUN, Verb.DELETE)
+    async def delete_recurring_run(self, recurring_run_id: str) -> None:
+        """Delete a recurring run; its runs stay."""
+        await self._check_recurring_run(recurring_run_id)
+        await recurring_runs.delete(self._context, recurring_run_id)
 
     @needs(Resource.RUN, Verb.READ)
     async def get_run(self, run_id: str) -> RunRecord:
@@ -497,6 +550,24 @@ class Session:
             decision, found.namespace if found else "", NotFound(f"There is no {noun} {value}.", **ident)
         )  # fmt: skip
 
+    async def _check_source(self, new: NewRun | NewRecurringRun) -> None:
+        """Refuse unless the caller may read the pipeline that this is made from."""
+        if new.pipeline_version_id:
+            await self._asking(_READ_PIPELINE)._check_version(new.pipeline_version_id)
+        elif new.pipeline_id:
+            of_pipeline = namespaces.of_pipeline
+            await self._asking(_READ_PIPELINE)._check(of_pipeline, "pipeline", pipeline_id=new.pipeline_id)
+
+    async def _made_by_recurring_run(self, new: NewRun) -> RunRecord | None:
+        """The run of this name that the recurring run has already, as KFP answers. Raises NotFound without that."""
+        assert new.recurring_run_id is not None
+        await self.get_recurring_run(new.recurring_run_id)
+        return await self._context.read(run_rows.find_of_recurring_run, new.recurring_run_id, new.display_name)
+
+    async def _check_recurring_run(self, recurring_run_id: str) -> None:
+        of_recurring_run = namespaces.of_recurring_run
+        await self._check(of_recurring_run, "recurring run", recurring_run_id=recurring_run_id)
+
     async def _check_run(self, run_id: str) -> None:
         await self._check(namespaces.of_run, "run", run_id=run_id)
 
@@ -546,8 +617,9 @@ class Session:
         return msgspec.structs.replace(new, created_by=self.caller.user)
 
 
-_New = TypeVar("_New", NewRun, NewVersion, Rerun)
+_New = TypeVar("_New", NewRun, NewVersion, Rerun, NewRecurringRun)
 _READ_PIPELINE = Access(Resource.PIPELINE, Verb.READ)
+_READ_RECURRING_RUN = Access(Resource.RECURRING_RUN, Verb.READ)
 _READ_ARTIFACT = Access(Resource.ARTIFACT, Verb.READ)
 #: For callers whose rights are the same in every namespace.
 _ANYWHERE = Ownership(namespace="", created_by="")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, or_, select
 
 from headrace.engine.model import Json
 from headrace.slices import decode_json, encode_json
 from headrace.store.dialect import upsert
 from headrace.store.errors import Missing
 from headrace.store.records import Record
-from headrace.store.tables import documents, pipeline_versions, runs
+from headrace.store.tables import documents, pipeline_versions, recurring_runs, runs
+
+#: Tables whose rows refer to documents.
+_USERS = (pipeline_versions, runs, recurring_runs)
 
 
 class EncodedDocument(Record, frozen=True, kw_only=True):
@@ -51,8 +54,6 @@ def get_body(conn: Connection, digest: str) -> str | None:
 
 
 def drop_unused(conn: Connection, digest: str) -> None:
-    """Delete a document that no version and no run refers to any more."""
-    used = exists(select(1).where(pipeline_versions.c.document == digest)) | exists(
-        select(1).where(runs.c.document == digest)
-    )
+    """Delete a document that no version, run or recurring run refers to any more."""
+    used = or_(*(exists(select(1).where(table.c.document == digest)) for table in _USERS))
     conn.execute(delete(documents).where(documents.c.digest == digest, ~used))

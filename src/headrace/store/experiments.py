@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from headrace.store.queries import Key, Noun, fetch_page
 from headrace.store.records import ExperimentRecord, ListQuery, Page
+from headrace.store.recurring_runs import disable_of_experiment
 from headrace.store.tables import experiments, runs
 
 STORAGE_WORDS = {
@@ -93,11 +94,12 @@ def list_experiments(conn: Connection, query: ListQuery, secret: bytes) -> Page[
     return fetch_page(conn, _NOUN, select(experiments), query, secret=secret, make=_record)
 
 
-def set_archived(conn: Connection, experiment_id: str, archived: bool) -> list[str]:
-    """Archive with every run in it, or bring back alone. Answers the ids of the runs that changed."""
+def set_archived(conn: Connection, experiment_id: str, archived: bool, at: float) -> list[str]:
+    """Archive with every run in it, recurring runs disabled; or bring back alone. Answers which runs changed."""
     conn.execute(update(experiments).where(_c.experiment_id == experiment_id).values(archived=archived))
     if not archived:
         return []
+    disable_of_experiment(conn, experiment_id, at)
     inside = (runs.c.experiment_id == experiment_id, ~runs.c.archived)
     changed = list(conn.execute(select(runs.c.run_id).where(*inside)).scalars())
     conn.execute(update(runs).where(*inside).values(archived=True))

@@ -275,6 +275,48 @@ _CRASHES = """
 ALTER TABLE runs ADD COLUMN crashes BIGINT NOT NULL DEFAULT 0
 """
 
+_RECURRING = """
+CREATE INDEX runs_recurring ON runs (recurring_run_id, created_at);
+CREATE TABLE recurring_runs (
+    recurring_run_id TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    short_name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    namespace TEXT DEFAULT '' NOT NULL,
+    experiment_id TEXT NOT NULL,
+    created_by TEXT DEFAULT '' NOT NULL,
+    pipeline_id TEXT,
+    pipeline_version_id TEXT,
+    document TEXT,
+    parameters TEXT NOT NULL,
+    pipeline_root TEXT DEFAULT '' NOT NULL,
+    service_account TEXT DEFAULT '' NOT NULL,
+    max_concurrency INTEGER NOT NULL,
+    timetable TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    updated_at DOUBLE PRECISION NOT NULL,
+    tick_index BIGINT NOT NULL,
+    last_tick_at DOUBLE PRECISION,
+    next_tick_at DOUBLE PRECISION,
+    PRIMARY KEY (recurring_run_id),
+    FOREIGN KEY(document) REFERENCES documents (digest)
+);
+CREATE INDEX recurring_runs_created ON recurring_runs (created_at, recurring_run_id);
+CREATE INDEX recurring_runs_due ON recurring_runs (enabled, next_tick_at);
+CREATE INDEX recurring_runs_experiment ON recurring_runs (experiment_id, created_at);
+CREATE INDEX recurring_runs_document ON recurring_runs (document);
+CREATE TABLE ticks (
+    recurring_run_id TEXT NOT NULL,
+    tick_at DOUBLE PRECISION NOT NULL,
+    handled_at DOUBLE PRECISION NOT NULL,
+    skipped BIGINT NOT NULL,
+    run_id TEXT,
+    reason TEXT,
+    PRIMARY KEY (recurring_run_id, tick_at)
+)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -296,6 +338,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_KEYS),
     _script(_SESSIONS),
     _script(_CRASHES),
+    _script(_RECURRING),
 )
 
 LATEST = len(MIGRATIONS)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from headrace.store.records import Record
-from headrace.store.tables import artifacts, executions, experiments, pipeline_versions, pipelines, runs
+from headrace.store.tables import artifacts, executions, experiments, pipeline_versions, pipelines, recurring_runs, runs
 
 
 class Ownership(Record, frozen=True, kw_only=True):
@@ -38,6 +38,11 @@ def of_run(conn: Connection, run_id: str) -> Ownership | None:
     return _first(conn, _OF_RUN.where(runs.c.run_id == run_id))
 
 
+def of_recurring_run(conn: Connection, recurring_run_id: str) -> Ownership | None:
+    """By id; None when there is none."""
+    return _first(conn, _OF_RECURRING_RUN.where(recurring_runs.c.recurring_run_id == recurring_run_id))
+
+
 def of_execution(conn: Connection, execution_id: str) -> Ownership | None:
     """By id: its run's; None when there is none."""
     return _first(conn, _OF_RUN.join(executions).where(executions.c.execution_id == execution_id))
@@ -52,6 +57,7 @@ _OF_EXPERIMENT = select(experiments.c.namespace, experiments.c.created_by)
 _OF_PIPELINE = select(pipelines.c.namespace, pipelines.c.created_by)
 _OF_VERSION = select(pipelines.c.namespace, pipeline_versions.c.created_by).join_from(pipeline_versions, pipelines)
 _OF_RUN = select(runs.c.namespace, runs.c.created_by)
+_OF_RECURRING_RUN = select(recurring_runs.c.namespace, recurring_runs.c.created_by)
 _OF_ARTIFACT = select(artifacts.c.namespace, artifacts.c.created_by)
 
 

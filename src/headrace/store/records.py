@@ -5,7 +5,7 @@ Times are seconds since the Unix epoch (UTC, float). Ids are UUID texts.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -104,6 +104,67 @@ class RunRecord(Record, frozen=True, kw_only=True):
     origin: Origin | None = None
     #: Optimistic lock; grows by one with each committed change.
     version: int = 0
+
+
+class StoredTimetable(Record, frozen=True, kw_only=True):
+    """When a recurring run is due, as it is stored: see `schedules.ticks.Timetable`. Times: seconds of the epoch."""
+
+    cron: str | None = None
+    #: "kfp" (seconds first) or "classic" (five fields).
+    dialect: Literal["kfp", "classic"] = "kfp"
+    interval_s: int | None = None
+    #: IANA name.
+    zone: str = "UTC"
+    #: "each" or "once": what counts where the clocks change.
+    clocks: Literal["each", "once"] = "each"
+    start: float | None = None
+    end: float | None = None
+    #: "all", "latest" or "none".
+    catch_up: Literal["all", "latest", "none"] = "all"
+
+
+class RecurringRunRecord(Record, frozen=True, kw_only=True):
+    """Runs that are made again and again by a timetable."""
+
+    recurring_run_id: str
+    display_name: str
+    #: What the names of its runs begin with.
+    short_name: str
+    description: str = ""
+    namespace: str = ""
+    experiment_id: str
+    created_by: str = ""
+    #: What its runs are made from: the latest version of a pipeline, a version, or a document (its digest).
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    document: str | None = None
+    #: Arguments as given, with their macros.
+    parameters: dict[str, Json] = {}
+    pipeline_root: str = ""
+    service_account: str = ""
+    #: Runs of it that may be unfinished at the same time.
+    max_concurrency: int
+    timetable: StoredTimetable
+    enabled: bool
+    created_at: float
+    updated_at: float
+    #: How many runs it has made.
+    tick_index: int = 0
+    last_tick_at: float | None = None
+    #: The tick after the last one, past or future; None: there is none any more.
+    next_tick_at: float | None = None
+
+
+class TickRecord(Record, frozen=True, kw_only=True):
+    """One tick that was handled: it has made a run, or could not."""
+
+    tick_at: float
+    handled_at: float
+    #: Ticks before it that were missed and left out.
+    skipped: int = 0
+    run_id: str | None = None
+    #: Why no run could be made.
+    reason: Reason | None = None
 
 
 class ArtifactRecord(Record, frozen=True, kw_only=True):

@@ -185,6 +185,13 @@ def get_run(conn: Connection, run_id: str) -> RunRecord | None:
     return _record(row) if row else None
 
 
+def find_of_recurring_run(conn: Connection, recurring_run_id: str, display_name: str) -> RunRecord | None:
+    """The oldest run of a recurring run with this name."""
+    rows = _ROWS.where(_r.recurring_run_id == recurring_run_id, _r.display_name == display_name)
+    row = conn.execute(rows.order_by(_r.created_at)).first()
+    return _record(row) if row else None
+
+
 def get_runs(conn: Connection, run_ids: Sequence[str]) -> list[RunRecord]:
     """By ids; the ones that exist."""
     return [_record(row) for row in conn.execute(_ROWS.where(_r.run_id.in_(run_ids))).all()]

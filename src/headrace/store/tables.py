@@ -135,6 +135,7 @@ runs = Table(
     # Servers that died while they handled it, since it was made, or since it was ended for that.
     Column("crashes", BigInteger, nullable=False, server_default=text("0")),
 )
+Index("runs_recurring", runs.c.recurring_run_id, runs.c.created_at)
 Index("runs_created", runs.c.created_at, runs.c.run_id)
 Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
 Index("runs_state", runs.c.state)
@@ -306,4 +307,53 @@ writers = Table(
     Column("writer_id", Text, primary_key=True),
     _text("word"),
     Column("at", DOUBLE_PRECISION, nullable=False),
+)
+
+recurring_runs = Table(
+    "recurring_runs",
+    metadata,
+    Column("recurring_run_id", Text, primary_key=True),
+    _text("display_name"),
+    # What the names of its runs begin with.
+    _text("short_name"),
+    _text("description", default=""),
+    _text("namespace", default=""),
+    # No foreign keys: as with runs.
+    _text("experiment_id"),
+    _text("created_by", default=""),
+    Column("pipeline_id", Text),
+    Column("pipeline_version_id", Text),
+    Column("document", Text, ForeignKey("documents.digest")),
+    _text("parameters"),
+    _text("pipeline_root", default=""),
+    _text("service_account", default=""),
+    Column("max_concurrency", Integer, nullable=False),
+    # JSON: `StoredTimetable`.
+    _text("timetable"),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", DOUBLE_PRECISION, nullable=False),
+    Column("updated_at", DOUBLE_PRECISION, nullable=False),
+    # How many runs it has made.
+    Column("tick_index", BigInteger, nullable=False),
+    Column("last_tick_at", DOUBLE_PRECISION),
+    # The tick after the last one; null when there is none any more.
+    Column("next_tick_at", DOUBLE_PRECISION),
+)
+Index("recurring_runs_created", recurring_runs.c.created_at, recurring_runs.c.recurring_run_id)
+Index("recurring_runs_due", recurring_runs.c.enabled, recurring_runs.c.next_tick_at)
+Index("recurring_runs_experiment", recurring_runs.c.experiment_id, recurring_runs.c.created_at)
+Index("recurring_runs_document", recurring_runs.c.document)
+
+#: The newest ticks of each recurring run: that a tick was handled is recorded with the run that it makes.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("recurring_run_id", Text, primary_key=True),
+    Column("tick_at", DOUBLE_PRECISION, primary_key=True),
+    Column("handled_at", DOUBLE_PRECISION, nullable=False),
+    # Ticks before it that were missed and left out.
+    Column("skipped", BigInteger, nullable=False),
+    Column("run_id", Text),
+    # JSON: why no run could be made.
+    Column("reason", Text),
 )

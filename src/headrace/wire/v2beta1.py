@@ -246,11 +246,11 @@ class CronSchedule(Message, frozen=True, kw_only=True):
 
 
 class PeriodicSchedule(Message, frozen=True, kw_only=True):
-    """Every so many seconds (64-bit, as text)."""
+    """Every so many seconds (64-bit: written as text, read as text or number)."""
 
     start_time: str | None = None
     end_time: str | None = None
-    interval_second: str = ""
+    interval_second: str | int = ""
 
 
 class Trigger(Message, frozen=True, kw_only=True):
@@ -271,9 +271,9 @@ class RecurringRun(Message, frozen=True, kw_only=True):
     pipeline_version_reference: PipelineVersionReference | None = None
     runtime_config: RuntimeConfig | None = None
     service_account: str = ""
-    max_concurrency: str = ""
+    max_concurrency: str | int = ""
     trigger: Trigger | None = None
-    mode: str = ""
+    mode: str | int = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     status: str = ""

@@ -20,10 +20,11 @@ from headrace.server.handlers import HandlerError, asked_of_session
 from headrace.server.routes import ApiCall, NeededProof, Route, RouteTableError
 from headrace.server.table import ROUTES
 from headrace.service.access import Access, Caller, Decision, Resource, Role, Source, TokenScope, Verb, decide, owner
+from headrace.service.requests import NewRecurringRun
 from headrace.service.service import NewRun, NewVersion, Service
 from headrace.service.session import Session, UndeclaredAccess, access_of
 from headrace.service.settings import Settings
-from headrace.store.records import ListQuery
+from headrace.store.records import ListQuery, StoredTimetable
 from serving import KEYS, App, EmptyService, MemoryLedger, Told, make_state
 from waiting import until_final
 
@@ -69,10 +70,18 @@ class Things(msgspec.Struct):
 ABSENT = {
     name: f"{number:08x}-0000-4000-8000-000000000000"
     for number, name in enumerate(
-        ("run_id", "execution_id", "artifact_id", "experiment_id", "pipeline_id", "pipeline_version_id")
+        (
+            "run_id",
+            "execution_id",
+            "artifact_id",
+            "experiment_id",
+            "pipeline_id",
+            "pipeline_version_id",
+            "recurring_run_id",
+        )
     )
 }
-OTHERS = {"recurring_run_id": "x", "node_id": "x", "artifact_name": "x", "code": "RUN_FINAL"}
+OTHERS = {"node_id": "x", "artifact_name": "x", "code": "RUN_FINAL"}
 
 
 async def fill(service: Service, namespace: str) -> Things:
@@ -89,7 +98,18 @@ async def fill(service: Service, namespace: str) -> Things:
     execution = next(one for one in view.executions if one.path == "work")
     detail = await session.execution_detail(execution.execution_id)
     (artifact,) = detail.outputs.artifacts["model"]
+    # In a hundred years, so that it makes no run of its own accord.
+    timetable = StoredTimetable(interval_s=3_155_760_000)
+    recurring = await session.create_recurring_run(
+        NewRecurringRun(
+            display_name="r",
+            pipeline_spec=documents.one_task(),
+            experiment_id=experiment.experiment_id,
+            timetable=timetable,
+        )
+    )
     return Things({
+        "recurring_run_id": recurring.recurring_run_id,
         "run_id": run.run_id,
         "execution_id": execution.execution_id,
         "artifact_id": artifact.artifact_id,
@@ -125,6 +145,12 @@ def body_of(route: Route, ids: dict[str, str]) -> tuple[dict[str, str], bytes]:
     bodies: dict[str, dict[str, Any]] = {
         "CreateRun": {"document": json.dumps(document), "experiment_id": ids.get("experiment_id")},
         "Run": {**named, "pipeline_spec": document, "experiment_id": ids.get("experiment_id")},
+        "RecurringRun": {
+            **named,
+            "pipeline_spec": document,
+            "experiment_id": ids.get("experiment_id"),
+            "max_concurrency": "1",
+        },
         "RerunRun": {"from": ["work"]},
         "MarkExecution": {"state": "SKIPPED"},
         "DropCache": {"everything": True},
@@ -154,7 +180,16 @@ def name(route: Route) -> str:
 DECIDED = [route for route in ROUTES if route.proof is NeededProof.SIGNED_IN and asked_of_session(route.handler)]
 #: Those that name a thing, and those that make one in a namespace.
 NAMED = [route for route in DECIDED if route.access.scope in ("row", "body")]
-IDS = ("run_id", "execution_id", "artifact_id", "experiment_id", "pipeline_id", "pipeline_version_id", "name")
+IDS = (
+    "run_id",
+    "execution_id",
+    "artifact_id",
+    "experiment_id",
+    "pipeline_id",
+    "pipeline_version_id",
+    "recurring_run_id",
+    "name",
+)
 
 
 #: Those that change nothing are tried on one service.
@@ -170,7 +205,7 @@ async def test_each_principal_may_do_what_the_rules_say_and_nothing_else(
     for route in routes:
         # A request by name, and one that makes something, means the namespace HOME; but a run is in its experiment's.
         fixed = route.path.endswith("/names/{name}") or (
-            route.access.scope == "body" and route.access.kind is not Resource.RUN
+            route.access.scope == "body" and route.access.kind not in (Resource.RUN, Resource.RECURRING_RUN)
         )
         tries = [
             (expected_decision(route, who, namespace), principal, namespace)
@@ -231,6 +266,7 @@ LISTS = {
     "/apis/v2beta1/experiments": "experiments",
     "/apis/v2beta1/pipelines": "pipelines",
     "/api/cache": "entries",
+    "/apis/v2beta1/recurringruns": "recurringRuns",
 }
 
 
@@ -391,9 +427,7 @@ def test_every_handler_s_requests_are_seen() -> None:
     silent = {route.path for route in ROUTES if not asked_of_session(route.handler)}
     assert silent == {
         "/api/session", "/api/session/link", "/api/sessions", "/api/sessions/{session_id}", "/auth", "/api/openapi.json", "/api/codes/{code}", "/healthz",
-        "/apis/v2beta1/healthz", "/apis/v1beta1/healthz", "/apis/v2beta1/recurringruns",
-        "/apis/v2beta1/recurringruns/{recurring_run_id}", "/apis/v2beta1/recurringruns/{recurring_run_id}:enable",
-        "/apis/v2beta1/recurringruns/{recurring_run_id}:disable",
+        "/apis/v2beta1/healthz", "/apis/v1beta1/healthz",
         "/apis/v2beta1/runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read",
     }  # fmt: skip
 

@@ -926,10 +926,10 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Not implemented yet. */
+        /** List recurring runs. */
         readonly get: operations["get_apis_v2beta1_recurringruns"];
         readonly put?: never;
-        /** Not implemented yet. */
+        /** Create a recurring run. */
         readonly post: operations["post_apis_v2beta1_recurringruns"];
         readonly delete?: never;
         readonly options?: never;
@@ -944,11 +944,11 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** Not implemented yet. */
+        /** Get a recurring run. */
         readonly get: operations["get_apis_v2beta1_recurringruns_recurring_run_id"];
         readonly put?: never;
         readonly post?: never;
-        /** Not implemented yet. */
+        /** Delete a recurring run; its runs stay. */
         readonly delete: operations["delete_apis_v2beta1_recurringruns_recurring_run_id"];
         readonly options?: never;
         readonly head?: never;
@@ -964,7 +964,7 @@ export interface paths {
         };
         readonly get?: never;
         readonly put?: never;
-        /** Not implemented yet. */
+        /** Let a recurring run make runs. */
         readonly post: operations["post_apis_v2beta1_recurringruns_recurring_run_id_enable"];
         readonly delete?: never;
         readonly options?: never;
@@ -981,7 +981,7 @@ export interface paths {
         };
         readonly get?: never;
         readonly put?: never;
-        /** Not implemented yet. */
+        /** Let a recurring run make no more runs. */
         readonly post: operations["post_apis_v2beta1_recurringruns_recurring_run_id_disable"];
         readonly delete?: never;
         readonly options?: never;
@@ -1659,6 +1659,18 @@ export interface components {
             readonly pipeline_version: components["schemas"]["V2beta1PipelineVersion"];
         };
         /**
+         * CronSchedule
+         * @description At the times of a cron expression of six fields. Times are RFC 3339 texts.
+         */
+        readonly V2beta1CronSchedule: {
+            /** @default null */
+            readonly start_time: string | null;
+            /** @default null */
+            readonly end_time: string | null;
+            /** @default  */
+            readonly cron: string;
+        };
+        /**
          * Empty
          * @description `{}`.
          */
@@ -1727,6 +1739,18 @@ export interface components {
             readonly commit_sha: string;
             readonly tag_name: string;
             readonly multi_user: boolean;
+        };
+        /**
+         * PeriodicSchedule
+         * @description Every so many seconds (64-bit: written as text, read as text or number).
+         */
+        readonly V2beta1PeriodicSchedule: {
+            /** @default null */
+            readonly start_time: string | null;
+            /** @default null */
+            readonly end_time: string | null;
+            /** @default  */
+            readonly interval_second: string | number;
         };
         /**
          * Pipeline
@@ -1859,6 +1883,62 @@ export interface components {
             readonly pipeline_version_id: string;
         };
         /**
+         * RecurringRun
+         * @description Runs made on a schedule.
+         */
+        readonly V2beta1RecurringRun: {
+            /** @default  */
+            readonly recurring_run_id: string;
+            /** @default  */
+            readonly display_name: string;
+            /** @default  */
+            readonly description: string;
+            /** @default  */
+            readonly pipeline_version_id: string;
+            /** @default null */
+            readonly pipeline_spec: Record<string, unknown> | null;
+            /** @default null */
+            readonly pipeline_version_reference: components["schemas"]["V2beta1PipelineVersionReference"] | null;
+            /** @default null */
+            readonly runtime_config: components["schemas"]["V2beta1RuntimeConfig"] | null;
+            /** @default  */
+            readonly service_account: string;
+            /** @default  */
+            readonly max_concurrency: string | number;
+            /** @default null */
+            readonly trigger: components["schemas"]["V2beta1Trigger"] | null;
+            /** @default  */
+            readonly mode: string | number;
+            /** @default null */
+            readonly created_at: string | null;
+            /** @default null */
+            readonly updated_at: string | null;
+            /** @default  */
+            readonly status: string;
+            /** @default null */
+            readonly error: components["schemas"]["V2beta1Status"] | null;
+            /** @default false */
+            readonly no_catchup: boolean;
+            /** @default  */
+            readonly namespace: string;
+            /** @default  */
+            readonly experiment_id: string;
+            /** @default {} */
+            readonly plugins_input: Record<string, unknown>;
+        };
+        /**
+         * RecurringRunList
+         * @description `GET /recurringruns`; the list's name is in camel case there.
+         */
+        readonly V2beta1RecurringRunList: {
+            /** @default [] */
+            readonly recurringRuns: readonly components["schemas"]["V2beta1RecurringRun"][];
+            /** @default 0 */
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
          * Run
          * @description One submission of a document with arguments.
          */
@@ -1963,6 +2043,16 @@ export interface components {
             readonly details: readonly Record<string, unknown>[];
         };
         /**
+         * Trigger
+         * @description When a recurring run makes its next run: one of the two.
+         */
+        readonly V2beta1Trigger: {
+            /** @default null */
+            readonly cron_schedule: components["schemas"]["V2beta1CronSchedule"] | null;
+            /** @default null */
+            readonly periodic_schedule: components["schemas"]["V2beta1PeriodicSchedule"] | null;
+        };
+        /**
          * UploadError
          * @description The body of an upload's error.
          */
@@ -2040,24 +2130,29 @@ export type TaskRef = components['schemas']['TaskRef'];
 export type V2beta1ArtifactIds = components['schemas']['V2beta1ArtifactIds'];
 export type V2beta1ChildTask = components['schemas']['V2beta1ChildTask'];
 export type V2beta1CreatePipelineAndVersion = components['schemas']['V2beta1CreatePipelineAndVersion'];
+export type V2beta1CronSchedule = components['schemas']['V2beta1CronSchedule'];
 export type V2beta1Empty = components['schemas']['V2beta1Empty'];
 export type V2beta1ExecutorDetail = components['schemas']['V2beta1ExecutorDetail'];
 export type V2beta1Experiment = components['schemas']['V2beta1Experiment'];
 export type V2beta1ExperimentList = components['schemas']['V2beta1ExperimentList'];
 export type V2beta1Health = components['schemas']['V2beta1Health'];
 export type V2beta1HealthV1 = components['schemas']['V2beta1HealthV1'];
+export type V2beta1PeriodicSchedule = components['schemas']['V2beta1PeriodicSchedule'];
 export type V2beta1Pipeline = components['schemas']['V2beta1Pipeline'];
 export type V2beta1PipelineList = components['schemas']['V2beta1PipelineList'];
 export type V2beta1PipelineTaskDetail = components['schemas']['V2beta1PipelineTaskDetail'];
 export type V2beta1PipelineVersion = components['schemas']['V2beta1PipelineVersion'];
 export type V2beta1PipelineVersionList = components['schemas']['V2beta1PipelineVersionList'];
 export type V2beta1PipelineVersionReference = components['schemas']['V2beta1PipelineVersionReference'];
+export type V2beta1RecurringRun = components['schemas']['V2beta1RecurringRun'];
+export type V2beta1RecurringRunList = components['schemas']['V2beta1RecurringRunList'];
 export type V2beta1Run = components['schemas']['V2beta1Run'];
 export type V2beta1RunDetails = components['schemas']['V2beta1RunDetails'];
 export type V2beta1RunList = components['schemas']['V2beta1RunList'];
 export type V2beta1RuntimeConfig = components['schemas']['V2beta1RuntimeConfig'];
 export type V2beta1RuntimeStatus = components['schemas']['V2beta1RuntimeStatus'];
 export type V2beta1Status = components['schemas']['V2beta1Status'];
+export type V2beta1Trigger = components['schemas']['V2beta1Trigger'];
 export type V2beta1UploadError = components['schemas']['V2beta1UploadError'];
 export type V2beta1Url = components['schemas']['V2beta1Url'];
 export type WaitView = components['schemas']['WaitView'];
@@ -4290,20 +4385,32 @@ export interface operations {
     };
     readonly get_apis_v2beta1_recurringruns: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON: {predicates: [{operation, key, string_value | …}]}. */
+                readonly filter?: string;
+                /** @description Ignored: this server has one namespace. */
+                readonly namespace?: string;
+                readonly experiment_id?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description List recurring runs. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1RecurringRunList"];
                 };
             };
             /** @description What went wrong. */
@@ -4319,20 +4426,26 @@ export interface operations {
     };
     readonly post_apis_v2beta1_recurringruns: {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly experiment_id?: string;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["V2beta1RecurringRun"];
+            };
+        };
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description Create a recurring run. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1RecurringRun"];
                 };
             };
             /** @description What went wrong. */
@@ -4357,13 +4470,13 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description Get a recurring run. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1RecurringRun"];
                 };
             };
             /** @description What went wrong. */
@@ -4388,13 +4501,13 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description Delete a recurring run; its runs stay. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
                 };
             };
             /** @description What went wrong. */
@@ -4419,13 +4532,13 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description Let a recurring run make runs. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
                 };
             };
             /** @description What went wrong. */
@@ -4450,13 +4563,13 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description Not implemented yet. */
+            /** @description Let a recurring run make no more runs. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
                 content: {
-                    readonly "application/json": components["schemas"]["V2beta1Status"];
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
                 };
             };
             /** @description What went wrong. */

@@ -124,6 +124,7 @@ def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
         parameters=config.parameters,
         pipeline_root=config.pipeline_root,
         service_account=body.service_account,
+        recurring_run_id=body.recurring_run_id or None,
     )
 
 

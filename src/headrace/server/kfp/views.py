@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from headrace.engine.model import Execution, Reason, State, execution_id
 from headrace.server.documents import inline
-from headrace.store.records import ExperimentRecord, PipelineRecord, RunRecord, VersionRecord
+from headrace.store.records import (
+    ExperimentRecord,
+    PipelineRecord,
+    RecurringRunRecord,
+    RunRecord,
+    StoredTimetable,
+    VersionRecord,
+)
 from headrace.wire import v2beta1 as wire
 from headrace.wire.times import optional_seconds, seconds
 
@@ -85,6 +92,28 @@ def run(
     )
 
 
+def recurring_run(record: RecurringRunRecord, *, document: dict[str, wire.Json] | None = None) -> wire.RecurringRun:
+    """A recurring run. `document` is shown for what was not made from an uploaded pipeline."""
+    return wire.RecurringRun(
+        recurring_run_id=record.recurring_run_id,
+        display_name=record.display_name,
+        description=record.description,
+        pipeline_spec=document,
+        pipeline_version_reference=_source(record),
+        runtime_config=_runtime_config(record),
+        service_account=record.service_account,
+        max_concurrency=str(record.max_concurrency),
+        trigger=_trigger(record.timetable),
+        mode="ENABLE" if record.enabled else "DISABLE",
+        created_at=seconds(record.created_at),
+        updated_at=seconds(record.updated_at),
+        status="ENABLED" if record.enabled else "DISABLED",
+        no_catchup=record.timetable.catch_up == "latest",
+        namespace=record.namespace,
+        experiment_id=record.experiment_id,
+    )
+
+
 def tasks(run_id: str, executions: Iterable[Execution]) -> list[wire.PipelineTaskDetail]:
     """One task detail for each execution, linked by ids."""
     known = list(executions)
@@ -143,6 +172,30 @@ def _runtime_status(at: float, state: State, reason: Reason | None) -> wire.Runt
     return wire.RuntimeStatus(update_time=seconds(at), state=state.value, error=status(reason))
 
 
+def _source(record: RecurringRunRecord) -> wire.PipelineVersionReference | None:
+    if record.pipeline_id is None and record.pipeline_version_id is None:
+        return None
+    return wire.PipelineVersionReference(
+        pipeline_id=record.pipeline_id or "", pipeline_version_id=record.pipeline_version_id or ""
+    )
+
+
+def _trigger(timetable: StoredTimetable) -> wire.Trigger | None:
+    start, end = (None if at is None else _time_text(at) for at in (timetable.start, timetable.end))
+    if timetable.cron is not None:
+        return wire.Trigger(cron_schedule=wire.CronSchedule(start_time=start, end_time=end, cron=timetable.cron))
+    if timetable.interval_s is not None:
+        interval = str(timetable.interval_s)
+        return wire.Trigger(
+            periodic_schedule=wire.PeriodicSchedule(start_time=start, end_time=end, interval_second=interval)
+        )
+    return None
+
+
+def _time_text(at: float) -> str:
+    return seconds(at).isoformat().removesuffix("+00:00") + "Z"
+
+
 def _reference(record: RunRecord) -> wire.PipelineVersionReference | None:
     if record.pipeline_version_id is None:
         return None
@@ -151,7 +204,7 @@ def _reference(record: RunRecord) -> wire.PipelineVersionReference | None:
     )
 
 
-def _runtime_config(record: RunRecord) -> wire.RuntimeConfig | None:
+def _runtime_config(record: RunRecord | RecurringRunRecord) -> wire.RuntimeConfig | None:
     if not record.parameters and not record.pipeline_root:
         return None
     return wire.RuntimeConfig(parameters=record.parameters, pipeline_root=record.pipeline_root)

@@ -1,0 +1,184 @@
+"""Recurring runs: made, asked for, enabled and disabled, deleted. What makes their runs is `service.ticker`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from headrace.engine import InvalidArguments
+from headrace.engine.arguments import check_arguments
+from headrace.schedules.cron import Clocks, Cron, CronError, read_cron
+from headrace.schedules.macros import Occasion, replace_macros
+from headrace.schedules.naming import short_name
+from headrace.schedules.ticks import MAX_CONCURRENCY, CatchUp, Timetable, nominal_tick
+from headrace.service import experiments, runs
+from headrace.service.context import Context, new_id
+from headrace.service.errors import Invalid, NotFound
+from headrace.service.naming import check_length
+from headrace.service.plans import PlannedDocument
+from headrace.service.requests import NewRecurringRun, NewRun
+from headrace.store import recurring_runs as rows
+from headrace.store.records import ListQuery, Page, RecurringRunRecord, StoredTimetable, TickRecord
+
+_DEFAULT_ACCOUNT = "pipeline-runner"
+
+
+async def create(context: Context, new: NewRecurringRun) -> RecurringRunRecord:
+    """Check document, arguments and timetable, and record it. Raises Invalid, NotFound."""
+    check_length("recurring run", new.display_name)
+    if not 1 <= new.max_concurrency <= MAX_CONCURRENCY:
+        raise Invalid(
+            f"max_concurrency must be from 1 to {MAX_CONCURRENCY}, not {new.max_concurrency}.",
+            code="MAX_CONCURRENCY_INVALID",
+        )
+    timetable = read_timetable(new.timetable)
+    planned = await runs.planned_of(context, _run_of(new))
+    _check_arguments(planned, new, context.now())
+    now = context.now()
+    first = nominal_tick(timetable, last=None, created=_time(now))
+    _check_comes(timetable, first, now)
+    experiment = (
+        await experiments.get(context, new.experiment_id)
+        if new.experiment_id
+        else await experiments.find_or_create(context, "", new.namespace, created_by=new.created_by)
+    )
+    record = RecurringRunRecord(
+        recurring_run_id=new_id(),
+        display_name=new.display_name,
+        short_name=short_name(new.display_name),
+        description=new.description,
+        namespace=experiment.namespace,
+        experiment_id=experiment.experiment_id,
+        created_by=new.created_by,
+        pipeline_id=planned.pipeline_id,
+        # Of a pipeline alone, each tick takes the version that is the latest then.
+        pipeline_version_id=new.pipeline_version_id,
+        document=planned.digest if new.has_document else None,
+        parameters=new.parameters,
+        pipeline_root=new.pipeline_root,
+        service_account=new.service_account or _DEFAULT_ACCOUNT,
+        max_concurrency=new.max_concurrency,
+        timetable=new.timetable,
+        enabled=new.enabled,
+        created_at=now,
+        updated_at=now,
+        next_tick_at=None if first is None else first.timestamp(),
+    )
+    document = planned.stored if new.has_document else None
+    await context.write(rows.insert_recurring_run, record, document=document)
+    context.schedules_changed.set()
+    return record
+
+
+async def get(context: Context, recurring_run_id: str) -> RecurringRunRecord:
+    """Raises NotFound."""
+    found = await context.read(rows.get_recurring_run, recurring_run_id)
+    if found is None:
+        raise NotFound(f"There is no recurring run {recurring_run_id}.", recurring_run_id=recurring_run_id)
+    return found
+
+
+async def list_page(context: Context, query: ListQuery) -> Page[RecurringRunRecord]:
+    """One page."""
+    return await context.read(rows.list_recurring_runs, query, context.keys.page_tokens)
+
+
+async def list_ticks(context: Context, recurring_run_id: str, limit: int) -> list[TickRecord]:
+    """The newest ticks that were handled, newest first. Raises NotFound."""
+    await get(context, recurring_run_id)
+    return await context.read(rows.last_ticks, recurring_run_id, limit)
+
+
+async def set_enabled(context: Context, recurring_run_id: str, enabled: bool) -> None:
+    """Let it make runs, or not; runs that it has made go on. Raises NotFound.
+
+    As in KFP, ticks that passed while it was disabled are caught up when it is enabled, if its timetable says so.
+    """
+    await get(context, recurring_run_id)
+    await context.write(rows.set_enabled, recurring_run_id, enabled, context.now())
+    context.schedules_changed.set()
+
+
+async def delete(context: Context, recurring_run_id: str) -> None:
+    """Its runs stay. Raises NotFound."""
+    await get(context, recurring_run_id)
+    await context.write(rows.delete_recurring_run, recurring_run_id)
+
+
+async def document_of(
+    context: Context, record: RecurringRunRecord
+) -> tuple[dict[str, object], dict[str, object] | None] | None:
+    """The document it was made from; None when it was made from what was uploaded."""
+    return None if record.document is None else await context.read(rows.get_document, record.document)
+
+
+def read_timetable(stored: StoredTimetable) -> Timetable:
+    """The timetable as the rules need it. Raises Invalid with what is wrong."""
+    if stored.interval_s is not None and stored.cron is not None:
+        raise Invalid("Give a cron expression or an interval, not both.", code="TRIGGER_AMBIGUOUS")
+    if stored.interval_s is not None and stored.interval_s < 1:
+        raise Invalid(f"The interval must be at least one second, not {stored.interval_s}.", code="INTERVAL_INVALID")
+    return Timetable(
+        cron=None if stored.cron is None else _cron(stored),
+        interval_s=stored.interval_s,
+        zone=_zone(stored.zone),
+        clocks=Clocks(stored.clocks),
+        start=None if stored.start is None else _time(stored.start),
+        end=None if stored.end is None else _time(stored.end),
+        catch_up=CatchUp(stored.catch_up),
+    )
+
+
+def _cron(stored: StoredTimetable) -> Cron:
+    try:
+        return read_cron(stored.cron or "", stored.dialect)
+    except CronError as error:
+        raise Invalid(str(error), code="CRON_INVALID") from error
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Invalid(
+            f"{name[:80]!r} is not a time zone; write for instance Europe/Berlin or America/New_York.",
+            code="TIME_ZONE_UNKNOWN",
+        ) from error
+
+
+def _check_comes(timetable: Timetable, first: datetime | None, now: float) -> None:
+    """Refuse a cron expression that is never due, whatever start and end are."""
+    if timetable.cron is None or first is not None:
+        return
+    without_end = msgspec.structs.replace(timetable, end=None)
+    if nominal_tick(without_end, last=None, created=_time(now)) is None:
+        raise Invalid(
+            f"The cron expression {timetable.cron.text!r} is never due: there is no such date.", code="CRON_NEVER_DUE"
+        )
+
+
+def _check_arguments(planned: PlannedDocument, new: NewRecurringRun, now: float) -> None:
+    example = Occasion(run_id=new_id(), now=_time(now), scheduled_at=_time(now), index=1)
+    try:
+        check_arguments(planned.plan, replace_macros(new.parameters, example))
+    except InvalidArguments as error:
+        faults = [msgspec.to_builtins(fault) for fault in error.faults]
+        raise Invalid(str(error), code=error.code, faults=faults) from error
+
+
+def _run_of(new: NewRecurringRun) -> NewRun:
+    return NewRun(
+        document=new.document,
+        pipeline_spec=new.pipeline_spec,
+        platform_spec=new.platform_spec,
+        pipeline_id=new.pipeline_id,
+        pipeline_version_id=new.pipeline_version_id,
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
