@@ -106,7 +106,7 @@ class LocalStore:
         if path.is_symlink():
             kind = kind_name(path.lstat().st_mode)
             raise NotStorable(f"{path.name!r} is a {kind}; an artifact is a file or a directory.{way_out(kind)}")
-        incoming.parent.mkdir(exist_ok=True)
+        incoming.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.rename(incoming)
         except FileNotFoundError:

@@ -41,8 +41,10 @@ def open_dag(t: Transition, execution: Execution, dag: DagPlan) -> None:
 
 def check_room(t: Transition, more: int) -> None:
     """Raise Fault when so many more executions would be more than MAX_EXECUTIONS."""
-    if len(t.executions) + more > MAX_EXECUTIONS:
-        raise Fault("RUN_TOO_LARGE", f"The run would have more than {MAX_EXECUTIONS} executions.")
+    count = len(t.executions) + more
+    if count > MAX_EXECUTIONS:
+        message = f"The run would have at least {count} executions; at most {MAX_EXECUTIONS} are allowed."
+        raise Fault("RUN_TOO_LARGE", message, executions=count, limit=MAX_EXECUTIONS)
 
 
 def finish(t: Transition, path: str) -> None:

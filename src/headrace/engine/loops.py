@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from headrace.engine.endings import close_tree
 from headrace.engine.groups import check_room
 from headrace.engine.inputs import Fault
 from headrace.engine.model import Artifact, Bundle, ChildCounts, Execution, Json, Reason, State
-from headrace.engine.plan import MAX_LOOP_ITEMS, TaskPlan, iteration_path
+from headrace.engine.plan import MAX_LOOP_ITEMS, DagPlan, TaskPlan, iteration_path
 from headrace.engine.transition import FollowUp, Transition
 
 
@@ -105,7 +105,9 @@ def _item(task: TaskPlan, item: Any) -> Bundle:
 
 def begin_loop(t: Transition, execution: Execution, task: TaskPlan) -> None:
     items = items_of(task, execution.inputs)
-    check_room(t, len(items) - (execution.iteration_count or 0))
+    new = len(items) - (execution.iteration_count or 0)
+    # Also for what is inside of them, before any of it is made: a loop in a loop in a loop grows fast.
+    check_room(t, new * (1 + (least_executions(task.dag, execution.inputs.parameters) if task.dag else 0)))
     path = execution.path
     execution = t.set(
         execution, state=State.RUNNING, begun=True, started_at=t.at, iteration_count=len(items)
@@ -115,6 +117,43 @@ def begin_loop(t: Transition, execution: Execution, task: TaskPlan) -> None:
     _drop_extra_iterations(t, execution)
     t.child_counts[path] = ChildCounts(open=len(items))
     t.queue(FollowUp.FILL_LOOP if items else FollowUp.FINISH, path)
+
+
+def least_executions(dag: DagPlan, known: Mapping[str, Json]) -> int:
+    """How many executions a DAG with these inputs gets when it succeeds, as far as that is known before it begins.
+
+    What is behind a condition, or in a loop over what a task has yet to make, counts as nothing.
+    """
+    return sum(1 + _least_below(task, known) for task in dag.tasks.values())
+
+
+def _least_below(task: TaskPlan, known: Mapping[str, Json]) -> int:
+    if task.task.condition:
+        return 0
+    given = _given(task, known)
+    inside = least_executions(task.dag, given) if task.dag is not None else 0
+    iterator = task.iterator
+    if iterator is None:
+        return inside
+    if iterator.over == "artifact" or (iterator.raw is None and iterator.input not in given):
+        return 0
+    try:
+        return len(items_of(task, Bundle(parameters=given))) * (1 + inside)
+    except Fault:
+        return 0
+
+
+def _given(task: TaskPlan, known: Mapping[str, Json]) -> dict[str, Json]:
+    """Inputs of a task that are written in the document, or come as they are from the inputs of its DAG."""
+    found: dict[str, Json] = {}
+    for name, source in task.task.inputs.parameters.items():
+        if source.selector:
+            continue
+        if source.component_input is not None and source.component_input in known:
+            found[name] = known[source.component_input]
+        elif source.constant is not msgspec.UNSET:
+            found[name] = source.constant
+    return found
 
 
 def _drop_extra_iterations(t: Transition, loop: Execution) -> None:

@@ -30,6 +30,7 @@ from headrace.service.perform import Performer
 from headrace.service.recorder import Recorder
 from headrace.service.side_tasks import SideTasks
 from headrace.store import leases
+from headrace.store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class RunLoop:
             side=self._side,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._giving_back = False
         #: Sends an event to the server that drives its run; None while there is only one server.
         self.forward: Callable[[str, AnyEvent], Awaitable[None]] | None = None
 
@@ -140,6 +142,20 @@ class RunLoop:
     async def forget(self, run_id: str) -> None:
         """The run is deleted: stop what it has going, then remove what is kept of its attempts."""
         await self._driver.forget(run_id)
+
+    def give_back_space(self) -> None:
+        """Something was deleted: the disk gets its space back, in the background."""
+        if not self._giving_back:
+            self._giving_back = True
+            self._side.start(self._give_back_space())
+
+    async def _give_back_space(self) -> None:
+        try:
+            await self._context.database.give_back_space()
+        except StoreError as error:
+            log.warning("the space of what was deleted could not be given back: %s", error)
+        finally:
+            self._giving_back = False
 
     # events ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -174,7 +174,24 @@ def _first_step(
     return fold(run, [PendingEvent(run_id=record.run_id, event=started)], record.created_at)
 
 
+def _check_sizes(context: Context, arguments: Mapping[str, Json]) -> None:
+    """As for outputs: arguments are stored in the database, shown in lists, and given to the tasks that take them."""
+    limit = context.settings.max_parameter_bytes
+    for name, value in arguments.items():
+        size = len(msgspec.json.encode(value))
+        if size > limit:
+            raise Invalid(
+                f"The argument {name!r} has {size} bytes of JSON; at most {limit} are allowed (setting "
+                "max_parameter_bytes). Store it as a file, and give the pipeline its URI or path.",
+                code="PARAMETER_TOO_LARGE",
+                argument=name,
+                size=size,
+                limit=limit,
+            )
+
+
 def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> RunState:
+    _check_sizes(context, new.parameters)
     try:
         return new_run(
             compiled,
@@ -371,6 +388,7 @@ async def delete(context: Context, loop: RunLoop, run_id: str) -> None:
     await delete_content(context, dropped.gone)
     if dropped.whole and header is not None:
         await delete_leftovers(context, header, record.pipeline_name)
+    loop.give_back_space()
     context.changes.notify((run_id,), ended=(run_id,))
 
 

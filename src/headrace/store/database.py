@@ -19,13 +19,15 @@ from sqlalchemy import Connection as Connection
 from sqlalchemy import Engine
 
 from headrace.store import migrations
-from headrace.store.dialect import DRIVER_ERRORS, open_sqlite, peek_version, translate
+from headrace.store.dialect import DRIVER_ERRORS, give_back, make_shrinkable, open_sqlite, peek_version, translate
 from headrace.store.errors import Broken, DiskFailed
 
 if TYPE_CHECKING:
     from headrace.store.postgresql import Postgresql
     from headrace.store.urls import DatabaseUrl
 
+#: Free pages (of 4 KiB) that are given back in one transaction.
+_PAGES_AT_ONCE = 1000
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -123,7 +125,10 @@ class _Sqlite:
     @classmethod
     async def open(cls, path: Path | None) -> _Sqlite:
         if path is not None:
-            migrations.check_version(await asyncio.to_thread(peek_version, path))
+            found = await asyncio.to_thread(peek_version, path)
+            migrations.check_version(found)
+            if found:
+                await asyncio.to_thread(make_shrinkable, path)
         database = cls(path)
         try:
             await database.write(migrations.upgrade)
@@ -179,6 +184,12 @@ class Database:
         """Run `op` on one consistent state of the database."""
         with self._watched():
             return await self._backend.read(lambda conn: op(conn, *args, **kwargs))
+
+    async def give_back_space(self) -> None:
+        """Give the space of what was deleted back to the disk, in short slices, so that others write in between."""
+        before, left = None, await self.write(give_back, _PAGES_AT_ONCE)
+        while left and left != before:
+            before, left = left, await self.write(give_back, _PAGES_AT_ONCE)
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ Everything else in this room is SQL that both databases understand.
 from __future__ import annotations
 
 import functools
+import logging
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -21,11 +22,20 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from headrace.store.errors import Broken, Busy, DiskFailed, Duplicate, Full, ReadOnly, StoreError
 
+_log = logging.getLogger(__name__)
+
 #: What the drivers raise; `translate` says what it means.
 DRIVER_ERRORS = (DBAPIError, sqlite3.Error)
 
 #: How long a statement waits for another process that holds the file (a backup, a person with `sqlite3`).
 BUSY_TIMEOUT_MS = 10_000
+
+#: The file of the write-ahead log is cut to this once its content is in the database.
+MAX_LOG_BYTES = 16 << 20
+#: An auto_vacuum that gives free pages back when it is asked to.
+_INCREMENTAL = 2
+#: A file of an earlier version is written again when so many of its pages are free, and at least a quarter.
+_MANY_FREE_PAGES = 2000
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
@@ -62,7 +72,10 @@ def _connect(path: Path | None, *, writer: bool) -> sqlite3.Connection:
     if path is None:
         return conn
     if writer:
+        # Before there is a table: free pages can then be given back. Files of earlier versions: see `make_shrinkable`.
+        conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
         conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute(f"PRAGMA journal_size_limit = {MAX_LOG_BYTES}")
     else:
         conn.execute("PRAGMA query_only = ON")
     return conn
@@ -74,6 +87,38 @@ def _lower(value: object) -> str | None:
 
 def _clock_now() -> float:
     return time.time()
+
+
+def make_shrinkable(path: Path) -> None:
+    """Let a file of an earlier version give its free pages back: when it has many, it is written again as a whole.
+
+    Without room for that, or while another process reads the file, it stays as it is.
+    """
+    conn = sqlite3.connect(path, isolation_level=None)
+    try:
+        pages, free, mode = (
+            conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "auto_vacuum")
+        )
+        if mode != _INCREMENTAL and free >= _MANY_FREE_PAGES and free * 4 >= pages:
+            conn.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            conn.execute("VACUUM")
+    except sqlite3.Error:
+        _log.warning("%s could not be made smaller", path, exc_info=True)
+    finally:
+        conn.close()
+
+
+def give_back(conn: Connection, pages: int) -> int:
+    """Cut so many free pages off the file, in the caller's transaction; how many are left. 0 for other databases."""
+    if conn.dialect.name != "sqlite":
+        return 0
+    # Each step of it frees one page: it must be read to its end.
+    raw = conn.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    if raw.execute("PRAGMA auto_vacuum").fetchone()[0] != _INCREMENTAL:
+        return 0
+    raw.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    return int(raw.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def peek_version(path: Path) -> int:

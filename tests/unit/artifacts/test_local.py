@@ -47,6 +47,19 @@ async def content(store: LocalStore, uri: str, **options: object) -> bytes:
     return b"".join([chunk async for chunk in store.open_read(uri, **options)])  # type: ignore[arg-type]
 
 
+def test_the_store_s_own_folders_are_made_again_when_they_are_gone(store, file):
+    shutil.rmtree(store.root)
+    assert store.take(KEY, file).size_bytes == 7
+
+
+def test_what_cannot_be_stored_stays_where_it_was(store, folder):
+    (folder / "link").symlink_to("/nowhere")
+    with pytest.raises(NotStorable):
+        store.take(KEY, folder)
+    (folder / "link").unlink()
+    assert store.take(KEY, folder).size_bytes == 3
+
+
 async def test_file(store, file):
     stored = store.take(KEY, file)
     assert (stored.size_bytes, stored.is_directory) == (7, False)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
 from headrace.engine.model import Kind, State
+from headrace.spec.document import Document
 from properties.documents import const, given, group, leaf, made, out, param, pipeline
 from scenario import Scenario, artifact
 
@@ -215,6 +217,37 @@ def test_a_run_of_too_many_executions_fails_where_it_would_exceed(monkeypatch: p
     run = Scenario(pipeline({"loop": group(body(), loop="[1, 2, 3, 4]", takes=ITEM)}))
     assert run.starts() == []
     assert (run.code("loop"), run.end) == ("RUN_TOO_LARGE", State.FAILED)
+
+
+HUNDRED = list(range(100))
+
+
+def nested(second_loop: str, **fields: object) -> Document:
+    """Three loops of a hundred items, one in the other; the one in the middle is over the pipeline's list, or not."""
+    third = group(body(), loop=json.dumps(HUNDRED), takes=ITEM)
+    second = group({"third": third}, takes={"inner": "LIST", **ITEM}, loop="inner", wires={"inner": param("all")})
+    if second_loop == "written":
+        second = group({"third": third}, loop=json.dumps(HUNDRED), takes=ITEM)
+    first = group({"second": {**second, **fields}}, takes={"all": "LIST", **ITEM}, loop=json.dumps(HUNDRED))
+    return pipeline({"first": {**first, "wires": {"all": param("all")}}}, takes={"all": "LIST"})
+
+
+@pytest.mark.parametrize("second_loop", ["written", "over an argument"])
+def test_a_run_that_would_be_too_large_fails_before_any_of_it_is_made(second_loop: str):
+    run = Scenario(nested(second_loop), all=HUNDRED)
+    assert run.starts() == []
+    assert (run.code("first"), run.end, run.states()) == ("RUN_TOO_LARGE", State.FAILED, {"first": "FAILED"})
+    reason = run["first"].reason
+    assert reason is not None
+    # One for the root, the loop itself, then 100 × (1 + 1 + 100 × (1 + 1 + 100 × (1 + 1))).
+    assert reason.details["executions"] == 2 + 100 * (2 + 100 * (2 + 100 * 2))
+
+
+def test_what_is_behind_a_condition_is_not_counted_before_it_begins():
+    run = Scenario(nested("written", condition="1 == 2"), all=HUNDRED)
+    run.starts()
+    assert run.end is State.SUCCEEDED
+    assert run["first[0]/second"].state is State.SKIPPED
 
 
 # --- what is handed out when something did not happen ----------------------------------------------

@@ -200,6 +200,15 @@ def test_a_run_id_leads_nowhere_else(run_id, tmp_path):
         dirs.delete(run_id)
 
 
+def test_the_folder_of_records_is_made_again_when_it_is_gone(tmp_path):
+    dirs = AttemptDirs(tmp_path)
+    (tmp_path / "attempts" / ".live").rmdir()
+    assert list(dirs.live(dict)) == []
+    attempt = AttemptId(run_id="r", path="task", number=1)
+    dirs.write_record(attempt, {"a": 1})
+    assert dirs.read_record(attempt, dict) == {"a": 1}
+
+
 def test_every_code_says_what_it_means():
     assert all(code.meaning.endswith(".") and code.value == code.name for code in Code)
 

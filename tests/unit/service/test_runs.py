@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from headrace.service import inbox as inbox_module
 from headrace.service import runs
 from headrace.service.errors import Conflict, Invalid, NotFound, Unavailable
 from headrace.service.service import NewRun, NewVersion
+from headrace.service.settings import Settings
 from headrace.store.records import ListQuery, Predicate
 from owned_service import Service
 from waiting import until, until_final
@@ -109,6 +111,26 @@ async def test_bad_arguments_are_all_named(service: Service):
         ("y", "ARGUMENT_UNKNOWN"), ("x", "ARGUMENT_TYPE"),
     }  # fmt: skip
     assert (await service.list_runs(ListQuery())).total_size == 0
+
+
+async def test_an_argument_is_limited_like_an_output(service: Service):
+    text = "x" * (service._context.settings.max_parameter_bytes - 2)
+    made = await service.create_run(NewRun(pipeline_spec=documents.one_task(), parameters={"x": text}))
+    assert (await service.get_run(made.run_id)).parameters == {"x": text}
+    with pytest.raises(Invalid) as caught:
+        await service.create_run(NewRun(pipeline_spec=documents.one_task(), parameters={"x": f"{text}y"}))
+    assert (caught.value.code, caught.value.details["argument"]) == ("PARAMETER_TOO_LARGE", "x")
+
+
+async def test_deleting_runs_makes_the_database_smaller(tmp_path: Path):
+    service = await Service.open(Settings(home=tmp_path), executor=FakeExecutor())
+    for _ in range(4):
+        run = await service.create_run(NewRun(pipeline_spec=documents.one_task(), parameters={"x": "x" * 1_000_000}))
+        await until_final(service, run.run_id)
+        await service.delete_run(run.run_id)
+    await until(lambda: not service._loop._giving_back)
+    await service.close()
+    assert (tmp_path / "headrace.db").stat().st_size < 1_000_000
 
 
 @pytest.mark.parametrize(

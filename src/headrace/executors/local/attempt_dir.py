@@ -155,7 +155,11 @@ class AttemptDirs:
 
     def write_record(self, attempt: AttemptId, record: object) -> None:
         """Write down that the attempt is to be looked at after a restart, and what must be known of it then."""
-        _write(self._mark(attempt), record)
+        try:
+            _write(self._mark(attempt), record)
+        except FileNotFoundError:
+            self._live.mkdir(parents=True, exist_ok=True)  # somebody has removed it
+            _write(self._mark(attempt), record)
 
     def read_record(self, attempt: AttemptId, kind: type[T]) -> T | None:
         """What was written down of an attempt that is not settled; None if nothing was."""
@@ -171,7 +175,7 @@ class AttemptDirs:
 
     def live(self, kind: type[T]) -> Iterator[tuple[T, AttemptDir]]:
         """Every attempt that any server has launched and not settled."""
-        for mark in sorted(self._live.iterdir()):
+        for mark in sorted(self._live.iterdir()) if self._live.is_dir() else ():
             run = mark.name.partition(".")[0]
             attempt_dir = AttemptDir(self.root.joinpath(*mark.name.split(".")), self._workspaces / run)
             record = _read(str(mark), kind)
