@@ -57,7 +57,7 @@ class Peer(NamedTuple):
 
 
 PEERS = {
-    "kfp": Peer("kfp local 2.17, tuned", "kfp_local.py", ("kfp==2.17.0",), "process", "files"),
+    "kfp": Peer("kfp local 2.17, tuned", "kfp_local.py", ("kfp==2.17.3",), "process", "files"),
     "luigi": Peer("Luigi 3.8, 2 workers", "luigi_.py", ("luigi==3.8.1",), "fork", "output files"),
     "metaflow": Peer("Metaflow 2.19", "metaflow_.py", ("metaflow==2.19.39",), "process", "files"),
     "prefect": Peer(

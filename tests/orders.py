@@ -23,7 +23,7 @@ _INSTALL = (
     'PIP_DISABLE_PIP_VERSION_CHECK=1 {calls} && "$0" "$@"\n'
 )
 _PIP = "python3 -m pip install --quiet --no-warn-script-location "
-_KFP = """'kfp==2.17.0' '--no-deps' 'typing-extensions>=3.7.4,<5; python_version<"3.9"'"""
+_KFP = """'kfp==2.17.3' '--no-deps' 'typing-extensions>=3.7.4,<5; python_version<"3.9"'"""
 
 
 def python_order(

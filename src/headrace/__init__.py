@@ -59,6 +59,10 @@ def _try_component(component: Any, arguments: dict[str, Any]) -> Any:
     return _room("local").try_component(component, **arguments)
 
 
+def _call_of_kfp(component: Any, arguments: dict[str, Any]) -> Any:
+    return _room("components").from_kfp(component)(**arguments)
+
+
 def _lower_pipeline(*traced: Any) -> Any:
     return _room("compiler.lowering").lower_pipeline(*traced)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys as _sys
 
+from headrace.components.from_kfp import from_kfp
 from headrace.components.loading import (
     load_component_from_file,
     load_component_from_text,
@@ -18,6 +19,7 @@ __all__ = [
     "PythonComponent",
     "YamlComponent",
     "base_component",
+    "from_kfp",
     "load_component_from_file",
     "load_component_from_text",
     "load_component_from_url",

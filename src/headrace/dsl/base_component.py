@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic
 
-from headrace.dsl import hooks
+from headrace.dsl import hooks, kfp_components
 from headrace.dsl.constants import WORKSPACE_MOUNT_PATH, WORKSPACE_PATH_PLACEHOLDER
-from headrace.dsl.errors import DslTypeError, DslValueError, function_location
+from headrace.dsl.errors import DslError, DslTypeError, DslValueError, function_location, is_installed
 from headrace.dsl.image_recipe import ImageRecipe
 from headrace.dsl.pipeline_channel import PipelineChannel, create_pipeline_channel
 from headrace.dsl.pipeline_config import PipelineConfig
@@ -291,6 +291,16 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
 
         def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> PipelineTask[Answer]: ...
 
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
+            self._check_refusal()
+            return super().__call__(*args, **kwargs)
+
+    def _check_refusal(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+
     def __init__(
         self,
         component_spec: ComponentSpec,
@@ -302,8 +312,20 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
         self.pipeline_func = pipeline_func
         self.pipeline_config = pipeline_config
         arguments = [_pipeline_input(component_spec, name) for name in inspect.signature(pipeline_func).parameters]
-        trace: Callable[..., Any] = pipeline_func  # with channels in place of what it declares
-        with Pipeline(component_spec.name) as traced:
+        #: Why the pipeline of an installed package cannot be compiled: it may never be used, so it is raised then.
+        self._refusal: DslError | None = None
+        try:
+            self._trace(arguments, display_name)
+        except DslError as error:
+            if not is_installed(function_location(pipeline_func)):
+                raise
+            self._refusal = error
+
+    def _trace(self, arguments: list[PipelineChannel], display_name: str | None) -> None:
+        """Call the function with channels in place of what it declares, and compile what it did."""
+        trace: Callable[..., Any] = self.pipeline_func
+        component_spec, pipeline_config = self.component_spec, self.pipeline_config
+        with Pipeline(component_spec.name) as traced, kfp_components.usable():
             traced.inputs.update(arguments)
             outputs = trace(*arguments)
         if not traced.tasks:
@@ -311,7 +333,7 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
                 "Task is missing from pipeline.",
                 code="PIPELINE_EMPTY",
                 hint="call at least one component in the function.",
-                location=function_location(pipeline_func),
+                location=function_location(self.pipeline_func),
             )
         self._check_workspace(traced)
         pipeline_spec, platform_spec = hooks.lower(traced, component_spec, outputs, pipeline_config)
@@ -329,6 +351,7 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
 
     def documents(self) -> tuple[IR, IR]:
         """The compiled pipeline: `(pipeline spec, platform spec)`."""
+        self._check_refusal()
         graph = self.component_spec.implementation
         assert isinstance(graph, GraphImplementation)
         return graph.pipeline_spec, graph.platform_spec

@@ -25,7 +25,7 @@ from headrace.dsl.placeholders import (
     command_text,
 )
 from headrace.dsl.structures import ComponentSpec, ContainerImplementation, ContainerSpec
-from headrace.dsl.types.type_utils import ArtifactType
+from headrace.dsl.types.type_utils import STRUCT, TASK_CONFIG, TASK_FINAL_STATUS, ArtifactType, ParameterType
 
 if TYPE_CHECKING:
     from headrace.dsl.code import Code
@@ -409,7 +409,12 @@ def _stand_in(spec: ComponentSpec, name: str) -> Any:
     """The placeholder that the function receives for a parameter, so that its command can use it."""
     side, found = ("output", spec.outputs[name].type) if name in spec.outputs else ("input", spec.inputs[name].type)
     if not isinstance(found, ArtifactType):
-        return OutputParameterPlaceholder(name) if side == "output" else InputValuePlaceholder(name)
+        return OutputParameterPlaceholder(name) if side == "output" else InputValuePlaceholder(name, _ir_type(found))
     if found.is_list:
         return InputListOfArtifactsPlaceholder(name) if side == "input" else OutputListOfArtifactsPlaceholder(name)
     return ContainerComponentArtifactChannel(side, name)
+
+
+def _ir_type(found: ParameterType) -> str:
+    """A kind as the document has it, where the final status and the settings of a task are dicts."""
+    return STRUCT if found.kind in (TASK_FINAL_STATUS, TASK_CONFIG) else found.kind

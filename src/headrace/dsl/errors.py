@@ -10,6 +10,8 @@ from typing import NamedTuple
 from headrace.dsl.code_places import shown_file
 
 _PACKAGE_DIR = str(Path(__file__).resolve().parent.parent) + "/"
+#: Folders, one of which is in the path of every installed package.
+_INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 
 class SourceLocation(NamedTuple):
@@ -37,6 +39,11 @@ def function_location(func: object) -> SourceLocation | None:
     """Where a function was defined."""
     code = getattr(func, "__code__", None)
     return None if code is None else SourceLocation(file=code.co_filename, line=code.co_firstlineno)
+
+
+def is_installed(location: SourceLocation | None) -> bool:
+    """Whether a place is in an installed package: code of others, which the user cannot change."""
+    return location is not None and bool(_INSTALLED.intersection(Path(location.file).parts))
 
 
 class DslError(Exception):

@@ -23,6 +23,11 @@ def try_component(component: BaseComponent, arguments: dict[str, Any]) -> Any:
     return _front_door("_try_component")(component, arguments)
 
 
+def call_of_kfp(component: Any, arguments: dict[str, Any]) -> Any:
+    """Call a component that was made with the `kfp` package, in a pipeline of Headrace."""
+    return _front_door("_call_of_kfp")(component, arguments)
+
+
 def lower(*traced: Any) -> Any:
     """Compile a traced pipeline to documents."""
     return _front_door("_lower_pipeline")(*traced)

@@ -18,7 +18,7 @@ class Placeholder:
         return self._to_string()
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and vars(other) == vars(self)
+        return isinstance(other, Placeholder) and type(other) is type(self) and other._to_string() == self._to_string()
 
     def __hash__(self) -> int:
         return hash((type(self), self._to_string()))
@@ -48,8 +48,10 @@ class _Named(Placeholder):
 class InputValuePlaceholder(_Named):
     template = "{{$.inputs.parameters['%s']}}"
 
-    def __init__(self, input_name: str) -> None:
+    def __init__(self, input_name: str, ir_type: str = "STRING") -> None:
         super().__init__(input_name)
+        #: The kind of the input in the document. Component libraries read it to know which values need quotes.
+        self._ir_type = ir_type
 
 
 class InputPathPlaceholder(_Named):

@@ -23,7 +23,7 @@ from headrace.dsl.types.type_annotations import marker, unmarked
 from headrace.dsl.types.type_utils import is_artifact_class
 
 #: The kfp release whose runtime a task installs, unless another 2.17 is installed here.
-KFP_VERSION = "2.17.0"
+KFP_VERSION = "2.17.3"
 KFP_VERSION_VARIABLE = "HEADRACE_KFP_VERSION"
 _EXECUTOR = "kfp.dsl.executor_main"
 _AS_HEADRACE = "import kfp as headrace"

@@ -39,7 +39,7 @@ def test_the_files_of_two_components(tmp_path: Path) -> None:
         *defined(tmp_path, "second_part.py", "train", packages="['a']"),
     ]
     context = context_of(tmp_path, found)
-    written = write(context, overwrite_build_file=False, installed=["kfp==2.17.0"], copied=[])
+    written = write(context, overwrite_build_file=False, installed=["kfp==2.17.3"], copied=[])
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.suffix != ".pyc" and path.is_file()} == {
         *written, "first_part.py", "second_part.py",
     }  # fmt: skip

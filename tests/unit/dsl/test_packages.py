@@ -19,7 +19,7 @@ def wanted(path: Path) -> PythonEntry:
     container = load(path).f.component_spec.implementation
     entry = recognise(container.command, container.args)
     assert entry is not None
-    assert entry.kfp_requirement == "kfp==2.17.0"
+    assert entry.kfp_requirement == "kfp==2.17.3"
     return entry
 
 
@@ -160,7 +160,7 @@ dependencies = [{ name = "msgspec" }]
 
 [[package]]
 name = "kfp"
-version = "2.17.0"
+version = "2.17.3"
 source = { registry = "https://pypi.org/simple" }
 
 [[package]]

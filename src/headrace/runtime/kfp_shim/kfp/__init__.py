@@ -1,6 +1,6 @@
 """Stands in for `kfp` inside a task whose environment does not have it: only what the source of components uses."""
 
-__version__ = "2.17.0"
+__version__ = "2.17.3"
 TYPE_CHECK = True
 
 
