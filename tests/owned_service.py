@@ -45,5 +45,9 @@ class Service(Session):
         return self._opened._sharing
 
     @property
+    def _ticker(self) -> Any:
+        return self._opened._ticker
+
+    @property
     def _expiry(self) -> Any:
         return self._opened._expiry

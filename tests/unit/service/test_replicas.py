@@ -13,12 +13,13 @@ import documents
 from fake_executor import FakeExecutor, World, fake_of, hang, succeed
 from headrace.engine.model import State
 from headrace.service.errors import Conflict, NotFound
+from headrace.service.requests import NewRecurringRun
 from headrace.service.service import NewRun
 from headrace.service.settings import Settings
 from headrace.store import leases, run_changes
 from headrace.store import runs as rows
 from headrace.store.errors import Stale
-from headrace.store.records import ListQuery
+from headrace.store.records import ListQuery, StoredTimetable
 from headrace.store.urls import DatabaseUrl
 from owned_service import Service
 from postgres import Postgres
@@ -49,6 +50,7 @@ class Servers:
         assert service._sharing is not None
         for task in service._sharing._tasks:
             task.cancel()
+        await service._ticker.close()
         await service._loop.close()
         await service._context.executor.close()
         await service._context.database.close()
@@ -365,3 +367,34 @@ async def test_a_server_that_only_looks_takes_no_seat(servers: Servers, database
     await looking.close()
     assert count == 1
     assert one._context.owner is not None
+
+
+# --- recurring runs ----------------------------------------------------------------------------
+
+
+async def test_a_tick_that_several_servers_see_makes_one_run(servers: Servers) -> None:
+    first, second, third = [await servers.open(home) for home in ("a", "b", "c")]
+    window = StoredTimetable(interval_s=60, start=86_400, end=86_400 + 60 * 25)
+    made = await first.create_recurring_run(
+        NewRecurringRun(
+            display_name="r", pipeline_spec=documents.one_task(), timetable=window, max_concurrency=10
+        )  # fmt: skip
+    )
+    second._context.schedules_changed.set()
+    third._context.schedules_changed.set()
+
+    async def over() -> bool:
+        return (await second.get_recurring_run(made.recurring_run_id)).next_tick_at is None
+
+    await until(lambda: _died(servers, first), "one server dies under way")
+    await until(over, "every tick of the window is handled")
+    listed = await second.list_runs(ListQuery(page_size=100))
+    assert sorted(one.scheduled_at - 86_400 for one in listed.items) == [60 * number for number in range(1, 26)]
+    assert (await second.get_recurring_run(made.recurring_run_id)).tick_index == 25
+
+
+async def _died(servers: Servers, service: Service) -> bool:
+    if len((await service.list_runs(ListQuery())).items) < 3:
+        return False
+    await servers.kill(service)
+    return True
