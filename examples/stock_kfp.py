@@ -3,7 +3,7 @@
 Monte Carlo estimates of pi, several at once, then their mean. Compile it with `kfp`, submit it with `kfp.Client`:
 
     kfp dsl compile --py examples/stock_kfp.py --output stock_kfp.yaml
-    python -c 'import kfp; kfp.Client("http://127.0.0.1:8888", …).create_run_from_pipeline_package("stock_kfp.yaml")'
+    python -c 'import kfp; kfp.Client("http://127.0.0.1:8090", …).create_run_from_pipeline_package("stock_kfp.yaml")'
 
 docs/how-to/use-with-kfp.md has the whole of it. `headrace run examples/stock_kfp.py` works too, where kfp is installed.
 """

@@ -3,7 +3,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // Where `headrace up` listens, for `npm run dev`.
-const server = process.env.HEADRACE_SERVER ?? "http://127.0.0.1:8888";
+const server = process.env.HEADRACE_SERVER ?? "http://127.0.0.1:8090";
 
 export default defineConfig({
   plugins: [react()],

@@ -24,7 +24,7 @@ _ACTIVE = Predicate(key="state", operation="IN", value=[state.value for state in
 
 async def serve_until_idle(settings: Settings) -> None:
     """Serve until no run has been active for some seconds."""
-    async with running(settings, port=0) as (server, task):
+    async with running(settings, port=0, command="headrace run --no-wait") as (server, task):
         shorten_collections()
         idle_since = time.monotonic()
         while not task.done() and time.monotonic() - idle_since < _IDLE_S:

@@ -17,10 +17,10 @@ from headrace.cli.errors import FAILED, IO_ERROR, USAGE, CliError
 from headrace.cli.handing_over import closed_by_signals, hand_over
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
-from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError
+from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError, Unavailable
 from headrace.service.settings import Settings, database_url, default_home, ignores_resources, warm_starts
 from headrace.store.errors import BadUrl
-from headrace.wire.server_file import ServerInfo, read_info
+from headrace.wire.server_file import STAYS, ServerInfo, read_info
 
 #: Seconds that another process with the data directory may take to answer, or to end.
 _PATIENCE_S = 30.0
@@ -41,6 +41,8 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
             public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),
         )
+    except Unavailable as error:
+        raise CliError(error.message, code=error.code, exit_code=FAILED) from None
     except BadUrl as error:
         where = "--database-url" if database else "HEADRACE_DATABASE_URL"
         raise CliError(str(error), code="DATABASE_URL_INVALID", where=where) from None
@@ -57,11 +59,15 @@ def _port(variable: str) -> int:
 class Connection:
     """A client, and the server in this process behind it, if it is one of ours."""
 
-    def __init__(self, client: Headrace, settings: Settings, *, embedded: bool, drives: bool = True) -> None:
+    def __init__(
+        self, client: Headrace, settings: Settings, *, embedded: bool, drives: bool = True, stays: bool = False
+    ) -> None:
         self.client = client
         self.settings = settings
         #: Whether the server is in this process, and ends with it.
         self.embedded = embedded
+        #: Whether the server is there when the command has ended.
+        self.stays = stays
         #: Whether a server drives the runs that have not ended; other servers may, if they share the database.
         self.drives = drives or not embedded or settings.database is not None
 
@@ -84,13 +90,17 @@ def connected(settings: Settings, *, drive: bool = True) -> Iterator[Connection]
     with translated():
         info = read_info(settings.home)
         if info is not None:
-            yield Connection(_client(info, settings.home), settings, embedded=False)
+            yield Connection(_client(info, settings.home), settings, embedded=False, stays=info.command == STAYS)
             return
         with contextlib.ExitStack() as after:
             stack = after.enter_context(contextlib.ExitStack())
             found = _embed(settings, stack, drive)
             connection = Connection(
-                _client(found, settings.home), settings, embedded=found.pid == os.getpid(), drives=drive
+                _client(found, settings.home),
+                settings,
+                embedded=found.pid == os.getpid(),
+                drives=drive,
+                stays=found.command == STAYS,
             )
             if connection.embedded and drive:
                 stack.enter_context(closed_by_signals())
@@ -127,13 +137,21 @@ def _embed(settings: Settings, stack: contextlib.ExitStack, drive: bool) -> Serv
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            return stack.enter_context(in_background(settings, port=0, open_service=open_service)).info
+            return stack.enter_context(
+                in_background(settings, port=0, open_service=open_service, command=_command())
+            ).info
         except ServiceError as error:
             if error.code != "HOME_IN_USE" or time.monotonic() > deadline:
                 raise
         time.sleep(_LOOK_S)
         if (info := read_info(settings.home)) is not None:
             return info
+
+
+def _command() -> str:
+    """What the user has typed, as far as it says what this process does."""
+    verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return f"headrace {verb}".strip()
 
 
 def start_in_background(settings: Settings) -> None:

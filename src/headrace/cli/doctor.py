@@ -19,12 +19,12 @@ from typing import Literal
 import click
 import msgspec
 
-from headrace.cli.errors import FAILED, OK
+from headrace.cli.errors import FAILED, OK, CliError
 from headrace.cli.options import home_option
 from headrace.cli.server_part import SERVER_PACKAGES
 from headrace.cli.terminal import Paint, size
 
-DEFAULT_PORT = 8888
+DEFAULT_PORT = 8090
 _NEWEST_PYTHON = (3, 14)
 _LITTLE_SPACE = 2_000_000_000
 _NO_SPACE = 200_000_000
@@ -179,9 +179,8 @@ def check_port(home: Path, port: int = DEFAULT_PORT) -> CheckResult:
         except OSError:
             return CheckResult(
                 subject="server",
-                verdict="warn",
-                note=f"port {port} is taken by another program",
-                fix="headrace up --port 0 takes a free one",
+                verdict="ok",
+                note=f"not running; port {port} is taken by another program, so `headrace up` takes the next free one",
             )
     return CheckResult(subject="server", verdict="ok", note=f"not running; port {port} is free")
 
@@ -315,9 +314,13 @@ def command(home: Path | None, as_json: bool) -> int:
 
     Exits with 0 when pipelines can run here, warnings or not; with 1 when they cannot.
     """
+    from headrace.service.errors import Unavailable
     from headrace.service.settings import default_home
 
-    found = findings(home or default_home())
+    try:
+        found = findings(home or default_home())
+    except Unavailable as error:
+        raise CliError(error.message, code=error.code, exit_code=FAILED) from None
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:

@@ -13,6 +13,7 @@ import click
 
 from headrace.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError, Closed, render
 from headrace.cli.terminal import Paint
+from headrace.descriptors import open_missing_streams
 
 #: Command -> module that has it (as `command`, or by the name behind a colon) and the line `--help` shows.
 #: Nothing is imported to print the list.
@@ -104,9 +105,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
     from headrace.cli.guard import guard_terminals
 
+    open_missing_streams()
     guard_terminals()
+    _leave_missing_directory()
     status = call(sys.argv[1:] if argv is None else argv)
     _leave(status)
+
+
+def _leave_missing_directory() -> None:
+    """Go to the root where the current directory was removed: every path would be an error."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        os.chdir("/")
+        print("warning: the current directory does not exist any more; relative paths begin at /", file=sys.stderr)
 
 
 def call(argv: Sequence[str]) -> int:
@@ -152,7 +164,7 @@ def _leave(status: int) -> None:
     """Exit. Where the reader of our output is gone, print no second error about it."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # a reader that has left, a terminal that is gone, a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = status or FAILED
     sys.exit(status)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -143,8 +142,8 @@ def _each_artifact(results: Sequence[TaskResult]) -> Iterator[tuple[TaskResult, 
 
 
 def _home_short(path: str) -> str:
-    home = str(Path.home())
-    return "~" + path[len(home) :] if path.startswith(home + "/") else path
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    return "~" + path[len(home) :] if home not in ("~", "/") and path.startswith(home + "/") else path
 
 
 def _shown(value: Json) -> str:

@@ -74,7 +74,7 @@ def announce(connection: Connection, run: RunSummary) -> None:
     """Print that a run has started and is watched."""
     paint = Paint.for_stream(sys.stdout)
     print(f"{paint.bold(run.display_name)}  {paint.dim(f'run {run.run_id}')}")
-    if not connection.embedded:  # the server in this process ends with it, and a link to it would be dead
+    if connection.stays:  # else a link to it would be dead soon
         print(paint.dim(f"in the browser: {connection.client.sign_in_link().url}"))
     sys.stdout.flush()
 
@@ -160,7 +160,7 @@ def tell(connection: Connection, board: Board, view: RunView, paint: Paint) -> N
         print(f"All of its logs:  {command} runs logs {run_id[:8]}{home}")
         print(f"Try it again:     {command} runs retry {run_id[:8]}{home}")
     print(f"See it again:     {command} runs get {run_id[:8]}{home}")
-    print(f"In the browser:   {command} {'up' if connection.embedded else 'ui'}{home}", flush=True)
+    print(f"In the browser:   {command} {'ui' if connection.stays else 'up'}{home}", flush=True)
 
 
 def _results(client: Headrace, board: Board) -> list[result.TaskResult]:
@@ -211,7 +211,11 @@ def _stay_for_others(connection: Connection) -> None:
 
 def home_words(settings: Settings) -> str:
     """` --home …` where it is not the default."""
-    return "" if settings.home == settings_for(None).home else f" --home {_quoted(settings.home)}"
+    try:
+        is_default = settings.home == settings_for(None).home
+    except CliError:
+        is_default = False  # there is no default one
+    return "" if is_default else f" --home {_quoted(settings.home)}"
 
 
 def _quoted(path: Path) -> str:

@@ -66,7 +66,11 @@ def _devices(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> d
 
 @click.command(short_help="Start the server and the web UI, until Ctrl-C.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; this machine's only.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one. [default: 8888]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes a free one. [default: 8090, or the next free one]",
+)
 @home_option
 @click.option("--no-open", is_flag=True, help="Print the link to the web UI, but do not open it in a browser.")
 @click.option("--insecure-no-auth", is_flag=True, help="Let everyone on this machine in without a token.")
@@ -114,7 +118,7 @@ def command(
     another port.
     """
     from headrace.cli.connection import settings_for, translated
-    from headrace.server.serve import DEFAULT_PORT, run_server
+    from headrace.server.serve import run_server
     from headrace.wire.server_file import read_info
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
@@ -132,15 +136,15 @@ def command(
     if no_warm_starts:
         settings = msgspec.structs.replace(settings, warm_starts=False)
     there = read_info(settings.home)
-    if there is not None and there.url and (settings.database is None or _port_of(there) == (port or DEFAULT_PORT)):
+    if there is not None and there.url and (settings.database is None or port in (None, _port_of(there))):
         return _already(there, settings.home, port)
     with translated():
         run_server(
             settings,
             host=host,
-            port=DEFAULT_PORT if port is None else port,
+            port=port,
             insecure_no_auth=insecure_no_auth,
-            on_ready=lambda running: _greet(running, settings, open_browser=not no_open),
+            on_ready=lambda running: _greet(running, settings, chosen=port is not None, open_browser=not no_open),
         )
     click.echo("Stopped. Tasks that were running go on; `headrace up` takes them over.")
     return OK
@@ -172,26 +176,34 @@ def _port_of(there: ServerInfo) -> int:
 def _already(there: ServerInfo, home: Path, port: int | None) -> int:
     """Another server uses this data directory: print where it is."""
     from headrace.cli.connection import sign_in_link
+    from headrace.wire.server_file import STAYS
 
-    if port not in (None, 0, _port_of(there)):
-        raise CliError(
-            f"A server for {home} runs already, at {there.url} (process {there.pid}).",
-            code="HOME_IN_USE",
-            fix=f"Use that one, stop it (kill {there.pid}), or choose another directory: --home",
-            exit_code=FAILED,
+    stays = there.command == STAYS
+    who = f"A server for {home} runs already, at {there.url} (process {there.pid})."
+    if not stays:
+        who = (
+            f"`{there.command}` (process {there.pid}) is the server of {home}, at {there.url}, until its runs have "
+            "ended."
         )
-    click.echo(f"A server for {home} runs already, at {there.url} (process {there.pid}).")
+    if port not in (None, 0, _port_of(there)):
+        own = f"Use that one, stop it (kill {there.pid})" if stays else "Wait until it has ended, use that one"
+        raise CliError(who, code="HOME_IN_USE", fix=f"{own}, or choose another directory: --home", exit_code=FAILED)
+    click.echo(who)
     click.echo(f"Open it (this link works once): {sign_in_link(there.url, home)}")
     return OK
 
 
-def _greet(running: Running, settings: Settings, *, open_browser: bool) -> None:
+def _greet(running: Running, settings: Settings, *, chosen: bool, open_browser: bool) -> None:
     """Print where the server is, and how to sign in."""
+    from headrace.server.serve import DEFAULT_PORT
+
     paint = Paint.for_stream(sys.stdout)
     link = running.sign_in_link()
     files = f"data in {settings.home}"
     place = files if settings.database is None else f"{settings.database}, other {files}"
     click.echo(f"Headrace {running.info.version} is up at {paint.bold(running.info.url)} ({place}).")
+    if not chosen and _port_of(running.info) != DEFAULT_PORT:
+        click.echo(f"Port {DEFAULT_PORT} is in use by another program, so it has the next free one.")
     click.echo(f"Open it (this link works once): {link}")
     click.echo("Ctrl-C stops it.")
     sys.stdout.flush()

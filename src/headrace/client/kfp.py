@@ -98,7 +98,7 @@ class Client(RecurringRuns):
     Example:
         from headrace import Client
 
-        client = Client("http://127.0.0.1:8888")
+        client = Client("http://127.0.0.1:8090")
         run = client.create_run_from_pipeline_package("pipeline.yaml", arguments={"rate": 0.1})
         print(run.wait_for_run_completion(timeout=3600).state)
     """

@@ -15,18 +15,18 @@ class ServerAddress(msgspec.Struct, frozen=True, kw_only=True):
     """A server's address and the token that it accepts.
 
     Args:
-        url: The address, without a slash at the end: `http://127.0.0.1:8888`.
+        url: The address, without a slash at the end: `http://127.0.0.1:8090`.
         token: The token. Default: an empty text: none is sent.
     """
 
-    #: `http://127.0.0.1:8888`, without a slash at the end.
+    #: `http://127.0.0.1:8090`, without a slash at the end.
     url: str
     token: str = ""
 
 
 def default_home() -> Path:
     """`$HEADRACE_HOME`, else `~/.headrace`."""
-    return Path(os.environ.get("HEADRACE_HOME") or Path.home() / ".headrace").expanduser().absolute()
+    return Path(os.path.expanduser(os.environ.get("HEADRACE_HOME") or "~/.headrace")).absolute()  # noqa: PTH111
 
 
 def find_server(home: Path | None = None) -> ServerInfo | None:

@@ -6,6 +6,7 @@ What the compiler writes is the same as KFP's, so this is kept beside it, in thi
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,12 @@ def shown_file(file: str) -> str:
     """The file as its author knows it: absolute, and for a cell of a notebook its number, as IPython shows it."""
     if (cell := _cell(file)) is not None:
         return cell
-    return str(Path(file).absolute()) if Path(file).exists() else file
+    try:
+        found = str(Path(file).absolute()) if Path(file).exists() else file
+    except (OSError, ValueError):  # the current directory is gone, or no path at all
+        found = file
+    # In the encoding of files, whatever locale this process has.
+    return os.fsencode(found).decode("utf-8", "replace")
 
 
 def _cell(file: str) -> str | None:

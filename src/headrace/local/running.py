@@ -17,6 +17,7 @@ from headrace.artifacts.object_stores import ObjectStoreConfig
 from headrace.artifacts.stores import Stores
 from headrace.attempt.order import LaunchOrder
 from headrace.compiler.code_places import with_code_places
+from headrace.descriptors import open_missing_streams
 from headrace.dsl.base_component import BaseComponent
 from headrace.engine.model import Execution, Kind, State
 from headrace.executors.local.assemble import make_executor
@@ -81,6 +82,7 @@ class LocalRun:
 
     def finish(self) -> LocalTask:
         """Run, and return when the run has ended. Ctrl-C cancels the run."""
+        open_missing_streams()
         thread = threading.Thread(target=self._thread, name=f"headrace-local-{self.name}", daemon=True)
         thread.start()
         try:

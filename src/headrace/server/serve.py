@@ -32,13 +32,15 @@ from headrace.server.signing import Signer
 from headrace.service.errors import Invalid, ServiceError, Unavailable
 from headrace.service.service import Service
 from headrace.service.settings import Settings
+from headrace.wire.server_file import STAYS, server_file
 from headrace.wire.server_file import ServerInfo as ServerInfo
 from headrace.wire.server_file import read_info as read_info
-from headrace.wire.server_file import server_file
 
 log = logging.getLogger("headrace.server")
 
-DEFAULT_PORT = 8888
+DEFAULT_PORT = 8090
+#: Ports that are tried after it, where the user has named none.
+_FURTHER_PORTS = 50
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Files and sockets that a server wants to be able to open.
 _DESCRIPTORS = 65_536
@@ -148,18 +150,21 @@ async def running(
     settings: Settings,
     *,
     host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     insecure_no_auth: bool = False,
     open_service: Callable[[Settings], Awaitable[Service]] | None = None,
+    command: str = STAYS,
 ) -> AsyncIterator[tuple[Running, asyncio.Task[None]]]:
-    """A server that answers, and the task that ends when the server stops. `port` 0 takes any free one.
+    """A server that answers, and the task that ends when the server stops.
+
+    `port` 0 takes any free one, None the first free one from 8090 on. `command` is what the user has started.
 
     Raises Invalid (BINDING_REFUSED), Unavailable (PORT_IN_USE, HOME_…).
     """
     check_binding(host)
     check_origins(settings)
     with contextlib.ExitStack() as sockets:
-        app_socket = sockets.enter_context(_listen(port))
+        app_socket = sockets.enter_context(_listen_from(DEFAULT_PORT) if port is None else _listen(port))
         content_sockets = _listen_for_content(settings.content_port)
         for content_socket in content_sockets:
             sockets.enter_context(content_socket)
@@ -169,7 +174,7 @@ async def running(
             server = _server(service, state)
             task = asyncio.ensure_future(server._serve([app_socket, *content_sockets]))
             await _until_listening(server, task)
-            info = _info(state)
+            info = _info(state, command)
             with _announced(settings.home, info):
                 watch = asyncio.create_task(_watch(service, server))
                 try:
@@ -197,7 +202,7 @@ async def serve(
     settings: Settings,
     *,
     host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
+    port: int | None = None,
     insecure_no_auth: bool = False,
     on_ready: Callable[[Running], None] | None = None,
 ) -> None:
@@ -311,6 +316,17 @@ async def _until_listening(server: _Uvicorn, task: asyncio.Task[None]) -> None:
         raise Unavailable("The server ended before it answered.", code="SERVER_FAILED")
 
 
+def _listen_from(first: int) -> socket.socket:
+    """The first free port from this one on: another program, or a server over another directory, may have it."""
+    for port in range(first, first + _FURTHER_PORTS):
+        try:
+            return _listen(port)
+        except Unavailable as error:
+            if error.code != "PORT_IN_USE":
+                raise
+    return _listen(0)
+
+
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -378,13 +394,14 @@ def _twin(port: int) -> list[socket.socket]:
     return [listener]
 
 
-def _info(state: AppState) -> ServerInfo:
+def _info(state: AppState, command: str) -> ServerInfo:
     return ServerInfo(
         pid=os.getpid(),
         url=state.local_origin,
         content_url=state.content_origin,
         started_at=time.time(),
         version=state.version,
+        command=command,
     )
 
 

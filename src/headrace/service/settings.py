@@ -7,12 +7,21 @@ from pathlib import Path
 
 import msgspec
 
+from headrace.service.errors import Unavailable
 from headrace.store.urls import DatabaseUrl
 
 
 def default_home() -> Path:
-    """`$HEADRACE_HOME`, else `~/.headrace`."""
-    return Path(os.environ.get("HEADRACE_HOME") or Path.home() / ".headrace").expanduser().absolute()
+    """`$HEADRACE_HOME`, else `~/.headrace`. Raises Unavailable HOME_UNKNOWN."""
+    found = Path(os.environ.get("HEADRACE_HOME") or "~/.headrace")
+    try:
+        return found.expanduser().absolute()
+    except RuntimeError:
+        raise Unavailable(
+            f"The data directory {found} cannot be found: this user has no home directory. Set HEADRACE_HOME to a "
+            "directory that the user may write to, or use --home.",
+            code="HOME_UNKNOWN",
+        ) from None
 
 
 def database_url(given: str = "") -> DatabaseUrl | None:

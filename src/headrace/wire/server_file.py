@@ -11,6 +11,8 @@ import msgspec
 
 #: Seconds for a server on this machine to accept a connection.
 _PATIENCE_S = 1.0
+#: `ServerInfo.command` of a server that the user ends.
+STAYS = "headrace up"
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +24,8 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds since the epoch.
     started_at: float
     version: str
+    #: What the user has started: a server that stays, or a command that is one until its run has ended.
+    command: str = STAYS
 
 
 def server_file(home: Path) -> Path:

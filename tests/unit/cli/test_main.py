@@ -73,3 +73,14 @@ def test_a_file_beside_the_pipeline_hides_no_module_from_us(tmp_path: Path, name
         sys.modules.pop("own_helper", None)
         if before is not None:
             sys.modules[name] = before
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def no_home(self: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HEADRACE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    for words in (["list"], ["doctor"], ["up"]):
+        assert main.call(words) == 1
+        assert "[HOME_UNKNOWN]" in capsys.readouterr().err

@@ -24,6 +24,7 @@ from headrace.service.access import Resource, Verb
 from headrace.service.errors import Invalid, Unavailable
 from headrace.service.session import needs
 from headrace.service.settings import Settings
+from headrace.wire.server_file import read_info
 from serving import ARTIFACT, EXECUTION, FILES, EmptyService, EmptySession
 
 
@@ -100,6 +101,16 @@ def test_a_token_behind_a_link_is_not_followed(home: Path, tmp_path: Path) -> No
     (home / "token").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match="symbolic"):
         load_token(home)
+
+
+def test_without_a_chosen_port_the_next_free_one_is_taken(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(serve, "DEFAULT_PORT", port)
+        with in_background(Settings(home=home), port=None, command="headrace run") as server:
+            assert int(server.info.url.rpartition(":")[2]) > port
+            info = read_info(home)
+            assert info is not None and info.command == "headrace run"
 
 
 def test_a_port_in_use_names_who_has_it(home: Path) -> None:
