@@ -20,11 +20,27 @@ _WHERE = {
     "Headrace": "headrace",
     "Client": "kfp",
     "RunPipelineResult": "kfp",
+    "ServiceAccountTokenVolumeCredentials": "credentials",
+    "TokenCredentialsBase": "credentials",
+    "KF_PIPELINES_SA_TOKEN_ENV": "credentials",
+    "KF_PIPELINES_SA_TOKEN_PATH": "credentials",
     "ServerAddress": "server_address",
     "find_server": "server_address",
 }
 
-__all__ = ["ApiError", "Client", "Headrace", "RunPipelineResult", "ServerAddress", "ServerUnreachable", "find_server"]
+__all__ = [
+    "KF_PIPELINES_SA_TOKEN_ENV",
+    "KF_PIPELINES_SA_TOKEN_PATH",
+    "ApiError",
+    "Client",
+    "Headrace",
+    "RunPipelineResult",
+    "ServerAddress",
+    "ServerUnreachable",
+    "ServiceAccountTokenVolumeCredentials",
+    "TokenCredentialsBase",
+    "find_server",
+]
 
 
 def __getattr__(name: str) -> Any:

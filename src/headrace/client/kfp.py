@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from headrace.client import core, packages
 from headrace.client.calling import find_source
+from headrace.client.credentials import token_of
 from headrace.client.recurring import RecurringRuns
 from headrace.client.server_address import find_server_address
 from headrace.client.transport import Transport
@@ -27,13 +28,6 @@ _VERSION = _VERSIONS + "/{pipeline_version_id}"
 _RUNS = f"{_PREFIX}/runs"
 _RUN = _RUNS + "/{run_id}"
 _FINAL = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
-
-
-class Credentials(Protocol):
-    """What `kfp.client.TokenCredentialsBase` is."""
-
-    def get_token(self) -> str:
-        """The bearer token."""
 
 
 class RunPipelineResult:
@@ -85,7 +79,8 @@ class Client(RecurringRuns):
         proxy: Refused: this client connects to the server directly. Default: None.
         ssl_ca_cert: A file with certificates to trust. Default: those of the system.
         kube_context: Refused: this client does not ask Kubernetes. Default: None.
-        credentials: An object whose `get_token()` returns the token. Default: none.
+        credentials: An object that knows the token, such as `ServiceAccountTokenVolumeCredentials()`: it has
+            `refresh_api_key_hook(config)`, as KFP's have, or `get_token()`. It is asked once, now. Default: none.
         ui_host: The address of the UI in links that are printed. Default: `$KF_PIPELINES_UI_ENDPOINT`, or `host`.
         verify_ssl: Whether certificates are checked. Default: None: they are.
         home: The data directory. Default: `$HEADRACE_HOME`, else `~/.headrace`.
@@ -115,7 +110,7 @@ class Client(RecurringRuns):
         proxy: str | None = None,
         ssl_ca_cert: str | None = None,
         kube_context: str | None = None,
-        credentials: Credentials | None = None,
+        credentials: Any = None,
         ui_host: str | None = None,
         verify_ssl: bool | None = None,
         *,
@@ -129,7 +124,7 @@ class Client(RecurringRuns):
             proxy=proxy,
             kube_context=kube_context,
         )
-        token = existing_token or (credentials.get_token() if credentials is not None else None)
+        token = existing_token or token_of(credentials)
         address = find_server_address(host or os.environ.get("KF_PIPELINES_ENDPOINT"), token, home)
         headers = {"Cookie": cookies} if cookies else {}
         super().__init__(

@@ -160,7 +160,7 @@ def _parameters(
             continue
         # By name: in an image that KFP's executor runs, this is KFP's own marker.
         if role is OutputAnnotation or type(annotation).__name__ == OutputPath.__name__:
-            outputs[name] = OutputSpec(type=_type_of(annotation, f"Parameter {name!r}"))
+            outputs[name] = OutputSpec(type=_written(_type_of(annotation, f"Parameter {name!r}"), name, role))
             continue
         type_ = _type_of(annotation, f"Parameter {name!r}")
         if containerized and isinstance(type_, ArtifactType) and role is not InputAnnotation:
@@ -192,6 +192,17 @@ def _parameter_annotation(name: str, parameter: inspect.Parameter) -> Any:
             f"Missing type annotation for argument: {name}", code="ANNOTATION_MISSING", hint=f"write `{name}: str`."
         )
     return annotation
+
+
+def _written(type_: ValueType, name: str, role: type | None) -> ValueType:
+    """The type of an output that the function writes to; `Output[dict]` has nothing to write to."""
+    if role is OutputAnnotation and isinstance(type_, ParameterType):
+        raise DslTypeError(
+            f"Parameter {name!r}: Output[...] is for artifacts, such as Output[dsl.Dataset].",
+            code="OUTPUT_NOT_AN_ARTIFACT",
+            hint=f"return the value (`-> ...`), or write it to a path: `{name}: dsl.OutputPath(...)`.",
+        )
+    return type_
 
 
 def _type_of(annotation: Any, what: str) -> ValueType:

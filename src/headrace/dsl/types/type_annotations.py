@@ -48,6 +48,10 @@ class _PathMarker:
     def __init__(self, type: Any = None) -> None:
         self.type = _path_type(type)
 
+    def __class_getitem__(cls, type: Any) -> Any:
+        """`OutputPath[str]` is `OutputPath(str)`, in the form that type checkers expect."""
+        return cls(type)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.type == other.type
 
