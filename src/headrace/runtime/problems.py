@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+#: What images of Python have beside the standard library, and the package that brings it.
+_OF_IMAGES = {
+    "pip": "pip",
+    "setuptools": "setuptools",
+    "pkg_resources": "setuptools<82",  # later versions do not have it
+    "distutils": "setuptools",  # no part of Python from 3.12 on
+    "wheel": "wheel",
+}
 #: Characters of one text in the document; a longer one is cut in the middle.
 KEPT_CHARACTERS = 8_000
 
@@ -55,6 +63,11 @@ def report_exception(path: str, error: BaseException, request: dict[str, Any]) -
 def _code_of(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ModuleNotFoundError) and error.name:
         top = error.name.partition(".")[0]
+        if top in _OF_IMAGES:
+            return "MODULE_NOT_FOUND", (
+                f". Images of Python have {top!r}, the environments of Headrace do not: add {_OF_IMAGES[top]!r} to the "
+                "component's packages_to_install."
+            )
         hint = (
             f". Add the package that provides {top!r} to the component's packages_to_install, or your module to code."
         )

@@ -44,7 +44,9 @@ PACKAGES = {
     "kubernetes": "kubernetes",
     "magic": "python-magic",
     "mpl_toolkits": "matplotlib",
-    "pkg_resources": "setuptools",
+    # Later versions do not have it.
+    "pkg_resources": "setuptools<82",
+    "distutils": "setuptools",
     "pptx": "python-pptx",
     "psycopg2": "psycopg2-binary",
     "pytorch_lightning": "pytorch-lightning",

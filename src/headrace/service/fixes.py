@@ -40,6 +40,11 @@ def fix_for(one: api.Explanation) -> str:
 
 
 def _module(failure: api.FailureView) -> str:
+    if failure.module.partition(".")[0] in ("pip", "setuptools", "pkg_resources", "distutils", "wheel"):
+        return (
+            f"Add packages_to_install={failure.packages!r} to the component's decorator: environments here have no pip "
+            "and setuptools, which images of Python have."
+        )
     return (
         f"Add packages_to_install={failure.packages!r} to the component's decorator; or, if {failure.module} is a "
         "module of your own, code=."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from headrace.engine.model import (
     Reason,
     State,
 )
+from headrace.runtime.problems import report_exception
 from headrace.service import explain_rules
 from headrace.service.explain_rules import Subject, explain, explain_run
 from headrace.service.failures import failure_view, package_of
@@ -529,13 +531,18 @@ def test_the_fix_fits_what_happened(code: str, details: dict[str, Any], said: st
     [
         ("sklearn", "scikit-learn"), ("sklearn.linear_model", "scikit-learn"), ("yaml", "PyYAML"), ("pandas", "pandas"),
         ("google.cloud.storage", "google-cloud-storage"), ("google.cloud.pubsub", "google-cloud-pubsub"),
-        ("my_module.sub", "my-module"),
+        ("my_module.sub", "my-module"), ("pkg_resources", "setuptools<82"), ("pip", "pip"),
     ],
 )  # fmt: skip
 def test_a_missing_module_names_its_package(module: str, package: str) -> None:
     details = {"exception_message": f"No module named {module!r}"}
     found = failure_view(Reason(code="MODULE_NOT_FOUND", message="m", details=details))
     assert (found.module, found.packages, package_of(module)) == (module, [package], package)
+
+
+def test_what_images_of_python_have_is_named(tmp_path: Path) -> None:
+    report_exception(str(tmp_path / "outcome"), ModuleNotFoundError("x", name="pkg_resources"), {"source": "s"})
+    assert "'setuptools<82'" in json.loads((tmp_path / "outcome").read_text())["message"]
 
 
 def test_a_failure_of_which_nothing_is_known_is_empty() -> None:
