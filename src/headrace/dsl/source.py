@@ -21,6 +21,7 @@ from headrace.dsl.source_text import at_margin
 from headrace.dsl.types.artifact_types import BUILT_IN
 from headrace.dsl.types.type_annotations import marker, unmarked
 from headrace.dsl.types.type_utils import is_artifact_class
+from headrace.spec.pip_options import PipOptionError, read_options
 
 #: The kfp release whose runtime a task installs, unless another 2.17 is installed here.
 KFP_VERSION = "2.17.3"
@@ -316,4 +317,19 @@ def checked_packages(packages: list[str] | None) -> list[str]:
             code="PACKAGES_NOT_A_LIST",
             hint=f"write packages_to_install=[{packages!r}].",
         )
-    return list(packages or [])
+    wanted = list(packages or [])
+    for package in wanted:
+        if not isinstance(package, str) or not package.strip() or "$" in package or "\n" in package:
+            raise DslValueError(
+                f"{package!r} in packages_to_install is not a requirement for pip.",
+                code="PACKAGE_INVALID",
+                hint="write a text such as 'pandas==2.2'; variables (`$NAME`) are not replaced there.",
+            )
+    try:
+        for _ in read_options(wanted):
+            pass
+    except PipOptionError as error:
+        raise DslValueError(
+            str(error), code="PACKAGE_INVALID", hint="name the packages themselves; requirements= reads a file."
+        ) from None
+    return wanted

@@ -10,31 +10,7 @@ import msgspec
 
 from headrace.attempt.codes import Code
 from headrace.attempt.refusal import Refusal
-
-_SHORT = {
-    "-i": "--index-url",
-    "-f": "--find-links",
-    "-I": "--ignore-installed",
-    "-U": "--upgrade",
-    "-q": "--quiet",
-    "-v": "--verbose",
-}
-#: Say where packages come from; each has a value.
-_PLACES = frozenset({"--index-url", "--extra-index-url", "--find-links", "--trusted-host"})
-#: Mean the same to uv; of these, `_WITH_VALUE` have a value.
-_KEPT = frozenset({"--no-deps", "--no-index", "--prerelease", "--only-binary", "--no-binary", "--no-build-isolation"})
-#: Have no meaning here: each environment is new, made without a terminal, from uv's own cache.
-_IGNORED_WORDS = """
-    --upgrade --quiet --verbose --ignore-installed --force-reinstall --no-cache-dir --no-cache --user --no-input
-    --disable-pip-version-check --no-warn-script-location --no-color --prefer-binary --break-system-packages
-    --no-python-version-warning
-"""
-_IGNORED_WITH_VALUE = """
-    --progress-bar --root-user-action --retries --timeout --default-timeout --upgrade-strategy --exists-action
-    --cache-dir
-"""
-_IGNORED = frozenset((_IGNORED_WORDS + _IGNORED_WITH_VALUE).split())
-_WITH_VALUE = _PLACES | {"--prerelease", "--only-binary", "--no-binary"} | frozenset(_IGNORED_WITH_VALUE.split())
+from headrace.spec.pip_options import KEPT, PipOptionError, read_options
 
 
 class Installation(msgspec.Struct, kw_only=True):
@@ -87,7 +63,7 @@ def installation(requirements: Sequence[str], index_urls: Sequence[str], trusted
                 made.insecure_hosts.append(host_of(value))
             case "--pre":
                 made.options.append("--prerelease=allow")
-            case _ if option in _KEPT:
+            case _ if option in KEPT:
                 made.options.append(f"{option}={value}" if value else option)
             case _:
                 pass  # it changes nothing here
@@ -109,27 +85,10 @@ def hide(text: str, secrets: Sequence[str]) -> str:
 
 
 def _read(items: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`(option, value)` of each option, `("", requirement)` of each requirement."""
-    left = list(items)
-    while left:
-        item = left.pop(0).strip()
-        if not item.startswith("-"):
-            yield "", item
-            continue
-        word, separator, value = item.replace(" ", "=", 1).partition("=")
-        option = _SHORT.get(word, word)
-        if option not in _PLACES | _KEPT | _IGNORED | {"--pre"}:
-            message = (
-                f"packages_to_install holds the option {word!r}, which cannot be used here. Options that say where "
-                "packages come from can: --index-url, --extra-index-url, --find-links, --trusted-host."
-            )
-            raise Refusal(Code.PACKAGE_INSTALL_FAILED, message, retryable=False)
-        if option in _WITH_VALUE and not separator:
-            if not left:
-                message = f"The option {word!r} in packages_to_install has no value after it."
-                raise Refusal(Code.PACKAGE_INSTALL_FAILED, message, retryable=False)
-            value = left.pop(0)
-        yield option, value.strip()
+    try:
+        yield from read_options(items)
+    except PipOptionError as error:
+        raise Refusal(Code.PACKAGE_INSTALL_FAILED, str(error), retryable=False) from None
 
 
 def _extend(found: dict[str, str], name: str, more: Sequence[str], separator: str) -> None:
