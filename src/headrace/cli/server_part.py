@@ -7,7 +7,7 @@ import sys
 from headrace.cli.errors import CliError
 
 #: Modules that `headrace[server]` brings.
-SERVER_PACKAGES = ("cel_expr_python", "immutables", "psutil", "sqlalchemy", "starlette", "uvicorn")
+SERVER_PACKAGES = ("cel_expr_python", "psutil", "rpds", "sqlalchemy", "starlette", "uvicorn")
 
 
 def server_missing(error: ModuleNotFoundError) -> CliError | None:

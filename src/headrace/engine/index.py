@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from immutables import Map
-
+from headrace.engine.maps import Map
 from headrace.engine.model import ChildCounts, Execution, Index, Kind, State
 from headrace.engine.plan import DagPlan, Lookup, Plan, child_path, iteration_path
 

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
-from immutables import Map
+
+from headrace.engine.maps import Map
 
 #: Any JSON value: None, bool, int, float, str, list, dict.
 Json: TypeAlias = Any

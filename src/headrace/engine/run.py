@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from immutables import Map
+from rpds import HashTrieMap
 
 from headrace.engine.arguments import check_arguments
 from headrace.engine.facts import facts_of_run
 from headrace.engine.index import rebuild
+from headrace.engine.maps import Map
 from headrace.engine.model import Bundle, Execution, Index, Json, Kind, Reusable, RunState, State
 from headrace.engine.plan import Plan
 
@@ -87,7 +88,7 @@ def _map_of(found: dict[str, Execution]) -> Map[str, Execution]:
 
 
 def _encode_map(value: object) -> object:
-    if isinstance(value, Map):
+    if isinstance(value, HashTrieMap):
         return dict(value)
     raise NotImplementedError(f"cannot encode {type(value).__name__}")
 

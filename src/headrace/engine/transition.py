@@ -12,9 +12,9 @@ from enum import Enum
 from typing import Any
 
 import msgspec
-from immutables import MapMutation
 
 from headrace.engine.commands import wish
+from headrace.engine.maps import MapDraft
 from headrace.engine.model import ChildCounts, Execution, Index, Kind, RunState, State, Step
 from headrace.engine.plan import Plan, TaskPlan, child_path, iteration_path
 
@@ -40,10 +40,10 @@ class Transition:
         self.plan = plan
         self.state = state
         self.at = at
-        self.executions: MapMutation[str, Execution] = state.executions.mutate()
-        self.child_counts: MapMutation[str, ChildCounts] = state.index.child_counts.mutate()
-        self.unmet: MapMutation[str, int] = state.index.unmet.mutate()
-        self.due: MapMutation[str, float] = state.index.due.mutate()
+        self.executions: MapDraft[str, Execution] = MapDraft(state.executions)
+        self.child_counts: MapDraft[str, ChildCounts] = MapDraft(state.index.child_counts)
+        self.unmet: MapDraft[str, int] = MapDraft(state.index.unmet)
+        self.due: MapDraft[str, float] = MapDraft(state.index.due)
         self.before: dict[str, Execution | None] = {}
         self.follow_ups: deque[tuple[FollowUp, str]] = deque()
         #: Path of the execution that the cache has just answered for: when it is looked up again, the command is new.
