@@ -271,7 +271,9 @@ def parse(line: str) -> None:
         if found is None:
             raise click.UsageError(f"There is no command {name!r}.")
         command = found
-    context = click.Context(command, help_option_names=["-h", "--help"])
+    # Behind the file, `headrace run` takes the inputs of its pipeline as options.
+    inputs = line.startswith("headrace run ") and bool(words) and not words[0].startswith("-")
+    context = click.Context(command, help_option_names=["-h", "--help"], ignore_unknown_options=inputs)
     command.make_parser(context).parse_args(words)
 
 
@@ -290,7 +292,7 @@ def test_a_command_line_that_does_not_exist_is_seen() -> None:
     with pytest.raises(click.UsageError):
         parse("headrace runs forget RUN")
     with pytest.raises(click.UsageError):
-        parse("headrace run file.py --fast")
+        parse("headrace run --fast file.py")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -321,9 +323,11 @@ def test_every_environment_variable_of_ours_is_documented() -> None:
         for text in constants()
         if isinstance(text, str) and re.fullmatch(r"(HEADRACE|KF_PIPELINES|KFP)_[A-Z_]+", text)
     }
-    # The mark of an attempt's processes is nothing that anybody sets.
+    # The mark of an attempt's processes is nothing that anybody sets; the other one is a name in Python.
     text = (REFERENCE / "cli.md").read_text()
-    assert [name for name in sorted(ours - {"HEADRACE_ATTEMPT"}) if f"`{name}`" not in text] == []
+    assert [
+        name for name in sorted(ours - {"HEADRACE_ATTEMPT", "KF_PIPELINES_SA_TOKEN_ENV"}) if f"`{name}`" not in text
+    ] == []
 
 
 # --- states, routes and settings -------------------------------------------------------------------------
@@ -404,7 +408,8 @@ def imported(block: str, tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_python_blocks_compile(block: str, tmp_path: Path) -> None:
     compile(block, "block.py", "exec")
-    if "@dsl.pipeline" not in block:
+    # A library of others is not there.
+    if "@dsl.pipeline" not in block or "a_library" in block:
         return
     pipelines = [value for value in imported(block, tmp_path).values() if isinstance(value, BaseComponent)]
     assert pipelines

@@ -198,7 +198,7 @@ function detailOf(
   if (only.cached_from !== null) parts.push("From cache");
   else if (only.reused_from !== null) parts.push("Reused");
   else if (only.state === "SKIPPED") parts.push("Skipped");
-  else if (only.state === "PENDING") parts.push(waitingText(only));
+  else if (only.state === "PENDING" || only.attempts.at(-1)?.waiting) parts.push(waitingText(only));
   const time = durationOf(only, now);
   if (time !== null && !isReused(only) && only.state !== "SKIPPED" && only.state !== "PENDING") {
     parts.push(formatDuration(time));
