@@ -39,7 +39,7 @@ class BaseComponent:
         #: Whether the verifier has checked its documents and found no fault.
         self.checked = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask[Any]:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> PipelineTask[Any]:
         if args:
             raise DslTypeError(
                 "Components must be instantiated using keyword arguments. Positional parameters are not allowed "
@@ -293,7 +293,7 @@ class GraphComponent(BaseComponent, Generic[Parameters, Answer]):
 
     else:
 
-        def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
+        def __call__(self, /, *args: Any, **kwargs: Any) -> PipelineTask:
             self._check_refusal()
             return super().__call__(*args, **kwargs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,25 @@ class DockerRunner:
 
     Args:
         max_concurrent_pip_installs: Accepted because KFP has it. Default: 1.
-        **container_run_args: Settings of the container. None is supported: set them on the task.
+        environment: Variables of every container: a dict, or a list of `NAME=value`. Those that a task sets itself go
+            before. Default: None.
+        **container_run_args: Other settings of the container. None is supported: set them on the task.
 
     Raises:
-        ValueError: A setting of the container was given.
+        ValueError: Another setting of the container was given, or the environment is not of that form.
+
+    Example:
+        >>> from headrace import local
+        >>> local.DockerRunner(environment={"STAGE": "test"}).environment
+        {'STAGE': 'test'}
     """
 
-    def __init__(self, max_concurrent_pip_installs: int = 1, **container_run_args: Any) -> None:
+    def __init__(
+        self,
+        max_concurrent_pip_installs: int = 1,
+        environment: Mapping[str, str] | Sequence[str] | None = None,
+        **container_run_args: Any,
+    ) -> None:
         refused = sorted({"image", "command", "volumes"} & container_run_args.keys())
         if refused:
             raise ValueError(f"{', '.join(refused)}: set by the component, not by DockerRunner. Leave it out.")
@@ -46,6 +58,23 @@ class DockerRunner:
             names = ", ".join(sorted(container_run_args))
             raise ValueError(f"DockerRunner takes no container settings yet (got {names}); set them on the task.")
         self.max_concurrent_pip_installs = max_concurrent_pip_installs
+        self.environment = _environment(environment or {})
+
+
+def _environment(given: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    pairs = given.items() if isinstance(given, Mapping) else [_pair(item) for item in given]
+    found = dict(pairs)
+    for name, value in found.items():
+        if not isinstance(name, str) or not name or not isinstance(value, str):
+            raise ValueError(f"environment={{{name!r}: {value!r}}}: names and values of variables are texts.")
+    return found
+
+
+def _pair(item: object) -> tuple[str, str]:
+    name, equals, value = item.partition("=") if isinstance(item, str) else ("", "", "")
+    if not equals:
+        raise ValueError(f"environment=[{item!r}]: write NAME=value, or give a dict.")
+    return name, value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class LocalRun:
         self.arguments = arguments
         parameters, artifacts = split(arguments)
         pipeline_spec, platform_spec = component.documents()
-        self.pipeline_spec = with_importers(pipeline_spec, artifacts)
+        self.pipeline_spec = _with_variables(with_importers(pipeline_spec, artifacts), config)
         self.new = NewRun(
             display_name=self.name,
             pipeline_spec=self.pipeline_spec,
@@ -210,3 +211,24 @@ class LocalRun:
         error = LocalRunError(message, code=reason.code, task=first.path, details=reason.details)
         error.__cause__ = self.inline.raised if self.inline is not None else None
         return error
+
+
+def _with_variables(pipeline_spec: dict[str, Any], config: LocalConfig) -> dict[str, Any]:
+    """The document with the runner's variables in every container; a task's own variables stay."""
+    runner = config.runner
+    if not isinstance(runner, DockerRunner) or not runner.environment:
+        return pipeline_spec
+    deployment = pipeline_spec.get("deploymentSpec", {})
+    executors = deployment.get("executors", {})
+    filled = {label: _filled(executor, runner.environment) for label, executor in executors.items()}
+    return {**pipeline_spec, "deploymentSpec": {**deployment, "executors": filled}}
+
+
+def _filled(executor: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    container = executor.get("container")
+    if container is None:
+        return executor
+    own = container.get("env", [])
+    taken = {variable["name"] for variable in own}
+    more = [{"name": name, "value": value} for name, value in variables.items() if name not in taken]
+    return {**executor, "container": {**container, "env": [*own, *more]}}

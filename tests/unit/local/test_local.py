@@ -6,12 +6,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from headrace import dsl, local
 from headrace.dsl import Dataset, Input, Metrics, Model, Output
+from headrace.local import running
+from headrace.local.config import LocalConfig
 
 
 @dsl.component
@@ -283,3 +285,37 @@ def test_a_tried_component_raises_what_its_function_raises() -> None:
         fail.test(why="plainly")
     with pytest.raises(TypeError, match="it has: why"):
         fail.test(y="x")
+
+
+# --- settings of the runner -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [{"A": "1", "B": "x=y"}, ["A=1", "B=x=y"]])
+def test_a_docker_runner_s_environment_reaches_every_container_but_what_a_task_sets_itself(given: Any) -> None:
+    runner = local.DockerRunner(environment=given)
+    assert runner.environment == {"A": "1", "B": "x=y"}
+    spec = {
+        "deploymentSpec": {
+            "executors": {
+                "exec-one": {"container": {"image": "i", "env": [{"name": "A", "value": "own"}]}},
+                "exec-two": {"container": {"image": "i"}},
+                "exec-three": {"importer": {}},
+            }
+        }
+    }
+    filled = running._with_variables(spec, LocalConfig(runner=runner))["deploymentSpec"]["executors"]
+    assert filled["exec-one"]["container"]["env"] == [{"name": "A", "value": "own"}, {"name": "B", "value": "x=y"}]
+    assert filled["exec-two"]["container"]["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "x=y"}]
+    assert filled["exec-three"] == {"importer": {}}
+    assert running._with_variables(spec, LocalConfig(runner=local.SubprocessRunner())) is spec
+
+
+@pytest.mark.parametrize("given", [["A"], [3], {"A": 1}, {"": "x"}, {3: "x"}])
+def test_an_environment_of_another_form_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="environment="):
+        local.DockerRunner(environment=given)
+
+
+def test_other_settings_of_containers_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="got network_mode"):
+        local.DockerRunner(network_mode="host")
