@@ -29,6 +29,25 @@ def returned_class(func: Callable[..., Any]) -> tuple[str, str] | None:
     return (name, text) if plain and names <= _TYPES | _fields(tree) else None
 
 
+def foreign_fields(func: Callable[..., Any], name: str) -> dict[str, str]:
+    """Of a class of several outputs that the function returns: its fields whose types a task does not know."""
+    found = func.__globals__.get(name)
+    if name != _annotated_name(func) or not isinstance(found, type) or not issubclass(found, tuple):
+        return {}
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(found))).body[0]
+    except (OSError, TypeError):
+        return {}
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    return {
+        one.target.id: ast.unparse(one.annotation)
+        for one in body
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and not {node.id for node in ast.walk(one.annotation) if isinstance(node, ast.Name)} <= _TYPES
+    }
+
+
 def _annotated_name(func: Callable[..., Any]) -> str:
     annotation = func.__annotations__.get("return")
     return annotation if isinstance(annotation, str) else str(getattr(annotation, "__name__", ""))

@@ -65,6 +65,9 @@ def _hint(func: Callable[..., Any], name: str) -> str:
     if name == "display":
         return "`display` exists in a notebook only: print, or write an artifact (dsl.HTML, dsl.Markdown)."
     value = func.__globals__.get(name)
+    if foreign := named_tuples.foreign_fields(func, name):
+        fields = ", ".join(f"{field}: {kind}" for field, kind in foreign.items())
+        return f"give its fields types that every task has, such as str, int, list or dict; it has {fields}."
     if isinstance(value, types.ModuleType):
         return f"import it inside the function: `import {value.__name__}`."
     if isinstance(value, type | types.FunctionType) and value.__module__ not in (func.__module__, "__main__"):
@@ -78,7 +81,16 @@ def _left_behind(func: Callable[..., Any]) -> set[str]:
     code: types.CodeType = func.__code__
     used = set(_globals_of(code)) | set(_default_names(func))
     here = {name for name in used if (name in func.__globals__ or name in _OF_NOTEBOOKS) and name not in _THERE}
-    return here | (set(code.co_freevars) - {"__class__"})
+    enclosed = zip(code.co_freevars, func.__closure__ or (), strict=True)
+    return here | {name for name, cell in enclosed if name != "__class__" and not _is_typings(name, cell)}
+
+
+def _is_typings(name: str, cell: types.CellType) -> bool:
+    """Whether the name means what it means in every task, which begins with `from typing import *`."""
+    try:
+        return name in typing.__all__ and cell.cell_contents is getattr(typing, name)
+    except ValueError:
+        return False  # It has no value yet.
 
 
 def _globals_of(code: types.CodeType) -> Iterator[str]:

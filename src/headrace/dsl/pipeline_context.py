@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from headrace.dsl.errors import DslRuntimeError
+from headrace.dsl.errors import DslRuntimeError, DslValueError, function_location
 from headrace.dsl.structures import sanitized
 
 if TYPE_CHECKING:
@@ -198,4 +198,11 @@ def pipeline(
     if pipeline_root:
         func.pipeline_root = pipeline_root  # type: ignore[attr-defined]
     spec = interface_of(func, name=name, description=description)
+    if not spec.name:
+        raise DslValueError(
+            f"Invalid pipeline name: {name or func.__name__!r}. It has none of the letters a to z and the digits.",
+            code="PIPELINE_NAME_INVALID",
+            hint="@dsl.pipeline(name=...) with 1 to 128 lower-case letters, digits and dashes.",
+            location=function_location(func),
+        )
     return GraphComponent(spec, func, display_name=display_name, pipeline_config=pipeline_config)

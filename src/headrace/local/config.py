@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class SubprocessRunner:
     """Run Python components as processes of this machine; the default.
 

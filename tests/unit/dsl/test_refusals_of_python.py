@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import operator
+import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from headrace import dsl
+from headrace.dsl.errors import DslValueError
 from unit.dsl.conftest import Refused
 
 
@@ -226,3 +228,62 @@ def test_a_tasks_truth_is_harmless() -> None:
             number(x=2)
 
     assert set(tried.documents()[0]["root"]["dag"]["tasks"]) == {"number", "number-2"}
+
+
+# --- names that are not what they seem -----------------------------------------------------------
+
+
+def test_names_of_typing_from_an_enclosing_function_are_in_every_task() -> None:
+    NamedTuple = typing.NamedTuple
+
+    from typing import NamedTuple
+
+    @dsl.component
+    def f() -> int:
+        pair = NamedTuple("pair", [("a", int)])
+        return pair(1).a
+
+    assert f.component_spec.name == "f"
+
+
+def test_another_thing_of_a_name_of_typing_is_not() -> None:
+    Optional = str
+
+    with pytest.raises(DslValueError) as caught:
+
+        @dsl.component
+        def f() -> str:
+            return Optional(1)
+
+    assert caught.value.code == "NAME_LEFT_BEHIND"
+
+
+class Mine(dsl.Artifact):
+    schema_title = "google.Thing"
+    schema_version = "0.0.1"
+
+
+class Several(NamedTuple):
+    n: int
+    thing: Mine
+
+
+def test_the_field_of_a_named_tuple_that_a_task_does_not_know_is_named() -> None:
+    with pytest.raises(DslValueError) as caught:
+
+        @dsl.component
+        def f() -> Several:
+            return Several(1, None)
+
+    assert "thing: Mine" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["日本", "---", "ÄÖ"])
+def test_a_pipeline_s_name_without_letters_is_shown(name: str) -> None:
+    with pytest.raises(DslValueError) as caught:
+
+        @dsl.pipeline(name=name)
+        def pipe() -> None:
+            pass
+
+    assert (caught.value.code, name in str(caught.value)) == ("PIPELINE_NAME_INVALID", True)
