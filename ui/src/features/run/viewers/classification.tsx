@@ -45,8 +45,10 @@ function Confusion({ matrix }: { readonly matrix: ConfusionMatrix }) {
               <tr key={labels[actual]}>
                 <th scope="row">{labels[actual]}</th>
                 {row.map((cell, predicted) => {
-                  const share = largest > 0 ? cell / largest : 0;
+                  const counted = Number.isFinite(cell);
+                  const share = counted && largest > 0 ? cell / largest : 0;
                   const percent = total > 0 ? ((100 * cell) / total).toFixed(1) : "0";
+                  const words = counted ? `${cell}, ${percent} % of all` : formatNumber(cell);
                   return (
                     <td
                       key={labels[predicted]}
@@ -55,7 +57,7 @@ function Confusion({ matrix }: { readonly matrix: ConfusionMatrix }) {
                       style={{
                         backgroundColor: `color-mix(in srgb, var(--accent) ${Math.round(share * 88)}%, var(--raised))`,
                       }}
-                      title={`${labels[actual]} predicted as ${labels[predicted]}: ${cell}, ${percent} % of all`}
+                      title={`${labels[actual]} predicted as ${labels[predicted]}: ${words}`}
                     >
                       {formatNumber(cell)}
                     </td>

@@ -19,6 +19,21 @@ describe("a confusion matrix", () => {
     });
   });
 
+  it("keeps cells that are not a number, and counts the others", () => {
+    const rows = [{ row: [8, "nan"] }, { row: ["Infinity", 9] }];
+    const found = confusionOf({ confusionMatrix: { ...matrix, rows } });
+    expect(found).toEqual({
+      labels: ["cat", "dog"],
+      rows: [
+        [8, Number.NaN],
+        [Number.POSITIVE_INFINITY, 9],
+      ],
+      largest: 9,
+      total: 17,
+    });
+    expect(found?.rows.flat().map(formatNumber)).toEqual(["8", "not a number", "∞", "9"]);
+  });
+
   it.each([{}, { confusionMatrix: "x" }, { confusionMatrix: { ...matrix, rows: [{ row: [1] }] } }])(
     "of another shape is not drawn: %j",
     (metadata) => {

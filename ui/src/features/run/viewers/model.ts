@@ -73,11 +73,12 @@ export function confusionOf(metadata: Fields): ConfusionMatrix | null {
   const matrix = fieldsOf(unwrap(metadata.confusionMatrix));
   const labels = listOf(matrix.annotationSpecs).map((spec) => String(fieldsOf(spec).displayName ?? ""));
   const rows = listOf(matrix.rows).map((row) =>
-    listOf(Array.isArray(row) ? row : fieldsOf(row).row).map((cell) => numberOf(cell) ?? 0),
+    listOf(Array.isArray(row) ? row : fieldsOf(row).row).map((cell) => numberOf(cell) ?? Number.NaN),
   );
   if (labels.length === 0 || rows.length !== labels.length) return null;
   if (rows.some((row) => row.length !== labels.length)) return null;
-  const cells = rows.flat();
+  // What is not a number is shown as such, and does not count.
+  const cells = rows.flat().filter(Number.isFinite);
   return { labels, rows, largest: Math.max(...cells, 0), total: cells.reduce((sum, cell) => sum + cell, 0) };
 }
 
