@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError, U
 from headrace.service.service import NewMark, NewRun, Rerun
 from headrace.service.session import Session
 from simulation.server import ConnectionLost, Server
-from simulation.virtual import within
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -106,7 +104,7 @@ class People:
         process = server.process
         if process is None:
             return
-        since = within(process).run(time.time)
+        before = world.watch.requests_of(run_id, kind) if kind is not None else []
         run = world.watch.runs.get(run_id)
         had_ended = run is not None and run.state.state.final
         try:
@@ -118,7 +116,7 @@ class People:
         else:
             world.trace(f"{server.name} says that {what} of {world.name_of(run_id)} is done")
             if kind is not None:
-                world.watch.acknowledged(run_id, kind, since, within(process).run(time.time), had_ended)
+                world.watch.acknowledged(run_id, kind, before, had_ended)
             elif what == "delete":
                 world.check(run_id not in world.watch.runs, "a run is there although its deletion was acknowledged")
             elif what == "rerun":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -272,7 +273,9 @@ class Watch:
         if run is not None:
             numbers = [one.number for one in run.state.executions[attempt.path].attempts]
             assert attempt.number in numbers, f"{attempt.path}#{attempt.number} is launched before it is recorded"
-            if self.world.faults.shared:
+            # Between the commit of a run's end and its news in the server's memory, the run has no owner any more.
+            ending = run.owner is None and run.state.state.final
+            if self.world.faults.shared and not ending:
                 assert run.owner == self.world.server_id(server), f"{server} launches for a run that is not its own"
         self.world.trace(f"{server}: launches {attempt.path}#{attempt.number}")
 
@@ -321,18 +324,27 @@ class Watch:
 
     # --- people --------------------------------------------------------------------------------
 
-    def acknowledged(self, run_id: str, kind: type, since: float, until: float, had_ended: bool) -> None:
-        """Somebody was told that this was done: it is recorded, or on its way, or the run ended in the meantime."""
-        self.guarded(self._acknowledged, run_id, kind, since, until, had_ended)
+    def requests_of(self, run_id: str, kind: type) -> list[AnyEvent]:
+        """Requests of this kind for a run, recorded or on their way, as often as they are there."""
+        run = self.runs.get(run_id)
+        waiting = [codec.decode_event(body) for its_run, body in self.inbox.values() if its_run == run_id]
+        return [event for event in (*(run.events if run else ()), *waiting) if type(event) is kind]
 
-    def _acknowledged(self, run_id: str, kind: type, since: float, until: float, had_ended: bool) -> None:
+    def acknowledged(self, run_id: str, kind: type, before: Sequence[AnyEvent], had_ended: bool) -> None:
+        """Somebody was told that this was done: it is recorded, or on its way, or the run ended in the meantime.
+
+        `before`: what `requests_of` said when it was asked for.
+        """
+        self.guarded(self._acknowledged, run_id, kind, before, had_ended)
+
+    def _acknowledged(self, run_id: str, kind: type, before: Sequence[AnyEvent], had_ended: bool) -> None:
         run = self.runs.get(run_id)
         if run is None:
             assert run_id in self.unwanted, "a run that was acknowledged is not there"
             return
         name = kind.__name__
-        waiting = [codec.decode_event(body) for its_run, body in self.inbox.values() if its_run == run_id]
-        found = [event for event in (*run.events, *waiting) if type(event) is kind and since <= event.at <= until]
+        left = list(before)
+        found = [event for event in self.requests_of(run_id, kind) if not _taken_from(left, event)]
         if not found and run.state.state.final and not had_ended:
             self.reached[f"{name} too late"] += 1
             return
@@ -402,3 +414,11 @@ def _request(body: str) -> str:
 def digest(lines: list[str]) -> str:
     """By which two histories are the same."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _taken_from(events: list[AnyEvent], event: AnyEvent) -> bool:
+    """Whether the event was among these; it is then removed from them."""
+    if event in events:
+        events.remove(event)
+        return True
+    return False

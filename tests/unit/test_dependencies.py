@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(headrace.__file__).parent
 
 #: Package -> the module it is imported as, where they differ.
-MODULES = {"cel-expr-python": "cel_expr_python", "pyyaml": "yaml"}
+MODULES = {"cel-expr-python": "cel_expr_python", "pyyaml": "yaml", "rpds-py": "rpds"}
 #: Packages that no line of ours imports -> who uses them.
 USED_BY_OTHERS = {
     "greenlet": "SQLAlchemy, for asyncpg",

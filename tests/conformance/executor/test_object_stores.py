@@ -149,17 +149,19 @@ NOWHERE = ObjectStoreConfig(
 )
 
 
-def begins(order, tmp_path: Path, prefix: str):
-    """The order of a task that counts how often it runs, and the file in which it counts."""
-    count = tmp_path / "count"
-    source = WRITES.replace("ROOT", repr(prefix)) + f"    open({str(count)!r}, 'a').write('x')\n"
-    return lambda number=1: order(source, makes=BOTH, artifact_prefix=prefix, number=number), count
+def telling(order, prefix: str):
+    """The order of a task that says in its log that it runs."""
+    source = WRITES.replace("ROOT", repr(prefix)) + "    print('it runs')\n"
+    return lambda number=1: order(source, makes=BOTH, artifact_prefix=prefix, number=number)
 
 
-async def test_a_store_that_is_away_is_waited_for_and_the_task_runs_once(
-    home, open_watch, order, prefix, s3, tmp_path: Path
-):
-    asked, count = begins(order, tmp_path, prefix)
+def times_run(home: Path) -> int:
+    """How often the task of `telling` ran, over all its attempts."""
+    return sum(path.read_text().count("it runs") for path in (home / "attempts").rglob("log"))
+
+
+async def test_a_store_that_is_away_is_waited_for_and_the_task_runs_once(home, open_watch, order, prefix, s3):
+    asked = telling(order, prefix)
     with faulty_proxy(s3.endpoint, rate=1.0) as proxy:
         access = StoreAccess(endpoint=proxy.endpoint, access_key_id=KEY_ID, secret_access_key=SECRET)
         config = ObjectStoreConfig({"s3://": access})
@@ -176,12 +178,12 @@ async def test_a_store_that_is_away_is_waited_for_and_the_task_runs_once(
         proxy.rate = 0.0
         end = await watch.end_of(asked().attempt)
     assert isinstance(end, Succeeded), end
-    assert count.read_text() == "x"
+    assert times_run(home) == 1
     assert isinstance(await watch.end_of(other.attempt), Succeeded)
 
 
-async def test_what_waits_for_its_store_can_be_stopped(home, open_watch, order, prefix, tmp_path: Path):
-    asked, _ = begins(order, tmp_path, prefix)
+async def test_what_waits_for_its_store_can_be_stopped(home, open_watch, order, prefix):
+    asked = telling(order, prefix)
     watch = open_watch(home, artifacts=Stores(home, NOWHERE, patience_s=3600.0))
     await watch.executor.launch(asked())
     assert (await watch.until(asked().attempt, Waiting)).reason.code == "STORING_OUTPUTS"
@@ -189,10 +191,8 @@ async def test_what_waits_for_its_store_can_be_stopped(home, open_watch, order, 
     assert isinstance(await watch.end_of(asked().attempt), Stopped)
 
 
-async def test_what_waits_for_its_store_is_stored_by_the_next_server(
-    home, open_watch, order, prefix, stores, tmp_path: Path
-):
-    asked, count = begins(order, tmp_path, prefix)
+async def test_what_waits_for_its_store_is_stored_by_the_next_server(home, open_watch, order, prefix, stores):
+    asked = telling(order, prefix)
     first = open_watch(home, artifacts=Stores(home, NOWHERE, patience_s=3600.0))
     await first.executor.launch(asked())
     await first.until(asked().attempt, Waiting)
@@ -200,16 +200,14 @@ async def test_what_waits_for_its_store_is_stored_by_the_next_server(
     later = open_watch(home, artifacts=stores)
     await later.executor.launch(asked())
     assert isinstance(await later.end_of(asked().attempt), Succeeded)
-    assert count.read_text() == "x"
+    assert times_run(home) == 1
 
 
-async def test_what_a_store_refused_is_stored_by_the_next_attempt(
-    home, open_watch, order, prefix, s3, stores, tmp_path: Path
-):
+async def test_what_a_store_refused_is_stored_by_the_next_attempt(home, open_watch, order, prefix, s3, stores):
     wrong = ObjectStoreConfig(
         {"s3://": StoreAccess(endpoint=s3.endpoint, access_key_id=KEY_ID, secret_access_key="wrong")}
     )
-    asked, count = begins(order, tmp_path, prefix)
+    asked = telling(order, prefix)
     watch = open_watch(home, artifacts=Stores(home, wrong, patience_s=0.1))
     for number in (1, 2):
         end = await outcome(watch, asked(number))
@@ -221,7 +219,7 @@ async def test_what_a_store_refused_is_stored_by_the_next_attempt(
     later = open_watch(home, artifacts=stores)
     end = await outcome(later, asked(3))
     assert isinstance(end, Succeeded), end
-    assert count.read_text() == "x"
+    assert times_run(home) == 1
     assert {name: await stores.exists(one.uri, digest=one.digest) for name, (one,) in end.artifacts.items()} == {
         "out": True, "other": True,
     }  # fmt: skip
