@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,34 @@ def test_a_run_of_a_thousand_tasks_is_drawn_at_once(page: Page, site: Site, fini
     page.get_by_role("tab", name="Tasks").click()
     expect(page.get_by_role("button", name=re.compile("^task-0 "))).to_be_visible()
     assert page.evaluate("document.querySelectorAll('*').length") < 1500
+
+
+def test_a_run_of_thousands_of_iterations_is_loaded_in_pages(page: Page, site: Site, tmp_path: Path) -> None:
+    run_id = site.run("many", "Many iterations", gate=str(tmp_path / "gate"), items=list(range(2100)))
+    until(lambda: len(site.server.get(f"/api/runs/{run_id}")["executions"]) == 1000, "the loop is unfolded")
+    held: list[Route] = []
+    page.route("**/executions?page_token=*", lambda route: held.append(route))
+    resumed: list[str | None] = []
+    page.on(
+        "request",
+        lambda request: resumed.append(request.headers.get("last-event-id")) if "/events" in request.url else None,
+    )
+    page.goto(f"{site.url}/runs/{run_id}")
+    # 1. What is there is shown at once, and how much that is.
+    expect(page.get_by_text("Loading: 1,000 task executions so far…")).to_be_visible()
+    expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Running")
+    held.pop().continue_()
+    expect(page.get_by_text("Loading: 2,000 task executions so far…")).to_be_visible()
+    assert not any(resumed)
+    held.pop().continue_()
+    # 2. All of it; what changed in the meantime comes as events, and nothing twice.
+    expect(page.get_by_text("Loading:")).to_have_count(0)
+    expect(page.get_by_role("img", name=re.compile("Graph of"))).to_be_visible()
+    until(lambda: page.evaluate("1") and any(resumed), "the stream begins after what was loaded")
+    assert held == []
+    page.unroute_all()
+    site.server.post(f"/api/runs/{run_id}/terminate", {})
+    expect(page.get_by_role("region", name="Run", exact=True)).to_contain_text("Canceled")
 
 
 def test_a_log_of_200_megabytes_is_read_in_pieces(page: Page, site: Site) -> None:

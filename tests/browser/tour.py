@@ -113,3 +113,9 @@ def follow():
 @dsl.pipeline(name="gated")
 def gated(gate: str):
     follow().after(watch(gate=gate))
+
+
+@dsl.pipeline(name="many")
+def many(gate: str, items: list[int]):
+    with dsl.ParallelFor(items, parallelism=2):
+        watch(gate=gate)

@@ -178,7 +178,14 @@ class Headrace:
         Returns:
             The run.
         """
-        return self._ask(core.get(core.path(_RUN, run_id=run_id)), api.RunView)
+        where = core.path(_RUN, run_id=run_id)
+        view = self._ask(core.get(where), api.RunView)
+        executions, token = list(view.executions), view.next_page_token
+        while token:
+            page = self._ask(core.get(f"{where}/executions", {"page_token": token}), api.ExecutionPage)
+            executions += page.executions
+            token = page.next_page_token
+        return msgspec.structs.replace(view, executions=executions, next_page_token="")
 
     def terminate_run(self, run_id: str) -> None:
         """Cancel a run: its tasks are stopped. A run that has ended stays as it is.

@@ -52,7 +52,16 @@ from headrace.store.records import (
     TickRecord,
     VersionRecord,
 )
-from headrace.wire.api import CacheList, ExecutionDetail, Explanation, ListChange, RunChange, RunExplanation, RunView
+from headrace.wire.api import (
+    CacheList,
+    ExecutionDetail,
+    ExecutionPage,
+    Explanation,
+    ListChange,
+    RunChange,
+    RunExplanation,
+    RunView,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -426,9 +435,15 @@ class Session:
     # views for `/api` ------------------------------------------------------------------------
     @needs(Resource.RUN, Verb.READ)
     async def run_view(self, run_id: str) -> RunView:
-        """A run, its plan and all its executions."""
+        """A run, its plan and its first executions."""
         await self._check_run(run_id)
         return await views.run_view(self._context, run_id)
+
+    @needs(Resource.RUN, Verb.READ)
+    async def execution_page(self, run_id: str, *, token: str) -> ExecutionPage:
+        """More executions of a run, from where an earlier page ended. Raises Invalid for a token that is none."""
+        await self._check_run(run_id)
+        return await views.execution_page(self._context, run_id, token=token)
 
     @needs(Resource.RUN, Verb.READ)
     async def execution_detail(self, execution_id: str) -> ExecutionDetail:

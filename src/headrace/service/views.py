@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sized
+from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from headrace.engine import Plan, graph, node_path
 from headrace.engine.model import AttemptRecord, Bundle, Execution, Json, Kind, Mark, State, execution_id
 from headrace.service.content import find_execution
 from headrace.service.context import Context
-from headrace.service.errors import NotFound
+from headrace.service.errors import Invalid, NotFound
 from headrace.service.reasons import optional_reason_view
 from headrace.spec.bootstrap import recognise
 from headrace.spec.document import Container
@@ -25,6 +26,8 @@ from headrace.wire.times import millis, optional_millis
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: Executions of a page: about 1 MB of JSON.
+PAGE = 1000
 #: Executions from which on their view is made in a thread.
 _LARGE = 200
 
@@ -161,28 +164,50 @@ async def _in_thread_if_large(executions: Sized, make: Callable[P, T], *args: P.
 
 async def run_view(context: Context, run_id: str) -> api.RunView:
     """Raises NotFound."""
-    record, executions, artifacts = await context.read(_whole, run_id)
+    begin = await context.read(_beginning, run_id)
     compiled = await _plan(context, run_id)
     warnings = _warnings(context, compiled)
-    return await _in_thread_if_large(executions, _run_view, record, executions, compiled, artifacts, warnings)
+    return await _in_thread_if_large(begin.executions, _run_view, begin, compiled, warnings)
 
 
-def _run_view(
-    record: RunRecord,
-    executions: tuple[Execution, ...],
-    compiled: Plan,
-    artifacts: dict[str, ArtifactRecord],
-    warnings: list[api.ReasonView],
-) -> api.RunView:
-    root = executions[0] if executions else None
+async def execution_page(context: Context, run_id: str, *, token: str) -> api.ExecutionPage:
+    """Raises NotFound, and Invalid for a token that is none."""
+    if not token.isascii() or not token.isdigit() or len(token) > 9:
+        raise Invalid(f"{token[:40]!r} is not a page token of a run's executions.", code="BAD_PAGE_TOKEN")
+    found, last = await context.read(_more, run_id, int(token))
+    compiled = await _plan(context, run_id)
+    views = await _in_thread_if_large(found, _execution_views, run_id, found, compiled)
+    return api.ExecutionPage(executions=views, next_page_token=_token(last))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Beginning:
+    """What the first page of a run shows, as the store has it."""
+
+    record: RunRecord
+    executions: tuple[Execution, ...]
+    #: Of the run's outputs.
+    artifacts: dict[str, ArtifactRecord]
+    #: Position of the last execution, if more may follow.
+    last: int | None
+
+
+def _run_view(begin: _Beginning, compiled: Plan, warnings: list[api.ReasonView]) -> api.RunView:
+    record = begin.record
+    root = begin.executions[0] if begin.executions else None
     return api.RunView(
         run=run_summary(record),
         parameters=root.inputs.parameters if root else record.parameters,
         graph=graph(compiled),
-        executions=_execution_views(record.run_id, executions, compiled),
-        outputs=_bundle(root.outputs if root else Bundle(), artifacts),
+        executions=_execution_views(record.run_id, begin.executions, compiled),
+        next_page_token=_token(begin.last),
+        outputs=_bundle(root.outputs if root else Bundle(), begin.artifacts),
         warnings=warnings,
     )
+
+
+def _token(last: int | None) -> str:
+    return "" if last is None else str(last)
 
 
 def _warnings(context: Context, compiled: Plan) -> list[api.ReasonView]:
@@ -197,13 +222,18 @@ def _warnings(context: Context, compiled: Plan) -> list[api.ReasonView]:
     ]
 
 
-def _whole(conn: Connection, run_id: str) -> tuple[RunRecord, tuple[Execution, ...], dict[str, ArtifactRecord]]:
+def _beginning(conn: Connection, run_id: str) -> _Beginning:
     record = rows.get_run(conn, run_id)
     if record is None:
         raise NotFound(f"There is no run {run_id}.", run_id=run_id)
-    executions = rows.get_executions(conn, run_id)
+    executions, last = rows.get_execution_page(conn, run_id, limit=PAGE)
     outputs = executions[0].outputs if executions else Bundle()
-    return record, executions, artifact_rows.get_artifacts(conn, _ids(outputs))
+    artifacts = artifact_rows.get_artifacts(conn, _ids(outputs))
+    return _Beginning(record=record, executions=executions, artifacts=artifacts, last=last)
+
+
+def _more(conn: Connection, run_id: str, after: int) -> tuple[tuple[Execution, ...], int | None]:
+    return rows.get_execution_page(conn, run_id, after=after, limit=PAGE)
 
 
 async def _plan(context: Context, run_id: str) -> Plan:

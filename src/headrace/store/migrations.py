@@ -317,6 +317,10 @@ CREATE TABLE ticks (
 )
 """
 
+_EXECUTION_PAGES = """
+CREATE INDEX executions_position ON executions (run_id, position)
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -339,6 +343,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_SESSIONS),
     _script(_CRASHES),
     _script(_RECURRING),
+    _script(_EXECUTION_PAGES),
 )
 
 LATEST = len(MIGRATIONS)

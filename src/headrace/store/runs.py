@@ -254,6 +254,19 @@ def get_executions(conn: Connection, run_id: str, *, after_version: int = 0) -> 
     return tuple(codec.decode_execution(body) for body in conn.execute(rows).scalars().all())
 
 
+def get_execution_page(
+    conn: Connection, run_id: str, *, after: int = -1, limit: int
+) -> tuple[tuple[Execution, ...], int | None]:
+    """At most `limit` executions, parents before children, and the position of the last one if more may follow.
+
+    `after`: the position after which the page begins.
+    """
+    rows = select(_e.body, _e.position).where(_e.run_id == run_id, _e.position > after).order_by(_e.position)
+    found = conn.execute(rows.limit(limit)).all()
+    last = found[-1].position if len(found) == limit else None
+    return tuple(codec.decode_execution(row.body) for row in found), last
+
+
 def find_execution(conn: Connection, execution_id: str) -> tuple[str, Execution] | None:
     """`(run_id, execution)` by its id."""
     row = conn.execute(select(_e.run_id, _e.body).where(_e.execution_id == execution_id)).first()

@@ -159,6 +159,7 @@ executions = Table(
     UniqueConstraint("execution_id", name="executions_id"),
 )
 Index("executions_version", executions.c.run_id, executions.c.version)
+Index("executions_position", executions.c.run_id, executions.c.position)
 
 run_events = Table(
     "run_events",

@@ -185,16 +185,31 @@ class ExecutionView(Shape, frozen=True, kw_only=True):
 
 
 class RunView(Shape, frozen=True, kw_only=True):
-    """`GET /api/runs/{run_id}`: a run, its plan and all its executions."""
+    """`GET /api/runs/{run_id}`: a run, its plan and its first executions."""
 
     run: RunSummary
     parameters: dict[str, Json]
     graph: list[GraphNode]
+    #: Parents before children.
     executions: list[ExecutionView]
+    #: Where `GET /api/runs/{run_id}/executions` goes on; "" when these are all executions.
+    next_page_token: str = ""
     #: Outputs of the root DAG, once SUCCEEDED.
     outputs: BundleView
     #: What the user should know though nothing fails for it, such as settings that have no effect here.
     warnings: list[ReasonView] = []
+
+
+class ExecutionPage(Shape, frozen=True, kw_only=True):
+    """`GET /api/runs/{run_id}/executions`: more executions of a run, as they are now.
+
+    What changed since the first page is in the run's events: connect with the first page's `run.version` as
+    `Last-Event-ID`.
+    """
+
+    executions: list[ExecutionView]
+    #: "" when no more follow.
+    next_page_token: str = ""
 
 
 class ArtifactView(Shape, frozen=True, kw_only=True):

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { applyChange, patchPages } from "./runs";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { applyChange, isComplete, loadRun, patchPages } from "./runs";
 import type { ExecutionView, RunList, RunSummary, RunView } from "./types";
 
 const summary = (run_id: string, version: number, state = "RUNNING"): RunSummary =>
@@ -50,5 +50,34 @@ describe("a change of a run", () => {
 
   it("that is older than the view is ignored", () => {
     expect(applyChange(view, { version: 2, run: summary("r", 2), executions: [] })).toBe(view);
+  });
+});
+
+describe("a large run", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  const asked: string[] = [];
+  const answers: Readonly<Record<string, unknown>> = {
+    "/api/runs/r": { run: summary("r", 3), executions: ["a"], next_page_token: "0" },
+    "/api/runs/r/executions?page_token=0": { executions: ["b"], next_page_token: "1" },
+    "/api/runs/r/executions?page_token=1": { executions: ["c"], next_page_token: "" },
+  };
+  const serve = (url: string): Promise<Response> => {
+    asked.push(url);
+    return Promise.resolve(Response.json(answers[url]));
+  };
+
+  it("is loaded page by page, and each part is shown", async () => {
+    vi.stubGlobal("fetch", serve);
+    const parts: unknown[] = [];
+    const view = await loadRun("r", new AbortController().signal, (part) => {
+      expect(isComplete(part)).toBe(false);
+      parts.push([...part.executions]);
+    });
+    expect(asked).toEqual(Object.keys(answers));
+    expect(parts).toEqual([["a"], ["a", "b"]]);
+    expect(view.executions).toEqual(["a", "b", "c"]);
+    expect(view.run.version).toBe(3);
+    expect(isComplete(view)).toBe(true);
   });
 });

@@ -10,7 +10,15 @@ import { useEffect, useState } from "react";
 import { isFinal } from "@/lib/states";
 import { getJson, postJson } from "./client";
 import { openStream, type StreamState } from "./stream";
-import type { ExecutionView, ListChange, RunChange, RunList, RunSummary, RunView } from "./types";
+import type {
+  ExecutionPage,
+  ExecutionView,
+  ListChange,
+  RunChange,
+  RunList,
+  RunSummary,
+  RunView,
+} from "./types";
 
 export interface RunFilter {
   readonly state?: string | undefined;
@@ -51,8 +59,44 @@ export function runListQuery(filter: RunFilter) {
 export function runQuery(runId: string) {
   return queryOptions({
     queryKey: keys.run(runId),
-    queryFn: ({ signal }) => getJson<RunView>(`/api/runs/${encodeURIComponent(runId)}`, {}, signal),
+    queryFn: ({ signal, client }) => loadRun(runId, signal, (part) => showPart(client, runId, part)),
   });
+}
+
+/** The whole view of a run. Of a large run, `shown` gets what is there after each page but the last. */
+export async function loadRun(
+  runId: string,
+  signal: AbortSignal,
+  shown: (part: RunView) => void,
+): Promise<RunView> {
+  const path = `/api/runs/${encodeURIComponent(runId)}`;
+  let view = await getJson<RunView>(path, {}, signal);
+  while (view.next_page_token !== "") {
+    shown(view);
+    const page = await getJson<ExecutionPage>(
+      `${path}/executions`,
+      { page_token: view.next_page_token },
+      signal,
+    );
+    view = {
+      ...view,
+      executions: [...view.executions, ...page.executions],
+      next_page_token: page.next_page_token,
+    };
+  }
+  return view;
+}
+
+/** A view that is being loaded again stays as it is until the new one is complete. */
+function showPart(client: QueryClient, runId: string, part: RunView): void {
+  const key = keys.run(runId);
+  const old = client.getQueryData<RunView>(key);
+  if (old === undefined || !isComplete(old)) client.setQueryData<RunView>(key, part);
+}
+
+/** Whether all executions of the run are loaded. */
+export function isComplete(view: RunView): boolean {
+  return view.next_page_token === "";
 }
 
 /** Keeps all cached lists of runs up to date with the server's events until the component unmounts. */
@@ -129,11 +173,13 @@ export function patchPages(
 export function useLiveRun(runId: string, view: RunView | undefined): StreamState {
   const client = useQueryClient();
   const [state, setState] = useState<StreamState>("connecting");
-  const watching = view !== undefined && !isFinal(view.run.state);
+  const watching = view !== undefined && isComplete(view) && !isFinal(view.run.state);
   useEffect(() => {
     if (!watching) return;
     const key = keys.run(runId);
     return openStream(() => `/api/runs/${encodeURIComponent(runId)}/events`, {
+      // Pages after the first one may be newer than its version, none is older.
+      after: () => String(client.getQueryData<RunView>(key)?.run.version ?? ""),
       on: {
         change: (data) => {
           client.setQueryData<RunView>(key, (old) => old && applyChange(old, data as RunChange));

@@ -116,12 +116,29 @@ export interface paths {
             readonly path?: never;
             readonly cookie?: never;
         };
-        /** A run, its plan and all its executions. */
+        /** A run, its plan and its first 1,000 executions. */
         readonly get: operations["get_api_runs_run_id"];
         readonly put?: never;
         readonly post?: never;
         /** Delete a run. */
         readonly delete: operations["delete_api_runs_run_id"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/runs/{run_id}/executions": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** More executions of a run, 1,000 at a time. */
+        readonly get: operations["get_api_runs_run_id_executions"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
         readonly options?: never;
         readonly head?: never;
         readonly patch?: never;
@@ -1258,6 +1275,18 @@ export interface components {
             readonly source: string | null;
         };
         /**
+         * ExecutionPage
+         * @description `GET /api/runs/{run_id}/executions`: more executions of a run, as they are now.
+         *
+         *         What changed since the first page is in the run's events: connect with the first page's `run.version` as
+         *         `Last-Event-ID`.
+         */
+        readonly ExecutionPage: {
+            readonly executions: readonly components["schemas"]["ExecutionView"][];
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
          * ExecutionView
          * @description One task of one run, in one iteration of its loops, without its inputs and outputs.
          */
@@ -1578,13 +1607,15 @@ export interface components {
         };
         /**
          * RunView
-         * @description `GET /api/runs/{run_id}`: a run, its plan and all its executions.
+         * @description `GET /api/runs/{run_id}`: a run, its plan and its first executions.
          */
         readonly RunView: {
             readonly run: components["schemas"]["RunSummary"];
             readonly parameters: Record<string, unknown>;
             readonly graph: readonly components["schemas"]["GraphNode"][];
             readonly executions: readonly components["schemas"]["ExecutionView"][];
+            /** @default  */
+            readonly next_page_token: string;
             readonly outputs: components["schemas"]["BundleView"];
             /** @default [] */
             readonly warnings: readonly components["schemas"]["ReasonView"][];
@@ -2105,6 +2136,7 @@ export type DropCache = components['schemas']['DropCache'];
 export type Dropped = components['schemas']['Dropped'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ExecutionDetail = components['schemas']['ExecutionDetail'];
+export type ExecutionPage = components['schemas']['ExecutionPage'];
 export type ExecutionView = components['schemas']['ExecutionView'];
 export type Explanation = components['schemas']['Explanation'];
 export type FailureView = components['schemas']['FailureView'];
@@ -2457,7 +2489,7 @@ export interface operations {
         };
         readonly requestBody?: never;
         readonly responses: {
-            /** @description A run, its plan and all its executions. */
+            /** @description A run, its plan and its first 1,000 executions. */
             readonly 200: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2495,6 +2527,40 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_runs_run_id_executions: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description The `next_page_token` of the run or of the page before. */
+                readonly page_token?: string;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description More executions of a run, 1,000 at a time. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ExecutionPage"];
                 };
             };
             /** @description What went wrong. */

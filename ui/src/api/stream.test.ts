@@ -117,6 +117,15 @@ describe("an event stream", () => {
     );
   });
 
+  it("begins after what was loaded before, also after a refusal", async () => {
+    let loaded = "4";
+    openStream(() => "/events", { on: {}, after: () => loaded });
+    await last().refuse();
+    loaded = "6";
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(ScriptedConnection.all.map(({ headers }) => headers["Last-Event-ID"])).toEqual(["4", "6"]);
+  });
+
   it("asks for the address again after a refusal", async () => {
     let offset = 0;
     openStream(() => `/log?offset=${offset}`, { on: {} });

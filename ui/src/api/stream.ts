@@ -12,6 +12,8 @@ export interface StreamHandlers {
   /** Event name -> handler of its data. An event named `end` closes the stream. */
   readonly on: Readonly<Record<string, (data: unknown, id: string) => void>>;
   readonly onState?: (state: StreamState) => void;
+  /** The id of the event after which a new connection begins: what was loaded before is not sent again. */
+  readonly after?: () => string;
 }
 
 const RETRY_MS = [1000, 2000, 5000, 10_000];
@@ -60,9 +62,10 @@ export function openStream(url: () => string, handlers: StreamHandlers): () => v
     timer = setTimeout(() => connect(address, lastId), RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]);
     failures += 1;
   };
-  const connect = (address = url(), lastId = ""): void => {
+  const connect = (address = url(), resumedAt = ""): void => {
     if (closed) return;
-    handlers.onState?.(failures === 0 && lastId === "" ? "connecting" : "lost");
+    handlers.onState?.(failures === 0 && resumedAt === "" ? "connecting" : "lost");
+    const lastId = resumedAt || (handlers.after?.() ?? "");
     const own = new AbortController();
     const parser = new EventParser(lastId);
     connection = own;

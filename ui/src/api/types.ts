@@ -9,6 +9,7 @@ export type SignedOut = Schemas["SignedOut"];
 export type RunSummary = Schemas["RunSummary"];
 export type RunList = Schemas["RunList"];
 export type RunView = Schemas["RunView"];
+export type ExecutionPage = Schemas["ExecutionPage"];
 export type GraphNode = Schemas["GraphNode"];
 export type ExecutionView = Schemas["ExecutionView"];
 export type ExecutionDetail = Schemas["ExecutionDetail"];

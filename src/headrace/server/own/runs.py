@@ -68,8 +68,14 @@ async def create_run(call: ApiCall) -> Response:
 
 
 async def get_run(call: ApiCall) -> Response:
-    """A run, its plan and all its executions."""
+    """A run, its plan and its first executions."""
     return json_answer(await call.session.run_view(call.path["run_id"]))
+
+
+async def list_executions(call: ApiCall) -> Response:
+    """More executions of a run."""
+    token = call.query.get("page_token", "")
+    return json_answer(await call.session.execution_page(call.path["run_id"], token=token))
 
 
 async def explain_run(call: ApiCall) -> Response:
@@ -240,8 +246,17 @@ ROUTES = (
         path=_RUN,
         handler=get_run,
         access=_READ,
-        summary="A run, its plan and all its executions.",
+        summary="A run, its plan and its first 1,000 executions.",
         answer=api.RunView,
+    ),
+    _route(
+        method="GET",
+        path=_RUN + "/executions",
+        handler=list_executions,
+        access=_READ,
+        summary="More executions of a run, 1,000 at a time.",
+        answer=api.ExecutionPage,
+        query=(Query(name="page_token", note="The `next_page_token` of the run or of the page before."),),
     ),
     _route(
         method="DELETE",

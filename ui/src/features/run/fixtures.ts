@@ -80,6 +80,7 @@ export function aFailedRun(): RunView {
       version: 9,
     },
     parameters: {},
+    next_page_token: "",
     outputs: { parameters: {}, artifacts: {} },
     warnings: [],
     graph: [group, aNode("tell", { depends_on: ["guard"], runs_after_failure: true })],

@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo } from "react";
 import { ApiError } from "@/api/client";
-import { runQuery, useLiveRun } from "@/api/runs";
+import { isComplete, runQuery, useLiveRun } from "@/api/runs";
 import type { RunView } from "@/api/types";
+import { Button } from "@/components/button";
 import { Notice } from "@/components/notice";
 import { Splitter } from "@/components/splitter";
 import { Tabs } from "@/components/tabs";
@@ -38,7 +39,12 @@ export function RunPage() {
   useEffect(() => {
     document.title = run.data ? `${run.data.run.display_name} · Headrace` : "Run · Headrace";
   }, [run.data]);
-  if (run.data !== undefined) return <Run view={run.data} lost={stream === "lost"} />;
+  if (run.data !== undefined) {
+    const loading = !isComplete(run.data) && (
+      <Loading view={run.data} problem={run.error} retry={() => void run.refetch()} />
+    );
+    return <Run view={run.data} lost={stream === "lost"} loading={loading} />;
+  }
   if (run.error === null) return <p className={styles.wait}>Loading…</p>;
   const missing = run.error instanceof ApiError && run.error.status === 404;
   return (
@@ -51,7 +57,38 @@ export function RunPage() {
   );
 }
 
-function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean }) {
+interface LoadingProps {
+  readonly view: RunView;
+  readonly problem: Error | null;
+  readonly retry: () => void;
+}
+
+/** Of a large run, how much is there already. */
+function Loading({ view, problem, retry }: LoadingProps) {
+  const loaded = view.executions.length.toLocaleString("en");
+  if (problem === null) {
+    return (
+      <p className={styles.loading} role="status">
+        Loading: {loaded} task executions so far…
+      </p>
+    );
+  }
+  return (
+    <p className={styles.loading} role="alert">
+      Only {loaded} task executions could be loaded: {problem.message}{" "}
+      <Button onClick={retry}>Try again</Button>
+    </p>
+  );
+}
+
+interface RunProps {
+  readonly view: RunView;
+  readonly lost: boolean;
+  /** While not all of the run's executions are loaded. */
+  readonly loading: ReactNode;
+}
+
+function Run({ view, lost, loading }: RunProps) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const change = useCallback(
@@ -69,6 +106,7 @@ function Run({ view, lost }: { readonly view: RunView; readonly lost: boolean })
   return (
     <div className={styles.page}>
       <Header run={view.run} warnings={view.warnings} now={now} lost={lost} />
+      {loading}
       <WaitingList run={view.run} change={change} />
       <FailureSummary {...shared} />
       <div className={styles.tabs}>
