@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("headrace.cli.run", "Run a pipeline and watch it."),
     "up": ("headrace.cli.up", "Start the server and the web UI, until Ctrl-C."),
     "runs": ("headrace.cli.runs", "List, show, cancel, retry and delete runs."),
+    "recurring-runs": ("headrace.cli.recurring_runs", "Make runs again and again by a timetable."),
     "pause": ("headrace.cli.control:pause", "Pause a run: running tasks go on, no other task starts."),
     "resume": ("headrace.cli.control:resume", "Resume a paused run."),
     "cache": ("headrace.cli.cache", "List results that can be reused, and delete them."),

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headrace.client import core
+from headrace.client.recurring_runs import RecurringRunApi
 from headrace.client.server_address import find_server_address
 from headrace.client.transport import Transport
 from headrace.wire import api
@@ -30,8 +31,8 @@ class LogPart(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-class Headrace:
-    """The client of Headrace's own API: runs, live changes, logs, artifacts, the cache.
+class Headrace(RecurringRunApi):
+    """The client of Headrace's own API: runs, recurring runs, live changes, logs, artifacts, the cache.
 
     Every method raises ApiError when the server refuses the request, and ServerUnreachable when it does not answer.
     Shapes of requests and answers are in `headrace.wire.api`.
@@ -479,9 +480,6 @@ class Headrace:
         """
         where = core.path(_ARTIFACT, artifact_id=artifact_id) + "/content"
         return self.transport.chunks(core.get(where, {"member": member}))
-
-    def _ask(self, request: core.HttpRequest, kind: type[T]) -> T:
-        return core.read(self.transport.send(request), kind)
 
     def _do(self, request: core.HttpRequest) -> Any:
         core.check(self.transport.send(request))

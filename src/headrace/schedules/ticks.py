@@ -19,6 +19,9 @@ from headrace.schedules.cron import Clocks, Cron
 MAX_CONCURRENCY: Final = 10
 
 
+_SECOND: Final = timedelta(seconds=1)
+
+
 class CatchUp(enum.Enum):
     """What happens to ticks that were missed, since no server was there or too many runs were unfinished."""
 
@@ -42,6 +45,8 @@ class Timetable(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     end: datetime | None = None
     catch_up: CatchUp = CatchUp.ALL
+    #: With `ALL`: only so many missed ticks make runs, the latest ones. None: all.
+    most_missed: int | None = None
 
 
 def next_tick(timetable: Timetable, *, last: datetime | None, created: datetime, now: datetime) -> datetime | None:
@@ -50,8 +55,10 @@ def next_tick(timetable: Timetable, *, last: datetime | None, created: datetime,
     `last`: the tick that was handled last. All times have a time zone.
     """
     tick = nominal_tick(timetable, last=last, created=created)
-    if tick is None or tick > now or timetable.catch_up is CatchUp.ALL:
+    if tick is None or tick > now:
         return tick
+    if timetable.catch_up is CatchUp.ALL:
+        return tick if timetable.most_missed is None else _among_latest(timetable, tick, now, timetable.most_missed)
     if timetable.catch_up is CatchUp.LATEST:
         return _latest(timetable, tick, now)
     return _after_now(timetable, tick, now)
@@ -66,6 +73,20 @@ def nominal_tick(timetable: Timetable, *, last: datetime | None, created: dateti
     else:
         tick = created if last is None else None
     return None if tick is None or _is_over(timetable, tick) else tick
+
+
+def coming_ticks(
+    timetable: Timetable, *, last: datetime | None, created: datetime, now: datetime, count: int
+) -> list[datetime]:
+    """The next ticks after now, at most `count`."""
+    found: list[datetime] = []
+    tick = nominal_tick(timetable, last=last, created=created)
+    if tick is not None and tick <= now:
+        tick = _after_now(timetable, tick, now)
+    while tick is not None and len(found) < count:
+        found.append(tick)
+        tick = nominal_tick(timetable, last=tick, created=created)
+    return found
 
 
 def missed_between(timetable: Timetable, first: datetime, until: datetime, *, most: int) -> int:
@@ -99,6 +120,22 @@ def _latest(timetable: Timetable, tick: datetime, now: datetime) -> datetime:
         return tick
     # KFP begins again from the time at which the server is back: the phase of the interval shifts.
     return until
+
+
+def _among_latest(timetable: Timetable, tick: datetime, now: datetime, count: int) -> datetime:
+    """The first one of the `count` latest ticks that are not before `tick` and not after now."""
+    until = now if timetable.end is None else min(now, timetable.end)
+    if timetable.cron is None:
+        if timetable.interval_s is None:
+            return tick
+        step = timedelta(seconds=timetable.interval_s)
+        return tick + step * max(0, (until - tick) // step + 1 - count)
+    found = until + _SECOND
+    for _ in range(count):
+        if found <= tick:
+            break
+        found = timetable.cron.latest_until(tick, found - _SECOND, timetable.zone, timetable.clocks)
+    return found
 
 
 def _after_now(timetable: Timetable, tick: datetime, now: datetime) -> datetime | None:

@@ -76,8 +76,10 @@ class NewRecurringRun(GivenDocument, frozen=True, kw_only=True):
     description: str = ""
     pipeline_id: str | None = None
     pipeline_version_id: str | None = None
-    #: None: the default experiment.
+    #: Of the experiment, or
     experiment_id: str | None = None
+    #: … the name of one, which is made when it does not exist; "": the default experiment.
+    experiment_name: str = ""
     namespace: str = ""
     #: Arguments of each run; macros in texts are replaced when the run is made.
     parameters: dict[str, Json] = {}
@@ -86,9 +88,26 @@ class NewRecurringRun(GivenDocument, frozen=True, kw_only=True):
     timetable: StoredTimetable
     #: From 1 to `schedules.ticks.MAX_CONCURRENCY`.
     max_concurrency: int = 1
+    #: What a tick does when so many are unfinished.
+    at_limit: Literal["wait", "skip", "cancel"] = "wait"
     enabled: bool = True
     #: The user who asks for it.
     created_by: str = ""
+
+
+class RecurringRunEdit(msgspec.Struct, frozen=True, kw_only=True):
+    """What changes of a recurring run; None leaves a field as it is. Its id, its runs and its history stay."""
+
+    display_name: str | None = None
+    description: str | None = None
+    #: Another version of its pipeline from the next tick on; "": the latest one at each tick.
+    pipeline_version_id: str | None = None
+    #: All of its arguments.
+    parameters: dict[str, Json] | None = None
+    timetable: StoredTimetable | None = None
+    max_concurrency: int | None = None
+    at_limit: Literal["wait", "skip", "cancel"] | None = None
+    enabled: bool | None = None
 
 
 class Rerun(GivenDocument, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ All methods raise `service.errors` only. What they have acknowledged is on disk 
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -28,13 +29,22 @@ from headrace.service import (
     recurring_runs,
     reruns,
     runs,
+    tick_views,
     views,
 )
 from headrace.service.access import Access, Caller, Decision, Resource, Scope, Verb, allowed_in, decide, readable
 from headrace.service.context import Context
 from headrace.service.errors import Forbidden, Invalid, NotFound
 from headrace.service.loop import RunLoop
-from headrace.service.requests import IdempotencyKey, NewMark, NewRecurringRun, NewRun, NewVersion, Rerun
+from headrace.service.requests import (
+    IdempotencyKey,
+    NewMark,
+    NewRecurringRun,
+    NewRun,
+    NewVersion,
+    RecurringRunEdit,
+    Rerun,
+)
 from headrace.store import namespaces
 from headrace.store import runs as run_rows
 from headrace.store.cache import CacheFilter
@@ -49,6 +59,7 @@ from headrace.store.records import (
     PipelineRecord,
     RecurringRunRecord,
     RunRecord,
+    StoredTimetable,
     TickRecord,
     VersionRecord,
 )
@@ -62,6 +73,7 @@ from headrace.wire.api import (
     RunExplanation,
     RunView,
 )
+from headrace.wire.recurring_runs import TickList
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -297,6 +309,25 @@ class Session:
         """The newest ticks that were handled, newest first."""
         await self._check_recurring_run(recurring_run_id)
         return await recurring_runs.list_ticks(self._context, recurring_run_id, limit)
+
+    @needs(Resource.RECURRING_RUN, Verb.UPDATE)
+    async def edit_recurring_run(self, recurring_run_id: str, wanted: RecurringRunEdit) -> RecurringRunRecord:
+        """Change it in place, from the next tick on. Raises Conflict when somebody else edits it meanwhile."""
+        await self._check_recurring_run(recurring_run_id)
+        if wanted.pipeline_version_id:
+            await self._asking(_READ_PIPELINE)._check_version(wanted.pipeline_version_id)
+        return await recurring_runs.edit(self._context, recurring_run_id, wanted)
+
+    @needs(Resource.RECURRING_RUN, Verb.READ)
+    async def tick_list(self, recurring_run_id: str, *, past: int, coming: int) -> TickList:
+        """What came of its ticks, the newest first, and which ones come."""
+        await self._check_recurring_run(recurring_run_id)
+        return await tick_views.tick_list(self._context, recurring_run_id, past=past, coming=coming)
+
+    @needs(Resource.RECURRING_RUN, Verb.READ, "query")
+    async def preview_timetable(self, timetable: StoredTimetable, count: int) -> list[float]:
+        """The next times at which a recurring run with this timetable, made now, would be due. Raises Invalid."""
+        return await asyncio.to_thread(recurring_runs.preview, self._context, timetable, count)
 
     @needs(Resource.RECURRING_RUN, Verb.UPDATE)
     async def set_recurring_run_enabled(self, recurring_run_id: str, enabled: bool) -> None:

@@ -321,6 +321,10 @@ _EXECUTION_PAGES = """
 CREATE INDEX executions_position ON executions (run_id, position)
 """
 
+_AT_LIMIT = """
+ALTER TABLE recurring_runs ADD COLUMN at_limit TEXT DEFAULT 'wait' NOT NULL
+"""
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -344,6 +348,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_CRASHES),
     _script(_RECURRING),
     _script(_EXECUTION_PAGES),
+    _script(_AT_LIMIT),
 )
 
 LATEST = len(MIGRATIONS)

@@ -121,6 +121,10 @@ class StoredTimetable(Record, frozen=True, kw_only=True):
     end: float | None = None
     #: "all", "latest" or "none".
     catch_up: Literal["all", "latest", "none"] = "all"
+    #: With "all": only so many missed ticks make runs, the latest ones.
+    most_missed: int | None = None
+    #: When the timetable was last changed: ticks before that do not count.
+    since: float | None = None
 
 
 class RecurringRunRecord(Record, frozen=True, kw_only=True):
@@ -144,6 +148,8 @@ class RecurringRunRecord(Record, frozen=True, kw_only=True):
     service_account: str = ""
     #: Runs of it that may be unfinished at the same time.
     max_concurrency: int
+    #: What a tick does when so many are unfinished: wait, make no run, or cancel the oldest ones.
+    at_limit: Literal["wait", "skip", "cancel"] = "wait"
     timetable: StoredTimetable
     enabled: bool
     created_at: float
@@ -163,7 +169,7 @@ class TickRecord(Record, frozen=True, kw_only=True):
     #: Ticks before it that were missed and left out.
     skipped: int = 0
     run_id: str | None = None
-    #: Why no run could be made.
+    #: Why it made no run.
     reason: Reason | None = None
 
 

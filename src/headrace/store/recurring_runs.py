@@ -55,6 +55,7 @@ _PLAIN = (
     "pipeline_root",
     "service_account",
     "max_concurrency",
+    "at_limit",
     "enabled",
     "created_at",
     "updated_at",
@@ -76,12 +77,16 @@ def insert_recurring_run(
     conn.execute(insert(recurring_runs).values(**_values(record), document=digest))
 
 
-def update_recurring_run(conn: Connection, record: RecurringRunRecord) -> None:
-    """Write everything of it again but its document and what its ticks have changed."""
+def update_recurring_run(conn: Connection, record: RecurringRunRecord, *, read_at: float) -> bool:
+    """Write everything of it again but its document and what its ticks have changed.
+
+    `read_at`: its `updated_at` when it was read. False when somebody has changed it since then.
+    """
     values = _values(record)
     for name in ("recurring_run_id", "tick_index", "last_tick_at"):
         del values[name]
-    conn.execute(update(recurring_runs).where(_c.recurring_run_id == record.recurring_run_id).values(**values))
+    same = (_c.recurring_run_id == record.recurring_run_id, _c.updated_at == read_at)
+    return conn.execute(update(recurring_runs).where(*same).values(**values)).rowcount == 1
 
 
 def get_recurring_run(conn: Connection, recurring_run_id: str) -> RecurringRunRecord | None:
@@ -141,6 +146,17 @@ def unfinished(conn: Connection, recurring_run_ids: Sequence[str]) -> dict[str, 
         .group_by(runs.c.recurring_run_id)
     )
     return {row[0]: row[1] for row in conn.execute(rows)}
+
+
+def unfinished_runs(conn: Connection, recurring_run_id: str, limit: int) -> list[str]:
+    """Ids of its runs that have not ended, the oldest first."""
+    rows = (
+        select(runs.c.run_id)
+        .where(runs.c.recurring_run_id == recurring_run_id, runs.c.state.not_in(_FINAL))
+        .order_by(runs.c.created_at)
+        .limit(limit)
+    )
+    return list(conn.execute(rows).scalars())
 
 
 def record_tick(

@@ -339,6 +339,8 @@ recurring_runs = Table(
     Column("last_tick_at", DOUBLE_PRECISION),
     # The tick after the last one; null when there is none any more.
     Column("next_tick_at", DOUBLE_PRECISION),
+    # What a tick does while `max_concurrency` runs have not ended: wait, skip or cancel.
+    _text("at_limit", default="wait"),
 )
 Index("recurring_runs_created", recurring_runs.c.created_at, recurring_runs.c.recurring_run_id)
 Index("recurring_runs_due", recurring_runs.c.enabled, recurring_runs.c.next_tick_at)

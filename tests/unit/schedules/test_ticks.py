@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.schedules.cron import read_cron
-from headrace.schedules.ticks import CatchUp, Timetable, missed_between, next_tick, nominal_tick
+from headrace.schedules.cron import Clocks, read_cron
+from headrace.schedules.ticks import CatchUp, Timetable, coming_ticks, missed_between, next_tick, nominal_tick
 
 MADE = datetime(2026, 6, 1, 10, tzinfo=UTC)
 HOURLY = read_cron("0 * * * *", "classic")
@@ -59,3 +60,56 @@ def test_a_tick_never_lies_before_the_last_one(catch_up: CatchUp, away: int, by_
     )
     tick = next_tick(timetable, last=MADE, created=MADE, now=later(seconds=away))
     assert tick is None or MADE < tick <= later(days=9)
+
+
+def ticks_until(timetable: Timetable, now: datetime) -> list[datetime]:
+    """One after the other, as if each had been handled."""
+    found: list[datetime] = []
+    tick = nominal_tick(timetable, last=MADE, created=MADE)
+    while tick is not None and tick <= now:
+        found.append(tick)
+        tick = nominal_tick(timetable, last=tick, created=MADE)
+    return found
+
+
+@given(st.integers(1, 12), st.integers(0, 36), st.booleans(), st.one_of(st.none(), st.integers(1, 40)))
+def test_of_what_was_missed_the_latest_ones_make_runs(most: int, away: int, by_cron: bool, end: int | None) -> None:
+    timetable = Timetable(
+        cron=HOURLY if by_cron else None,
+        interval_s=None if by_cron else 3600,
+        most_missed=most,
+        end=None if end is None else later(hours=end),
+    )
+    now = later(hours=away, minutes=1)
+    missed = ticks_until(timetable, now)
+    tick = next_tick(timetable, last=MADE, created=MADE, now=now)
+    if missed:
+        assert tick == missed[-most:][0]
+    else:
+        assert tick == nominal_tick(timetable, last=MADE, created=MADE)
+
+
+@given(st.integers(0, 36), st.booleans(), st.one_of(st.none(), st.integers(1, 40)))
+def test_coming_ticks_are_those_after_now(away: int, by_cron: bool, end: int | None) -> None:
+    timetable = Timetable(
+        cron=HOURLY if by_cron else None,
+        interval_s=None if by_cron else 3600,
+        end=None if end is None else later(hours=end),
+    )
+    now = later(hours=away, minutes=1)
+    expected = [one for one in ticks_until(timetable, later(hours=60)) if one > now][:5]
+    assert coming_ticks(timetable, last=MADE, created=MADE, now=now, count=5) == expected
+
+
+def test_local_times_are_due_once_where_the_clocks_change() -> None:
+    """Berlin, 2026: 29 March has no 02:30, 25 October has it twice."""
+    half_past_two = Timetable(
+        cron=read_cron("30 2 * * *", "classic"), zone=ZoneInfo("Europe/Berlin"), clocks=Clocks.ONCE
+    )
+
+    def days(start: datetime) -> list[str]:
+        found = coming_ticks(half_past_two, last=None, created=start, now=start, count=3)
+        return [f"{one.astimezone(half_past_two.zone):%d %H:%M}" for one in found]
+
+    assert days(datetime(2026, 3, 27, 12, tzinfo=UTC)) == ["28 02:30", "29 03:00", "30 02:30"]
+    assert days(datetime(2026, 10, 23, 12, tzinfo=UTC)) == ["24 02:30", "25 02:30", "26 02:30"]

@@ -151,6 +151,13 @@ def body_of(route: Route, ids: dict[str, str]) -> tuple[dict[str, str], bytes]:
             "experiment_id": ids.get("experiment_id"),
             "max_concurrency": "1",
         },
+        "CreateRecurringRun": {
+            **named,
+            "document": json.dumps(document),
+            "experiment_id": ids.get("experiment_id"),
+            "timetable": {"interval_s": 3_155_760_000},
+        },
+        "PreviewTimetable": {"timetable": {"interval_s": 60}},
         "RerunRun": {"from": ["work"]},
         "MarkExecution": {"state": "SKIPPED"},
         "DropCache": {"everything": True},
@@ -266,13 +273,15 @@ LISTS = {
     "/apis/v2beta1/experiments": "experiments",
     "/apis/v2beta1/pipelines": "pipelines",
     "/api/cache": "entries",
+    "/api/recurring-runs": "recurring_runs",
     "/apis/v2beta1/recurringruns": "recurringRuns",
 }
 
 
 async def test_every_list_is_among_those_that_are_looked_at() -> None:
     lists = {one.path for one in DECIDED if one.access == Access(one.access.kind, Verb.READ, "query")}
-    assert lists - {"/api/events", "/apis/v2beta1/pipelines/names/{name}"} == set(LISTS)
+    others = {"/api/events", "/api/recurring-runs/preview", "/apis/v2beta1/pipelines/names/{name}"}
+    assert lists - others == set(LISTS)
 
 
 @pytest.mark.parametrize("path", LISTS)

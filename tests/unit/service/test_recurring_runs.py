@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -14,8 +16,8 @@ import pytest
 import documents
 from fake_executor import FakeExecutor, World, hang
 from headrace.engine.model import State
-from headrace.service.errors import Invalid, NotFound
-from headrace.service.requests import NewRecurringRun, NewRun, NewVersion
+from headrace.service.errors import Conflict, Invalid, NotFound
+from headrace.service.requests import NewRecurringRun, NewRun, NewVersion, RecurringRunEdit
 from headrace.service.settings import Settings
 from headrace.store.records import ListQuery, RecurringRunRecord, RunRecord, StoredTimetable
 from owned_service import Service
@@ -105,6 +107,171 @@ async def test_ticks_wait_for_runs_that_have_not_ended(service: Service, world: 
             await service.terminate_run(one.run_id)
 
 
+async def test_a_tick_makes_no_run_while_others_have_not_ended_if_so_asked(service: Service, world: World) -> None:
+    world.behaviour = hang
+    made = await service.create_recurring_run(new(window(4), max_concurrency=2, at_limit="skip"))
+    runs = await until_ticks(service, made, 4)
+    assert len(runs) == 2
+    third, fourth = [one for one in reversed(await service.list_ticks(made.recurring_run_id)) if one.run_id is None]
+    for one in (third, fourth):
+        assert one.reason is not None
+        assert (one.reason.code, one.reason.details["run_ids"]) == ("RECURRING_RUN_BUSY", [run.run_id for run in runs])
+    assert {one.state.final for one in runs} == {False}
+    for one in runs:
+        await service.terminate_run(one.run_id)
+
+
+async def test_a_tick_cancels_the_oldest_run_if_so_asked(service: Service, world: World) -> None:
+    world.behaviour = hang
+    made = await service.create_recurring_run(new(window(3), max_concurrency=2, at_limit="cancel"))
+    runs = await until_ticks(service, made, 3)
+    first, second, third = [one.run_id for one in runs]
+    await until_final(service, first)
+    assert (await service.get_run(first)).state is State.CANCELED
+    assert not (await service.get_run(second)).state.final
+    for run_id in (second, third):
+        await service.terminate_run(run_id)
+
+
+async def test_only_some_of_the_missed_ticks_make_runs(service: Service) -> None:
+    made = await service.create_recurring_run(new(window(9, most_missed=3), max_concurrency=10))
+    runs = await until_ticks(service, made, 3)
+    assert [(one.scheduled_at - LONG_AGO) / 60 for one in runs] == [7, 8, 9]
+    assert [one.skipped for one in await service.list_ticks(made.recurring_run_id)] == [0, 0, 6]
+
+
+# --- edited in place -------------------------------------------------------------------------------
+
+
+async def test_an_edit_keeps_id_history_and_runs(service: Service, world: World) -> None:
+    world.behaviour = hang
+    made = await service.create_recurring_run(new(window(1)))
+    (run,) = await until_ticks(service, made, 1)
+    edit = RecurringRunEdit(display_name="Other", parameters={"x": "[[Index]]"}, max_concurrency=3, at_limit="skip")
+    edited = await service.edit_recurring_run(made.recurring_run_id, edit)
+    assert (edited.display_name, edited.parameters) == ("Other", {"x": "[[Index]]"})
+    assert (edited.max_concurrency, edited.at_limit, edited.tick_index) == (3, "skip", 1)
+    assert (edited.recurring_run_id, edited.created_at) == (made.recurring_run_id, made.created_at)
+    assert (edited.timetable, edited.last_tick_at) == (made.timetable, LONG_AGO + 60)
+    assert [one.run_id for one in await service.list_ticks(made.recurring_run_id)] == [run.run_id]
+    assert not (await service.get_run(run.run_id)).state.final
+    await service.terminate_run(run.run_id)
+
+
+@pytest.mark.parametrize("timetable", [StoredTimetable(interval_s=3600), StoredTimetable(cron="0 0 * * * *")])
+async def test_a_new_timetable_counts_from_its_change(service: Service, timetable: StoredTimetable) -> None:
+    """Ticks that it would have had before were never due, whatever is caught up."""
+    made = await service.create_recurring_run(new(window(1)))
+    await until_ticks(service, made, 1)
+    before = time.time()
+    edited = await service.edit_recurring_run(made.recurring_run_id, RecurringRunEdit(timetable=timetable))
+    assert edited.next_tick_at is not None
+    assert before < edited.next_tick_at <= before + 3700
+    other = await service.create_recurring_run(new(window(1)))
+    await until_ticks(service, other, 1)
+    assert len(await service.list_ticks(made.recurring_run_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "code"),
+    [
+        (RecurringRunEdit(timetable=StoredTimetable(cron="x")), "CRON_INVALID"),
+        (RecurringRunEdit(timetable=StoredTimetable(cron="0 0 0 30 2 *")), "CRON_NEVER_DUE"),
+        (RecurringRunEdit(timetable=StoredTimetable(interval_s=60, most_missed=0)), "CATCH_UP_INVALID"),
+        (RecurringRunEdit(max_concurrency=11), "MAX_CONCURRENCY_INVALID"),
+        (RecurringRunEdit(parameters={"unknown": 1}), "INVALID_ARGUMENTS"),
+        (RecurringRunEdit(pipeline_version_id=""), "RECURRING_RUN_HAS_DOCUMENT"),
+    ],
+)
+async def test_an_edit_that_can_never_run_changes_nothing(service: Service, edit: RecurringRunEdit, code: str) -> None:
+    made = await service.create_recurring_run(new(every_minute()))
+    with pytest.raises(Invalid) as caught:
+        await service.edit_recurring_run(made.recurring_run_id, edit)
+    assert caught.value.code == code
+    after = await service.get_recurring_run(made.recurring_run_id)
+    assert msgspec.structs.replace(after, next_tick_at=made.next_tick_at) == made
+
+
+async def test_another_version_of_its_pipeline(service: Service) -> None:
+    first = await upload(service)
+    stranger = await upload(service, "q")
+    made = await service.create_recurring_run(new(window(2), pipeline_version_id=first, enabled=False))
+    assert made.pipeline_id is not None
+    second = await service.create_version(
+        made.pipeline_id, NewVersion(name="second", pipeline_spec=documents.one_task())
+    )
+    with pytest.raises(Invalid) as caught:
+        await service.edit_recurring_run(made.recurring_run_id, RecurringRunEdit(pipeline_version_id=stranger))
+    assert caught.value.code == "VERSION_OF_ANOTHER_PIPELINE"
+    edit = RecurringRunEdit(pipeline_version_id=second.pipeline_version_id, enabled=True)
+    await service.edit_recurring_run(made.recurring_run_id, edit)
+    runs = await until_ticks(service, made, 2)
+    assert {one.pipeline_version_id for one in runs} == {second.pipeline_version_id}
+    latest = await service.edit_recurring_run(made.recurring_run_id, RecurringRunEdit(pipeline_version_id=""))
+    assert latest.pipeline_version_id is None
+
+
+async def test_of_two_edits_at_once_one_is_refused(service: Service) -> None:
+    made = await service.create_recurring_run(new(every_minute()))
+    edits = [service.edit_recurring_run(made.recurring_run_id, RecurringRunEdit(description=text)) for text in "ab"]
+    done = await asyncio.gather(*edits, return_exceptions=True)
+    refused = [one for one in done if isinstance(one, Conflict)]
+    assert [one.code for one in refused] in ([], ["RECURRING_RUN_CHANGED"])
+    kept = [one.description for one in done if isinstance(one, RecurringRunRecord)]
+    assert (await service.get_recurring_run(made.recurring_run_id)).description in kept
+
+
+# --- explained -------------------------------------------------------------------------------------
+
+
+async def test_each_tick_says_what_came_of_it(service: Service, world: World) -> None:
+    world.behaviour = hang
+    made = await service.create_recurring_run(new(window(3), at_limit="skip"))
+    (run,) = await until_ticks(service, made, 3)
+    found = await service.tick_list(made.recurring_run_id, past=10, coming=3)
+    assert [one.state for one in found.past] == ["REFUSED", "REFUSED", "FIRED"]
+    assert found.past[-1].run_id == run.run_id
+    assert found.past[0].reason is not None
+    assert found.past[0].reason.code == "RECURRING_RUN_BUSY"
+    assert (found.waiting, found.coming) == (None, [])
+    await service.terminate_run(run.run_id)
+
+
+async def test_a_tick_that_waits_says_for_what(service: Service, world: World) -> None:
+    world.behaviour = hang
+    made = await service.create_recurring_run(new(every_minute(start=LONG_AGO), max_concurrency=1))
+    (run,) = await until_ticks(service, made, 1)
+    found = await service.tick_list(made.recurring_run_id, past=10, coming=3)
+    assert found.waiting is not None
+    assert found.waiting.reason is not None
+    assert (found.waiting.state, found.waiting.at) == ("WAITING", "1970-01-02T00:02:00.000Z")
+    assert (found.waiting.reason.code, found.waiting.reason.details) == (
+        "RECURRING_RUN_BUSY", {"run_ids": [run.run_id]},
+    )  # fmt: skip
+    assert [one.state for one in found.coming] == ["COMING"] * 3
+    await service.set_recurring_run_enabled(made.recurring_run_id, False)
+    found = await service.tick_list(made.recurring_run_id, past=10, coming=3)
+    assert [one.state for one in found.coming] == ["PAUSED"] * 3
+    assert found.coming[0].reason is not None
+    assert (
+        found.coming[0].reason.message
+        == "It is disabled: each tick that passes makes its run when it is enabled again."
+    )
+    await service.terminate_run(run.run_id)
+
+
+async def test_a_preview_makes_nothing(service: Service) -> None:
+    timetable = StoredTimetable(cron="0 9 * * 1-5", dialect="classic", zone="Europe/Berlin", clocks="once")
+    times = await service.preview_timetable(timetable, 7)
+    local = [datetime.fromtimestamp(one, ZoneInfo("Europe/Berlin")) for one in times]
+    assert [one.hour for one in local] == [9] * 7
+    assert all(one.weekday() < 5 for one in local)
+    assert (await service.list_recurring_runs(ListQuery())).items == ()
+    with pytest.raises(Invalid) as caught:
+        await service.preview_timetable(StoredTimetable(cron="0 0 30 2 *", dialect="classic"), 1)
+    assert caught.value.code == "CRON_NEVER_DUE"
+
+
 async def test_macros_are_replaced_with_the_tick(service: Service) -> None:
     parameters = {"x": "[[ScheduledTime.2006-01-02 15:04]] [[Index]]"}
     made = await service.create_recurring_run(new(window(2), parameters=parameters))
@@ -150,8 +317,8 @@ async def test_a_tick_that_cannot_make_a_run_is_recorded_and_the_next_goes_on(se
     assert (await service.get_recurring_run(made.recurring_run_id)).tick_index == 0
 
 
-async def upload(service: Service) -> str:
-    pipeline = await service.create_pipeline(name="p")
+async def upload(service: Service, name: str = "p") -> str:
+    pipeline = await service.create_pipeline(name=name)
     version = await service.create_version(
         pipeline.pipeline_id, NewVersion(name="v", pipeline_spec=documents.one_task())
     )

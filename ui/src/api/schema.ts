@@ -518,6 +518,77 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/recurring-runs": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** List recurring runs, newest first. */
+        readonly get: operations["get_api_recurring_runs"];
+        readonly put?: never;
+        /** Create a recurring run. */
+        readonly post: operations["post_api_recurring_runs"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/recurring-runs/preview": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** When a timetable would be due; nothing is made. */
+        readonly post: operations["post_api_recurring_runs_preview"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/recurring-runs/{recurring_run_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** Get a recurring run. */
+        readonly get: operations["get_api_recurring_runs_recurring_run_id"];
+        readonly put?: never;
+        readonly post?: never;
+        /** Delete a recurring run; its runs stay. */
+        readonly delete: operations["delete_api_recurring_runs_recurring_run_id"];
+        readonly options?: never;
+        readonly head?: never;
+        /** Change a recurring run in place, from its next tick on. */
+        readonly patch: operations["patch_api_recurring_runs_recurring_run_id"];
+        readonly trace?: never;
+    };
+    readonly "/api/recurring-runs/{recurring_run_id}/ticks": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** What came of a recurring run's ticks, and which ones come. */
+        readonly get: operations["get_api_recurring_runs_recurring_run_id_ticks"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/api/openapi.json": {
         readonly parameters: {
             readonly query?: never;
@@ -1180,6 +1251,37 @@ export interface components {
             readonly download: boolean;
         };
         /**
+         * CreateRecurringRun
+         * @description `POST /api/recurring-runs`: from a document's text, a version, or a pipeline's latest version at each tick.
+         */
+        readonly CreateRecurringRun: {
+            readonly display_name: string;
+            /** @default  */
+            readonly description: string;
+            /** @default null */
+            readonly document: string | null;
+            /** @default null */
+            readonly pipeline_id: string | null;
+            /** @default null */
+            readonly pipeline_version_id: string | null;
+            /** @default null */
+            readonly experiment_id: string | null;
+            /** @default null */
+            readonly experiment_name: string | null;
+            /** @default {} */
+            readonly parameters: Record<string, unknown>;
+            readonly timetable: components["schemas"]["TimetableView"];
+            /** @default 1 */
+            readonly max_concurrency: number;
+            /**
+             * @default wait
+             * @enum {unknown}
+             */
+            readonly at_limit: "cancel" | "skip" | "wait";
+            /** @default true */
+            readonly enabled: boolean;
+        };
+        /**
          * CreateRun
          * @description `POST /api/runs`: a run from a document's text or an uploaded version.
          */
@@ -1243,6 +1345,28 @@ export interface components {
          */
         readonly Dropped: {
             readonly dropped: number;
+        };
+        /**
+         * EditRecurringRun
+         * @description `PATCH /api/recurring-runs/{recurring_run_id}`: what changes from the next tick on; null: nothing.
+         */
+        readonly EditRecurringRun: {
+            /** @default null */
+            readonly display_name: string | null;
+            /** @default null */
+            readonly description: string | null;
+            /** @default null */
+            readonly pipeline_version_id: string | null;
+            /** @default null */
+            readonly parameters: Record<string, unknown> | null;
+            /** @default null */
+            readonly timetable: components["schemas"]["TimetableView"] | null;
+            /** @default null */
+            readonly max_concurrency: number | null;
+            /** @default null */
+            readonly at_limit: ("cancel" | "skip" | "wait") | null;
+            /** @default null */
+            readonly enabled: boolean | null;
         };
         /**
          * ErrorBody
@@ -1483,6 +1607,22 @@ export interface components {
             readonly size_bytes: number;
         };
         /**
+         * Preview
+         * @description The next times at which a timetable is due.
+         */
+        readonly Preview: {
+            readonly times: readonly string[];
+        };
+        /**
+         * PreviewTimetable
+         * @description `POST /api/recurring-runs/preview`: when a timetable would be due. Nothing is made.
+         */
+        readonly PreviewTimetable: {
+            readonly timetable: components["schemas"]["TimetableView"];
+            /** @default 5 */
+            readonly count: number;
+        };
+        /**
          * ReasonView
          * @description Why something waits, failed or was skipped.
          */
@@ -1491,6 +1631,39 @@ export interface components {
             readonly message: string;
             /** @default {} */
             readonly details: Record<string, unknown>;
+        };
+        /**
+         * RecurringRunPage
+         * @description `GET /api/recurring-runs`.
+         */
+        readonly RecurringRunPage: {
+            readonly recurring_runs: readonly components["schemas"]["RecurringRunView"][];
+            readonly total_size: number;
+            /** @default  */
+            readonly next_page_token: string;
+        };
+        /**
+         * RecurringRunView
+         * @description `GET /api/recurring-runs/{recurring_run_id}`: a recurring run.
+         */
+        readonly RecurringRunView: {
+            readonly recurring_run_id: string;
+            readonly display_name: string;
+            readonly description: string;
+            readonly experiment_id: string;
+            readonly pipeline_id: string | null;
+            readonly pipeline_version_id: string | null;
+            readonly parameters: Record<string, unknown>;
+            readonly timetable: components["schemas"]["TimetableView"];
+            readonly max_concurrency: number;
+            /** @enum {unknown} */
+            readonly at_limit: "cancel" | "skip" | "wait";
+            readonly enabled: boolean;
+            readonly created_at: string | null;
+            readonly updated_at: string | null;
+            readonly run_count: number;
+            readonly last_tick_at: string | null;
+            readonly next_tick_at: string | null;
         };
         /**
          * RerunRun
@@ -1660,6 +1833,61 @@ export interface components {
             readonly state: ("CANCELED" | "CANCELING" | "FAILED" | "PAUSED" | "PENDING" | "RUNNING" | "SKIPPED" | "SUCCEEDED") | null;
             /** @default null */
             readonly reason: components["schemas"]["ReasonView"] | null;
+        };
+        /**
+         * TickList
+         * @description `GET /api/recurring-runs/{recurring_run_id}/ticks`: what came of each tick, and which ones come.
+         */
+        readonly TickList: {
+            readonly past: readonly components["schemas"]["TickView"][];
+            /** @default null */
+            readonly waiting: components["schemas"]["TickView"] | null;
+            readonly coming: readonly components["schemas"]["TickView"][];
+        };
+        /**
+         * TickView
+         * @description One tick, past or to come.
+         */
+        readonly TickView: {
+            readonly at: string;
+            /** @enum {unknown} */
+            readonly state: "COMING" | "FIRED" | "PAUSED" | "REFUSED" | "WAITING";
+            /** @default null */
+            readonly handled_at: string | null;
+            /** @default null */
+            readonly run_id: string | null;
+            /** @default 0 */
+            readonly missed_before: number;
+            /** @default null */
+            readonly reason: components["schemas"]["ReasonView"] | null;
+        };
+        /**
+         * TimetableView
+         * @description When a recurring run is due: a cron expression or an interval.
+         */
+        readonly TimetableView: {
+            /** @default null */
+            readonly cron: string | null;
+            /**
+             * @default classic
+             * @enum {unknown}
+             */
+            readonly dialect: "classic" | "kfp";
+            /** @default null */
+            readonly interval_s: number | null;
+            /** @default UTC */
+            readonly time_zone: string;
+            /** @default null */
+            readonly start: string | null;
+            /** @default null */
+            readonly end: string | null;
+            /**
+             * @default latest
+             * @enum {unknown}
+             */
+            readonly catch_up: "all" | "latest" | "none";
+            /** @default null */
+            readonly catch_up_limit: number | null;
         };
         /**
          * ArtifactIds
@@ -2129,11 +2357,13 @@ export type CodePage = components['schemas']['CodePage'];
 export type ConditionView = components['schemas']['ConditionView'];
 export type ContentLink = components['schemas']['ContentLink'];
 export type CreateLink = components['schemas']['CreateLink'];
+export type CreateRecurringRun = components['schemas']['CreateRecurringRun'];
 export type CreateRun = components['schemas']['CreateRun'];
 export type DifferenceView = components['schemas']['DifferenceView'];
 export type DocumentView = components['schemas']['DocumentView'];
 export type DropCache = components['schemas']['DropCache'];
 export type Dropped = components['schemas']['Dropped'];
+export type EditRecurringRun = components['schemas']['EditRecurringRun'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ExecutionDetail = components['schemas']['ExecutionDetail'];
 export type ExecutionPage = components['schemas']['ExecutionPage'];
@@ -2147,7 +2377,11 @@ export type MarkExecution = components['schemas']['MarkExecution'];
 export type MarkView = components['schemas']['MarkView'];
 export type MemberList = components['schemas']['MemberList'];
 export type MemberView = components['schemas']['MemberView'];
+export type Preview = components['schemas']['Preview'];
+export type PreviewTimetable = components['schemas']['PreviewTimetable'];
 export type ReasonView = components['schemas']['ReasonView'];
+export type RecurringRunPage = components['schemas']['RecurringRunPage'];
+export type RecurringRunView = components['schemas']['RecurringRunView'];
 export type RerunRun = components['schemas']['RerunRun'];
 export type RetryView = components['schemas']['RetryView'];
 export type RunChange = components['schemas']['RunChange'];
@@ -2159,6 +2393,9 @@ export type SessionView = components['schemas']['SessionView'];
 export type SignInLink = components['schemas']['SignInLink'];
 export type SignedOut = components['schemas']['SignedOut'];
 export type TaskRef = components['schemas']['TaskRef'];
+export type TickList = components['schemas']['TickList'];
+export type TickView = components['schemas']['TickView'];
+export type TimetableView = components['schemas']['TimetableView'];
 export type V2beta1ArtifactIds = components['schemas']['V2beta1ArtifactIds'];
 export type V2beta1ChildTask = components['schemas']['V2beta1ChildTask'];
 export type V2beta1CreatePipelineAndVersion = components['schemas']['V2beta1CreatePipelineAndVersion'];
@@ -3292,6 +3529,247 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["Dropped"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_recurring_runs: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description 0 means 20; at most 200. */
+                readonly page_size?: number;
+                /** @description Where the previous page ended. */
+                readonly page_token?: string;
+                /** @description "KEY", "KEY asc" or "KEY desc". */
+                readonly sort_by?: string;
+                /** @description JSON, as in KFP's API. */
+                readonly filter?: string;
+                /** @description Only those of this experiment. */
+                readonly experiment_id?: string;
+                /** @description Text in the name. */
+                readonly search?: string;
+            };
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description List recurring runs, newest first. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RecurringRunPage"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_recurring_runs: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["CreateRecurringRun"];
+            };
+        };
+        readonly responses: {
+            /** @description Create a recurring run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RecurringRunView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly post_api_recurring_runs_preview: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PreviewTimetable"];
+            };
+        };
+        readonly responses: {
+            /** @description When a timetable would be due; nothing is made. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_recurring_runs_recurring_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Get a recurring run. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RecurringRunView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly delete_api_recurring_runs_recurring_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Delete a recurring run; its runs stay. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["V2beta1Empty"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly patch_api_recurring_runs_recurring_run_id: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["EditRecurringRun"];
+            };
+        };
+        readonly responses: {
+            /** @description Change a recurring run in place, from its next tick on. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RecurringRunView"];
+                };
+            };
+            /** @description What went wrong. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    readonly get_api_recurring_runs_recurring_run_id_ticks: {
+        readonly parameters: {
+            readonly query?: {
+                /** @description Past ticks at most; 20. */
+                readonly past?: number;
+                /** @description Coming ticks at most; 5. */
+                readonly coming?: number;
+            };
+            readonly header?: never;
+            readonly path: {
+                readonly recurring_run_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description What came of a recurring run's ticks, and which ones come. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["TickList"];
                 };
             };
             /** @description What went wrong. */
