@@ -25,7 +25,7 @@ HISTORIES = int(os.environ.get("HEADRACE_HISTORIES", "300"))
 FIRST = int(os.environ.get("HEADRACE_FIRST_SEED", "0"))
 MANY = HISTORIES >= 1000
 #: So many tests share them, to be spread over processes.
-GROUPS = min(HISTORIES, 20)
+GROUPS = min(HISTORIES, 100)
 #: Seeds that once showed a fault, though not the same one ever since: a seed means another history whenever the
 #: generator changes. What each showed has its own test in tests/unit/engine.
 REGRESSIONS = (391, 527, 1227, 1709, 2131, 3424, 8097, 14994)

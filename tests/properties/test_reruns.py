@@ -17,8 +17,8 @@ from properties.random_documents import random_arguments, random_document
 from properties.test_histories import FIRST, HISTORIES
 from properties.world import World
 
-GROUPS = 5
-RERUNS = int(os.environ.get("HEADRACE_RERUNS", str(HISTORIES // 3)))
+GROUPS = 20
+RERUNS = int(os.environ.get("HEADRACE_RERUNS", str(HISTORIES // 20)))
 
 
 def runs(seed: int) -> tuple[World, World] | None:

@@ -52,6 +52,8 @@ NOT_YET: dict[str, str] = {}
 
 
 _REFUSED = [(re.compile(rf"(?<![a-zA-Z]){word}(?![a-zA-Z])", re.IGNORECASE), plain) for word, plain in WORDS.items()]
+#: Any of them: a file without one is read no further.
+_ANY = re.compile("|".join(pattern.pattern for pattern, _ in _REFUSED), re.IGNORECASE)
 #: Where each room's texts are; files directly below the package are the room "headrace".
 _GENERATED = {"ui/src/api/schema.ts"}
 
@@ -69,8 +71,11 @@ def rooms() -> dict[str, list[Path]]:
 
 def refused(path: Path) -> Iterator[str]:
     """`file:line: word -> what to write instead`."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if any(part in line for part in QUOTED):
+    text = path.read_text(encoding="utf-8")
+    if _ANY.search(text) is None:
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if _ANY.search(line) is None or any(part in line for part in QUOTED):
             continue
         for pattern, plain in _REFUSED:
             for match in pattern.finditer(line):

@@ -20,6 +20,8 @@ from headrace.wire.api import ExecutionView, RunChange, RunList, RunSummary
 
 _ID_LENGTH = 36
 _PAGE = 200
+#: From here on `total_size` means "so many or more".
+_MOST_COUNTED = 10_000
 #: Words for the newest run.
 _NEWEST = ("last", "latest")
 #: How many of the newest runs are searched for similar names and ids.
@@ -90,10 +92,15 @@ def list_runs(connection: Connection, *, limit: int, state: str, search: str, st
     heads = ("run", "state", "name", "tasks", "begun", "took")
     print(table([_row(run, paint) for run in page.runs], heads=heads, paint=paint))
     if page.total_size > len(page.runs):
-        print(paint.dim(f"… and {page.total_size - len(page.runs)} more: --limit {page.total_size}"))
+        print(paint.dim(f"… and {more_words(page.total_size, len(page.runs))} more: --limit {page.total_size}"))
     if any(run.state in _GOING_ON for run in page.runs):
         tell_undriven(connection, paint)
     return OK
+
+
+def more_words(total: int, shown: int) -> str:
+    """How many more there are; the server counts up to 10,000."""
+    return f"{total - shown} or" if total >= _MOST_COUNTED else f"{total - shown}"
 
 
 def tell_undriven(connection: Connection, paint: Paint) -> None:

@@ -68,6 +68,7 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
             return _without_route(request, raw_path, found, state, identity)
         guard.check_proof(found.route.proof, identity)
         guard.check_server_access(found.route, identity.caller)
+        _check_query(found.route, request)
         limited_receive = limited(receive, request.headers, found.route.max_body)
         call = ApiCall(
             session=service.for_caller(identity.caller, only=found.route.access),
@@ -81,6 +82,20 @@ async def _answer(scope: Scope, receive: Receive, table: RouteTable, service: Se
             return await found.route.handler(call)
     except Exception as error:
         return _failed(request, as_http_error(error), style)
+
+
+def _check_query(route: Route, request: Request) -> None:
+    """Refuse a query parameter of our API that is unknown: a mistyped one would show more than was asked for.
+
+    KFP ignores those of its API.
+    """
+    if route.errors != "own":
+        return
+    known = [one.name for one in route.query]
+    for name in request.query_params:
+        if name not in known:
+            listed = f"it has {', '.join(known)}" if known else "it has none"
+            raise HttpError(400, "QUERY_UNKNOWN", f"There is no query parameter {name[:60]!r} here; {listed}.")
 
 
 def _without_route(

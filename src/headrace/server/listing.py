@@ -78,7 +78,8 @@ def _sort(text: str) -> tuple[str, bool]:
     direction = words[1].lower() if len(words) == 2 else "asc"
     if len(words) > 2 or direction not in ("asc", "desc"):
         raise _bad("SORT_INVALID", f'sort_by must be "KEY", "KEY asc" or "KEY desc", not {text[:80]!r}.')
-    return words[0], direction == "desc"
+    # As in KFP, a key may be written in capitals; what a tag is called may have some.
+    return words[0] if words[0].startswith("tags.") else words[0].lower(), direction == "desc"
 
 
 def _filter(text: str) -> tuple[Predicate, ...]:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from headrace.server.handlers import asked_of_session
 from headrace.service.access import Access
 from headrace.service.session import Session, access_of
+from headrace.wire.protojson import snake_case
 
 if TYPE_CHECKING:
     from headrace.server.app_state import AppState
@@ -51,8 +52,11 @@ class ApiCall(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Query parameters; of repeated ones the last."""
-        return self.request.query_params
+        """Query parameters; of repeated ones the last. KFP's may be written `page_size` and `pageSize`."""
+        given = self.request.query_params
+        if self.route.errors == "own":
+            return given
+        return {snake_case(name): value for name, value in given.items()}
 
 
 Handler: TypeAlias = Callable[[ApiCall], Awaitable[Response]]

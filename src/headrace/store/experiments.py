@@ -33,7 +33,7 @@ _NOUN = Noun(
         "display_name": Key(column=_c.display_name),
         "created_at": Key(column=_c.created_at, time=True),
         "last_run_created_at": Key(column=_c.last_run_created_at, time=True),
-        "description": Key(column=_c.description),
+        "description": Key(column=_c.description, long=True),
         "namespace": Key(column=_c.namespace),
         "storage_state": Key(column=_c.archived, words=STORAGE_WORDS),
     },

@@ -325,6 +325,52 @@ _AT_LIMIT = """
 ALTER TABLE recurring_runs ADD COLUMN at_limit TEXT DEFAULT 'wait' NOT NULL
 """
 
+#: For each usual list of runs an index that has its order: what it is narrowed to, then what it is sorted by.
+_RUN_LISTS = """
+DROP INDEX runs_state;
+DROP INDEX runs_experiment;
+DROP INDEX runs_recurring;
+CREATE INDEX runs_state ON runs (state, created_at, run_id);
+CREATE INDEX runs_experiment ON runs (experiment_id, created_at, run_id);
+CREATE INDEX runs_recurring ON runs (recurring_run_id, created_at, run_id);
+CREATE INDEX runs_archived ON runs (archived, created_at, run_id);
+CREATE INDEX runs_scheduled ON runs (scheduled_at, run_id);
+CREATE INDEX runs_finished ON runs (coalesce(finished_at, 0.0), run_id)
+"""
+
+
+#: Index of runs -> rows of the table, and rows for one value of its first column, of its first two, … SQLite chooses
+#: an index by these numbers. They are fixed, of a large deployment: so its choice is the same on every day, and the one
+#: that `tests/unit/store/test_run_lists.py` has seen. (PostgreSQL counts for itself.)
+_ROWS = {
+    "sqlite_autoindex_runs_1": "1000000 1",
+    "runs_created": "1000000 2 1",
+    "runs_archived": "1000000 500000 2 1",
+    "runs_state": "1000000 150000 2 1",
+    "runs_experiment": "1000000 10000 2 1",
+    "runs_recurring": "1000000 3000 2 1",
+    "runs_scheduled": "1000000 2 1",
+    "runs_finished": "1000000 2 1",
+    "runs_name": "1000000 3 1",
+    "runs_document": "1000000 1000",
+    "runs_lease": "1000000 1000",
+    "runs_expiry": "1000000 2",
+}
+
+
+def _run_lists(conn: Connection) -> None:
+    _script(_RUN_LISTS)(conn)
+    if conn.dialect.name == "postgresql":
+        conn.execute(text('CREATE INDEX runs_name ON runs (display_name COLLATE "C", run_id)'))
+        return
+    conn.execute(text("CREATE INDEX runs_name ON runs (display_name, run_id)"))
+    conn.execute(text("ANALYZE sqlite_schema"))
+    conn.execute(text("DELETE FROM sqlite_stat1 WHERE tbl = 'runs'"))
+    rows = [{"idx": name, "stat": numbers} for name, numbers in _ROWS.items()]
+    conn.execute(text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('runs', :idx, :stat)"), rows)
+    # This connection reads them now, others when they are opened.
+    conn.execute(text("ANALYZE sqlite_schema"))
+
 
 def _script(sql: str) -> Migration:
     def run(conn: Connection) -> None:
@@ -349,6 +395,7 @@ MIGRATIONS: Sequence[Migration] = (
     _script(_RECURRING),
     _script(_EXECUTION_PAGES),
     _script(_AT_LIMIT),
+    _run_lists,
 )
 
 LATEST = len(MIGRATIONS)

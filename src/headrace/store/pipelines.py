@@ -26,7 +26,7 @@ _PIPELINES = Noun(
         "name": Key(column=_p.name),
         "display_name": Key(column=_p.display_name),
         "created_at": Key(column=_p.created_at, time=True),
-        "description": Key(column=_p.description),
+        "description": Key(column=_p.description, long=True),
         "namespace": Key(column=_p.namespace),
     },
 )
@@ -40,10 +40,10 @@ _VERSIONS = Noun(
         "name": Key(column=_v.name),
         "display_name": Key(column=_v.display_name),
         "created_at": Key(column=_v.created_at, time=True),
-        "description": Key(column=_v.description),
+        "description": Key(column=_v.description, long=True),
         # A stored version is always ready; KFP's `status` knows no other word for it.
         "status": Key(column=func.substr("READY", 1)),
-        "pipeline_spec": Key(column=documents.c.body),
+        "pipeline_spec": Key(column=documents.c.body, long=True),
     },
 )
 

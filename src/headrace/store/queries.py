@@ -7,12 +7,26 @@ import binascii
 import hashlib
 import hmac
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 
 from headrace.store.dialect import bytewise
 from headrace.store.errors import BadQuery
@@ -23,7 +37,11 @@ T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 200
+#: Things of a list are counted up to this number: to count a million takes longer than anybody wants to wait.
+MOST_COUNTED = 10_000
 _MAX_TOKEN = 16_384
+#: Long texts are sorted by so many characters: the last one of a page is in the token of the next.
+_SORTED_CHARS = 200
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "EQUALS": lambda column, value: column == value,
@@ -41,6 +59,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     column: Any
     #: Seconds since the epoch; compared by whole seconds, as KFP's times are.
     time: bool = False
+    #: A text of any length.
+    long: bool = False
+    #: A word in capital letters, asked for in any.
+    capitals: bool = False
     #: Word -> what the column holds, for keys whose words are not the column's.
     words: Mapping[str, Any] | None = None
 
@@ -68,6 +90,8 @@ class _Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     experiment_id: str | None
     value: Any
     id: str
+    #: How many there were when the list began.
+    total: int
 
 
 def fetch_page(
@@ -85,19 +109,24 @@ def fetch_page(
     size = _page_size(query.page_size)
     key = _key(noun, query.sort_by)
     narrowed = rows.where(*_scope(noun, query), *(_condition(noun, one) for one in query.predicates))
-    total = conn.execute(select(func.count()).select_from(narrowed.subquery())).scalar_one()
+    total = _count(conn, narrowed, noun) if token is None else token.total
     order = _order(key)
-    after = [] if token is None else [_after(order, bytewise(noun.id), token)]
-    ident = bytewise(noun.id)
+    after = [] if token is None else [_after(order, noun.id, token)]
     page = narrowed.add_columns(order.label("sort_value"), noun.id.label("sort_id")).where(*after)
-    by = (order.desc(), ident.desc()) if query.descending else (order.asc(), ident.asc())
+    by = (order.desc(), noun.id.desc()) if query.descending else (order.asc(), noun.id.asc())
     found = conn.execute(page.order_by(*by).limit(size + 1)).all()
     more = len(found) > size
     return Page(
         items=tuple(make(row) for row in found[:size]),
         total_size=total,
-        next_page_token=_next(noun, query, scope, found[size - 1], secret) if more else "",
+        next_page_token=_next(noun, query, scope, found[size - 1], total, secret) if more else "",
     )
+
+
+def _count(conn: Connection, narrowed: Select[Any], noun: Noun) -> int:
+    """How many there are, up to MOST_COUNTED."""
+    some = narrowed.with_only_columns(noun.id).order_by(None).limit(MOST_COUNTED).subquery()
+    return conn.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _page_size(asked: int) -> int:
@@ -117,10 +146,16 @@ def _listed(noun: Noun) -> str:
 
 
 def _order(key: Key) -> ColumnElement[Any]:
+    """What a list is sorted by. Of the runs' usual keys, each is just what an index of the table has."""
     if key.words is not None:
         return cast("ColumnElement[Any]", key.column)
     # Null sorts as the smallest, and text by the numbers of its letters: the same in both databases.
-    return func.coalesce(key.column, literal(0.0)) if key.time else bytewise(func.coalesce(key.column, literal("")))
+    column = key.column
+    if getattr(column, "nullable", True):
+        column = func.coalesce(column, literal_column("0.0" if key.time else "''"))
+    if key.long:
+        column = func.substr(column, 1, _SORTED_CHARS)
+    return cast("ColumnElement[Any]", column if key.time else bytewise(column))
 
 
 def _scope(noun: Noun, query: ListQuery) -> list[ColumnElement[bool]]:
@@ -132,11 +167,9 @@ def _scope(noun: Noun, query: ListQuery) -> list[ColumnElement[bool]]:
 
 
 def _after(order: ColumnElement[Any], ident: Any, token: _Token) -> ColumnElement[bool]:
-    # A bound value, also when it is true or false.
-    last: ColumnElement[Any] = literal(token.value)
-    if token.descending:
-        return or_(order < last, and_(order == last, ident < token.id))
-    return or_(order > last, and_(order == last, ident > token.id))
+    # Row values: databases begin to walk an index there. Bound values, also when they are true or false.
+    place, last = tuple_(order, ident), tuple_(literal(token.value), literal(token.id))
+    return place < last if token.descending else place > last
 
 
 # --- filters -----------------------------------------------------------------------------------
@@ -153,26 +186,36 @@ def _condition(noun: Noun, predicate: Predicate) -> ColumnElement[bool]:
     if predicate.operation == "IS_SUBSTRING":
         return func.lower(key.column).contains(str(predicate.value).lower(), autoescape=True)
     if predicate.operation == "IN":
-        return or_(false(), *(_equals(key, value) for value in predicate.value))
+        return _is_one_of(key, predicate.value)
     if predicate.operation not in _COMPARISONS:
         raise BadQuery("BAD_FILTER_OPERATION", f"{predicate.operation!r} is not a filter operation.")
     return _compare(key, predicate.operation, predicate.value)
 
 
-def _equals(key: Key, value: Any) -> ColumnElement[bool]:
-    return _compare(key, "EQUALS", value)
+def _is_one_of(key: Key, values: Sequence[Any]) -> ColumnElement[bool]:
+    if key.time or key.words is not None:
+        return or_(false(), *(_compare(key, "EQUALS", value) for value in values))
+    texts = [str(value).upper() if key.capitals else str(value) for value in values]
+    return cast("ColumnElement[bool]", key.column.in_(texts))
 
 
 def _compare(key: Key, operation: str, value: Any) -> ColumnElement[bool]:
     if key.time:
         return _compare_times(_order(key), operation, _seconds(value))
-    return _COMPARISONS[operation](key.column, str(value) if key.words is None else _word(key.words, str(value)))
+    if key.words is not None:
+        return _compare_words(key, operation, str(value).upper())
+    return _COMPARISONS[operation](key.column, str(value).upper() if key.capitals else str(value))
 
 
-def _word(words: Mapping[str, Any], value: str) -> Any:
-    if value.upper() not in words:
+def _compare_words(key: Key, operation: str, value: str) -> ColumnElement[bool]:
+    """As KFP does: the words are compared as texts, whatever the column holds for them."""
+    words = key.words or {}
+    if value not in words:
         raise BadQuery("BAD_FILTER_VALUE", f"{value!r} is none of {', '.join(sorted(words))}.")
-    return words[value.upper()]
+    # The first word for a value is its own; the others mean the same.
+    own = {held: word for word, held in reversed(list(words.items()))}
+    meant = [held for held, word in own.items() if _COMPARISONS[operation](word, own[words[value]])]
+    return or_(false(), *(key.column == held for held in meant))
 
 
 def _compare_times(column: ColumnElement[Any], operation: str, second: float) -> ColumnElement[bool]:
@@ -219,10 +262,10 @@ def _tag_condition(noun: Noun, predicate: Predicate) -> ColumnElement[bool]:
 # --- page tokens -------------------------------------------------------------------------------
 
 
-def _next(noun: Noun, query: ListQuery, scope: str, last: Row[Any], secret: bytes) -> str:
+def _next(noun: Noun, query: ListQuery, scope: str, last: Row[Any], total: int, secret: bytes) -> str:
     token = _Token(
         noun.name, scope, query.sort_by, query.descending, query.predicates, query.namespace, query.experiment_id,
-        last.sort_value, last.sort_id,
+        last.sort_value, last.sort_id, total,
     )  # fmt: skip
     body = msgspec.json.encode(token)
     return base64.urlsafe_b64encode(_sign(body, secret) + body).decode()

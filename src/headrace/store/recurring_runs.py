@@ -34,7 +34,7 @@ _NOUN = Noun(
         "display_name": Key(column=_c.display_name),
         "created_at": Key(column=_c.created_at, time=True),
         "updated_at": Key(column=_c.updated_at, time=True),
-        "description": Key(column=_c.description),
+        "description": Key(column=_c.description, long=True),
         "namespace": Key(column=_c.namespace),
         "experiment_id": Key(column=_c.experiment_id),
         "next_tick_at": Key(column=_c.next_tick_at, time=True),

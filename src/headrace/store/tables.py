@@ -17,8 +17,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
+    literal_column,
     text,
 )
+
+from headrace.store.dialect import bytewise
 
 metadata = MetaData()
 
@@ -135,10 +139,15 @@ runs = Table(
     # Servers that died while they handled it, since it was made, or since it was ended for that.
     Column("crashes", BigInteger, nullable=False, server_default=text("0")),
 )
-Index("runs_recurring", runs.c.recurring_run_id, runs.c.created_at)
+# Lists of runs: what they are narrowed to, then what they are sorted by.
 Index("runs_created", runs.c.created_at, runs.c.run_id)
-Index("runs_experiment", runs.c.experiment_id, runs.c.created_at)
-Index("runs_state", runs.c.state)
+Index("runs_recurring", runs.c.recurring_run_id, runs.c.created_at, runs.c.run_id)
+Index("runs_experiment", runs.c.experiment_id, runs.c.created_at, runs.c.run_id)
+Index("runs_state", runs.c.state, runs.c.created_at, runs.c.run_id)
+Index("runs_archived", runs.c.archived, runs.c.created_at, runs.c.run_id)
+Index("runs_scheduled", runs.c.scheduled_at, runs.c.run_id)
+Index("runs_finished", func.coalesce(runs.c.finished_at, literal_column("0.0")), runs.c.run_id)
+Index("runs_name", bytewise(runs.c.display_name), runs.c.run_id)
 Index("runs_document", runs.c.document)
 Index("runs_lease", runs.c.lease_owner)
 Index("runs_expiry", runs.c.expires_at)

@@ -28,7 +28,7 @@ def parse(kind: type[T], body: bytes) -> T:
     """The message in `body`; an empty body is an empty message. Raises WireError."""
     try:
         raw = decode_json(body) if body.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"The body is not JSON: {error}") from error
     return convert(kind, raw)
 

@@ -80,6 +80,7 @@ def behaviour(order: Any) -> Any:
     return fail(order) if may_retry and order.attempt.number == 1 else succeed(order)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_commit", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_crash_anywhere_is_repaired(tmp_path: Path, shape: str, after_commit: bool):

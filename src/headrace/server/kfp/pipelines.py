@@ -99,29 +99,26 @@ async def list_versions(call: ApiCall) -> Response:
 
 async def get_version(call: ApiCall) -> Response:
     """One version."""
-    version_id, pipeline_id = _named(call)
-    return json_answer(views.version(await call.session.get_version(version_id, pipeline_id=pipeline_id)))
+    return json_answer(views.version(await call.session.get_version(_version(call))))
 
 
 async def update_version(call: ApiCall) -> Response:
     """Change the display name or the tags; what is not given stays."""
     body = await read_message(call, wire.PipelineVersion)
     name, tags = _changes(body, "pipeline version", 127)
-    version_id, pipeline_id = _named(call)
-    record = await call.session.update_version(version_id, pipeline_id=pipeline_id, display_name=name, tags=tags)
+    record = await call.session.update_version(_version(call), display_name=name, tags=tags)
     return json_answer(views.version(record))
 
 
 async def delete_version(call: ApiCall) -> Response:
     """Delete a version."""
-    version_id, pipeline_id = _named(call)
-    await call.session.delete_version(version_id, pipeline_id=pipeline_id)
+    await call.session.delete_version(_version(call))
     return json_answer(wire.Empty())
 
 
-def _named(call: ApiCall) -> tuple[str, str]:
-    """`(version's id, pipeline's id)` of the path."""
-    return call.path["pipeline_version_id"], call.path["pipeline_id"]
+def _version(call: ApiCall) -> str:
+    """The version's id in the path. As KFP does, it is taken whatever pipeline stands before it."""
+    return call.path["pipeline_version_id"]
 
 
 async def _create(call: ApiCall, body: wire.Pipeline, version: NewVersion | None) -> PipelineRecord:

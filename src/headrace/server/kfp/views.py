@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from headrace.engine.model import Execution, Reason, State, execution_id
-from headrace.server.documents import inline
+from headrace.server.documents import inline, written
 from headrace.store.records import (
     ExperimentRecord,
     PipelineRecord,
@@ -19,7 +19,6 @@ from headrace.wire.times import optional_seconds, seconds
 
 #: gRPC codes of a failed run or task: the ones that KFP's clients distinguish.
 _UNKNOWN = 2
-_CANCELLED = 1
 
 
 def experiment(record: ExperimentRecord) -> wire.Experiment:
@@ -85,7 +84,7 @@ def run(
         scheduled_at=seconds(record.scheduled_at),
         finished_at=seconds(record.finished_at),
         state=record.state.value,
-        error=status(record.error),
+        error=_error_of(record.state, record.error),
         run_details=wire.RunDetails(task_details=tasks) if tasks else None,
         recurring_run_id=record.recurring_run_id or "",
         state_history=[_runtime_status(*entry) for entry in record.state_history],
@@ -108,7 +107,7 @@ def recurring_run(record: RecurringRunRecord, *, document: dict[str, wire.Json] 
         created_at=seconds(record.created_at),
         updated_at=seconds(record.updated_at),
         status="ENABLED" if record.enabled else "DISABLED",
-        no_catchup=record.timetable.catch_up == "latest",
+        no_catchup=record.timetable.catch_up != "all" or record.timetable.most_missed is not None,
         namespace=record.namespace,
         experiment_id=record.experiment_id,
     )
@@ -124,9 +123,9 @@ def tasks(run_id: str, executions: Iterable[Execution]) -> list[wire.PipelineTas
     return [_task(run_id, execution, children) for execution in known]
 
 
-def status(reason: Reason | None, *, code: int = _UNKNOWN) -> wire.Status | None:
+def status(reason: Reason | None) -> wire.Status | None:
     """Why something failed, as `google.rpc.Status`; the stable code leads the sentence."""
-    return None if reason is None else wire.Status(code=code, message=f"{reason.code}: {reason.message}")
+    return None if reason is None else wire.Status(code=_UNKNOWN, message=f"{reason.code}: {reason.message}")
 
 
 def _task(run_id: str, execution: Execution, children: Mapping[str, list[str]]) -> wire.PipelineTaskDetail:
@@ -153,9 +152,7 @@ def _display_name(execution: Execution) -> str:
 
 
 def _task_error(execution: Execution) -> wire.Status | None:
-    if execution.state not in (State.FAILED, State.CANCELED):
-        return None
-    return status(execution.reason, code=_CANCELLED if execution.state is State.CANCELED else _UNKNOWN)
+    return status(execution.reason) if execution.state is State.FAILED else None
 
 
 def _task_history(execution: Execution, created: float | None) -> list[wire.RuntimeStatus]:
@@ -169,7 +166,12 @@ def _task_history(execution: Execution, created: float | None) -> list[wire.Runt
 
 
 def _runtime_status(at: float, state: State, reason: Reason | None) -> wire.RuntimeStatus:
-    return wire.RuntimeStatus(update_time=seconds(at), state=state.value, error=status(reason))
+    return wire.RuntimeStatus(update_time=seconds(at), state=state.value, error=_error_of(state, reason))
+
+
+def _error_of(state: State, reason: Reason | None) -> wire.Status | None:
+    """As in KFP, what somebody has cancelled has no error. Why it ended stands in `/api`."""
+    return None if state in (State.CANCELING, State.CANCELED) else status(reason)
 
 
 def _source(record: RecurringRunRecord) -> wire.PipelineVersionReference | None:
@@ -207,7 +209,7 @@ def _reference(record: RunRecord) -> wire.PipelineVersionReference | None:
 def _runtime_config(record: RunRecord | RecurringRunRecord) -> wire.RuntimeConfig | None:
     if not record.parameters and not record.pipeline_root:
         return None
-    return wire.RuntimeConfig(parameters=record.parameters, pipeline_root=record.pipeline_root)
+    return wire.RuntimeConfig(parameters=written(record.parameters), pipeline_root=record.pipeline_root)
 
 
 def _storage_state(archived: bool) -> str:

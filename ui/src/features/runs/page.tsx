@@ -20,6 +20,14 @@ import type { ListSearch } from "./search";
 const route = getRouteApi("/runs");
 const ROW_HEIGHT = 52;
 
+/** The server counts up to this number. */
+const MOST_COUNTED = 10_000;
+
+function totalText(total: number): string {
+  const more = total >= MOST_COUNTED ? " or more" : "";
+  return `${total.toLocaleString("en")}${more} ${total === 1 ? "run" : "runs"}`;
+}
+
 export function RunsPage() {
   const search = route.useSearch();
   const list = useInfiniteQuery(runListQuery(search));
@@ -33,9 +41,7 @@ export function RunsPage() {
     <div className={styles.page}>
       <div className={styles.head}>
         <h1 className={styles.title}>Runs</h1>
-        <span className={styles.total}>
-          {list.data && `${total.toLocaleString("en")} ${total === 1 ? "run" : "runs"}`}
-        </span>
+        <span className={styles.total}>{list.data && totalText(total)}</span>
         {stream === "lost" && (
           <span className={styles.lost}>Connection lost, reconnecting. This page may be out of date.</span>
         )}
