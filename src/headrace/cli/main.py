@@ -35,6 +35,7 @@ COMMANDS = {
     "component": ("headrace.cli.component", "Build images of components."),
     "lint": ("headrace.cli.lint", "Check a pipeline document."),
     "doctor": ("headrace.cli.doctor", "Check this machine: what is missing, and how to get it."),
+    "completion": ("headrace.cli.completion", "Print the script that lets a shell complete commands."),
     "version": ("headrace.cli.version", "Print the version."),
 }
 
@@ -77,6 +78,15 @@ class LazyGroup(click.Group):
             fix = f"Did you mean: headrace {near[0]}" if near else "See: headrace --help"
             raise CliError(f"No such command {args[0]!r}.", code="USAGE", fix=fix, exit_code=USAGE)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """What a shell offers for the first word: commands with their one-line summaries, and options."""
+        from click.shell_completion import CompletionItem
+
+        known = {name: summary for name, (_, summary) in COMMANDS.items()}
+        known |= {verb: f"The same as: headrace runs {name}" for verb, name in VERBS_OF_RUNS.items()}
+        found = [CompletionItem(name, help=summary) for name, summary in known.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from their one-line summaries."""
