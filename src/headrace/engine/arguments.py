@@ -50,11 +50,16 @@ class InvalidArguments(Faults[ArgumentFault]):
 
 
 def check_arguments(
-    plan: Plan, arguments: Mapping[str, Json], known: Callable[[], dict[str, str]] = dict
+    plan: Plan,
+    arguments: Mapping[str, Json],
+    known: Callable[[], dict[str, str]] = dict,
+    *,
+    artifacts_may_be_missing: bool = False,
 ) -> dict[str, Json]:
     """All inputs of the root: arguments over defaults; raises InvalidArguments.
 
-    `known` gives the facts of the run that placeholders in a default may name.
+    `known` gives the facts of the run that placeholders in a default may name. No argument can be an artifact: where
+    the root needs one, that is refused, or else (`artifacts_may_be_missing`) the tasks that read it will fail.
     """
     interface = plan.document.root.inputs
     faults = [_unknown(name, value, interface) for name, value in arguments.items() if name not in interface.parameters]
@@ -65,7 +70,7 @@ def check_arguments(
         except _Wrong as wrong:
             faults.append(wrong.fault)
     for name, artifact in interface.artifacts.items():
-        if not artifact.optional and name not in arguments:
+        if not artifact.optional and not artifacts_may_be_missing and name not in arguments:
             faults.append(_artifact(name))
     if faults:
         raise InvalidArguments(f"The arguments do not fit pipeline {plan.document.name}:", tuple(faults))

@@ -31,8 +31,9 @@ def new_run(
     namespace: str = "",
     service_account: str = "",
     created_by: str = "",
+    artifacts_may_be_missing: bool = False,
 ) -> RunState:
-    """A run that waits for RunStarted; raises InvalidArguments."""
+    """A run that waits for RunStarted; raises InvalidArguments. `artifacts_may_be_missing`: see `check_arguments`."""
     state = RunState(
         run_id=run_id,
         state=State.PENDING,
@@ -47,7 +48,10 @@ def new_run(
         service_account=service_account,
         created_by=created_by,
     )
-    inputs = Bundle(parameters=check_arguments(plan, arguments, lambda: facts_of_run(plan, state)))
+    given = check_arguments(
+        plan, arguments, lambda: facts_of_run(plan, state), artifacts_may_be_missing=artifacts_may_be_missing
+    )
+    inputs = Bundle(parameters=given)
     root = Execution(
         path="", task="", kind=Kind.ROOT, state=State.PENDING, inputs=inputs, created_at=at
     )  # fmt: skip

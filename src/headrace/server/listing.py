@@ -55,6 +55,12 @@ def list_query(
     )
 
 
+def newest_first(query: Mapping[str, str]) -> dict[str, str]:
+    """What a list of our own API is asked: the newest things first, where neither it nor its page token says more."""
+    given = {name: query[name] for name in ("page_size", "page_token", "sort_by", "filter") if query.get(name)}
+    return given if given.get("page_token") else {"sort_by": "created_at desc", **given}
+
+
 def _bad(code: str, message: str) -> HttpError:
     return HttpError(400, code, message)
 
@@ -74,7 +80,7 @@ def _page_size(text: str) -> int:
 def _sort(text: str) -> tuple[str, bool]:
     words = text.split()
     if not words:
-        return "created_at", False
+        return "", False
     direction = words[1].lower() if len(words) == 2 else "asc"
     if len(words) > 2 or direction not in ("asc", "desc"):
         raise _bad("SORT_INVALID", f'sort_by must be "KEY", "KEY asc" or "KEY desc", not {text[:80]!r}.')

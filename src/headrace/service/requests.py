@@ -61,6 +61,9 @@ class NewRun(GivenDocument, frozen=True, kw_only=True):
     service_account: str = ""
     #: The user who asks for the run.
     created_by: str = ""
+    #: Whether the run is made though its document's root needs an artifact, which no argument can be: as in KFP, the
+    #: tasks that read it then fail.
+    artifacts_may_be_missing: bool = False
     #: None: as each task says; False: no cache is read.
     caching: bool | None = None
     #: The recurring run that it belongs to.

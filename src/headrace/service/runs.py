@@ -204,6 +204,7 @@ def _state(context: Context, record: RunRecord, compiled: Plan, new: NewRun) -> 
             namespace=record.namespace,
             service_account=record.service_account,
             created_by=record.created_by,
+            artifacts_may_be_missing=new.artifacts_may_be_missing,
             pipeline_root=root_of(
                 context.settings, context.objects, run=new.pipeline_root, document=compiled.document.pipeline_root
             ),

@@ -278,14 +278,13 @@ def _sign(body: bytes, secret: bytes) -> bytes:
 def _resume(noun: Noun, query: ListQuery, secret: bytes, scope: str) -> tuple[ListQuery, _Token | None]:
     """The query a token stands for; what the caller says beside it must agree with it."""
     if not query.page_token:
-        return query, None
+        return msgspec.structs.replace(query, sort_by=query.sort_by or "created_at"), None
     token = _open_token(query.page_token, secret)
-    plain = ListQuery()
     agrees = (
         token.noun == noun.name
         and token.scope == scope
-        and query.sort_by in (plain.sort_by, token.sort_by)
-        and query.descending in (plain.descending, token.descending)
+        and query.sort_by in ("", token.sort_by)
+        and (query.descending == token.descending or not (query.sort_by or query.descending))
         and (not query.predicates or _same(query.predicates, token.predicates))
         and query.namespace in (None, token.namespace)
         and query.experiment_id in (None, token.experiment_id)

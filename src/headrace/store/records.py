@@ -203,8 +203,8 @@ class ListQuery(Record, frozen=True, kw_only=True):
 
     page_size: int = 20
     page_token: str = ""
-    #: Key to sort by (KFP's names, see store.queries), then by id.
-    sort_by: str = "created_at"
+    #: Key to sort by (KFP's names, see store.queries), then by id. "": as the page token says, else `created_at`.
+    sort_by: str = ""
     descending: bool = False
     predicates: tuple[Predicate, ...] = ()
     namespace: str | None = None

@@ -180,3 +180,43 @@ async def test_whole_numbers_have_no_point(app: App, service: OwnedService) -> N
     assert b'"defaultValue":20971520,' in told.body
     assert b'"size":5}' in told.body
     assert b"20971520.0" not in told.body
+
+
+async def test_a_run_whose_root_needs_an_artifact_is_made_and_fails(app: App, service: OwnedService) -> None:
+    """Our own API refuses it at once."""
+    document = documents.document(
+        {
+            "read": documents.task(
+                "read", "comp-read", inputs={"artifacts": {"data": {"componentInputArtifact": "data"}}}
+            )
+        },
+        {"comp-read": documents.component("exec-read", artifacts_in={"data": "system.Dataset"})},
+    )
+    document["root"]["inputDefinitions"] = {"artifacts": {"data": {"artifactType": {"schemaTitle": "system.Dataset"}}}}
+    body = json.dumps({"display_name": "r", "pipeline_spec": document}).encode()
+    told = await app.ask("POST", "/apis/v2beta1/runs", headers=JSON, body=body)
+    assert told.status == 200, told
+    await until_final(service, told.json["run_id"])
+    run = await get(app, f"/apis/v2beta1/runs/{told.json['run_id']}")
+    assert run["state"] == "FAILED"
+    assert "INPUT_MISSING" in run["error"]["message"]
+    body = json.dumps({"document": json.dumps(document)}).encode()
+    refused = await app.ask("POST", "/api/runs", headers=JSON, body=body)
+    assert (refused.status, refused.json["code"]) == (400, "INVALID_ARGUMENTS")
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_page_token_with_another_order_is_refused(app: App, service: OwnedService, path: str) -> None:
+    for number in range(3):
+        experiment = await service.create_experiment(name=f"e{number}")
+        new = NewRun(pipeline_spec=documents.one_task(), experiment_id=experiment.experiment_id)
+        await until_final(service, (await service.create_run(new)).run_id)
+    first = await get(app, f"{path}?page_size=1&sort_by=name%20desc")
+    token = first["next_page_token"]
+    for order in ("name", "created_at", "created_at%20desc", "id%20desc"):
+        told = await app.ask("GET", f"{path}?page_token={token}&sort_by={order}")
+        assert (told.status, b"BAD_PAGE_TOKEN" in told.body) == (400, True), (order, told)
+    said, unsaid = [
+        await get(app, f"{path}?page_size=1&page_token={token}{more}") for more in ("&sort_by=name%20desc", "")
+    ]
+    assert said[LISTS[path]] == unsaid[LISTS[path]] != first[LISTS[path]]

@@ -20,7 +20,7 @@ def one(**clause: object) -> Predicate:
 
 
 def test_nothing_asked_is_the_first_page_oldest_first() -> None:
-    assert list_query({}) == ListQuery(page_size=20, sort_by="created_at", descending=False)
+    assert list_query({}) == ListQuery(page_size=20, sort_by="", descending=False)
 
 
 @pytest.mark.parametrize(

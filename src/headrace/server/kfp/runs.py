@@ -125,6 +125,7 @@ def _new_run(body: wire.Run, experiment_id: str) -> NewRun:
         pipeline_root=config.pipeline_root,
         service_account=body.service_account,
         recurring_run_id=body.recurring_run_id or None,
+        artifacts_may_be_missing=True,
     )
 
 

@@ -8,20 +8,19 @@ from starlette.responses import Response
 
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
-from headrace.server.listing import list_query
+from headrace.server.listing import list_query, newest_first
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.service.access import Access, Resource, Verb
 from headrace.store.cache import CacheFilter
 from headrace.store.records import Predicate
 from headrace.wire import api
 
-_PAGING = ("page_size", "page_token", "sort_by", "filter")
 _NARROWING = ("pipeline_name", "task", "run_id", "fingerprint")
 
 
 async def list_cache(call: ApiCall) -> Response:
     """A page of entries, newest first."""
-    query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
+    query = newest_first(call.query)
     narrowed = tuple(
         Predicate(key=key, operation="EQUALS", value=call.query[key]) for key in _NARROWING if call.query.get(key)
     )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
-from headrace.server.listing import list_query
+from headrace.server.listing import list_query, newest_first
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.service.access import Access, Resource, Verb
 from headrace.service.requests import NewRecurringRun, RecurringRunEdit
@@ -20,7 +20,6 @@ from headrace.wire.times import millis
 from headrace.wire.v2beta1 import Empty
 
 _MAX_DOCUMENT_BYTES = 40 << 20
-_PAGING = ("page_size", "page_token", "sort_by", "filter")
 #: Ticks that are shown when no number is given, and at most.
 _PAST, _MOST_PAST = 20, 1000
 _COMING, _MOST_COMING = 5, 100
@@ -28,7 +27,7 @@ _COMING, _MOST_COMING = 5, 100
 
 async def list_recurring_runs(call: ApiCall) -> Response:
     """A page of recurring runs, newest first."""
-    query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
+    query = newest_first(call.query)
     search = call.query.get("search", "")
     extra = (Predicate(key="display_name", operation="IS_SUBSTRING", value=search[:256]),) if search else ()
     experiment_id = call.query.get("experiment_id") or None

@@ -12,7 +12,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
 from headrace.server.idempotency import idempotency_key
-from headrace.server.listing import list_query
+from headrace.server.listing import list_query, newest_first
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
 from headrace.service.access import Access, Resource, Verb
@@ -30,7 +30,7 @@ _MAX_EXPLAINED = 2000
 
 async def list_runs(call: ApiCall) -> Response:
     """A page of runs, newest first."""
-    query = {"sort_by": "created_at desc", **{key: call.query[key] for key in _PAGING if call.query.get(key)}}
+    query = newest_first(call.query)
     experiment_id = call.query.get("experiment_id") or None
     page = await call.session.list_runs(list_query(query, experiment_id=experiment_id, extra=_narrowed(call)))
     return json_answer(
@@ -204,7 +204,6 @@ def _narrowed(call: ApiCall) -> tuple[Predicate, ...]:
     return tuple(found)
 
 
-_PAGING = ("page_size", "page_token", "sort_by", "filter")
 _RUN = "/api/runs/{run_id}"
 _READ = Access(Resource.RUN, Verb.READ)
 _UPDATE = Access(Resource.RUN, Verb.UPDATE)
