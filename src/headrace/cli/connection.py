@@ -18,7 +18,14 @@ from headrace.cli.handing_over import closed_by_signals, hand_over
 from headrace.client.errors import ApiError, ServerUnreachable
 from headrace.client.headrace import Headrace
 from headrace.service.errors import Conflict, Invalid, NotFound, ServiceError, Unavailable
-from headrace.service.settings import Settings, database_url, default_home, ignores_resources, warm_starts
+from headrace.service.settings import (
+    Settings,
+    database_url,
+    default_home,
+    fetches_private,
+    ignores_resources,
+    warm_starts,
+)
 from headrace.store.errors import BadUrl
 from headrace.wire.server_file import STAYS, ServerInfo, read_info
 
@@ -37,6 +44,7 @@ def settings_for(home: Path | None, max_parallel: int | None = None, *, database
             artifact_root=os.environ.get("HEADRACE_ARTIFACT_ROOT", ""),
             warm_starts=warm_starts(),
             ignore_resources=ignores_resources(),
+            fetch_private=fetches_private(),
             content_port=_port("HEADRACE_CONTENT_PORT"),
             public_url=os.environ.get("HEADRACE_PUBLIC_URL", ""),
             public_content_url=os.environ.get("HEADRACE_PUBLIC_CONTENT_URL", ""),

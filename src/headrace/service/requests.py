@@ -146,9 +146,11 @@ class NewMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewVersion(GivenDocument, frozen=True, kw_only=True):
-    """An uploaded document."""
+    """An uploaded document, or one that is fetched."""
 
     name: str
+    #: Where to fetch it, instead of a document.
+    package_url: str = ""
     display_name: str = ""
     description: str = ""
     code_source_url: str = ""

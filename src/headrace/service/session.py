@@ -25,6 +25,7 @@ from headrace.service import (
     explain_queries,
     idempotency,
     marks,
+    package_urls,
     pipelines,
     recurring_runs,
     reruns,
@@ -174,7 +175,7 @@ class Session:
             description=description,
             namespace=namespace,
             tags=tags or {},
-            version=None if version is None else self._made_by_caller(version),
+            version=None if version is None else await self._fetched(version),
             created_by=self.caller.user,
         )
 
@@ -182,7 +183,14 @@ class Session:
     async def create_version(self, pipeline_id: str, version: NewVersion) -> VersionRecord:
         """A new version of a pipeline. Raises AlreadyExists."""
         await self._check(namespaces.of_pipeline, "pipeline", pipeline_id=pipeline_id)
-        return await pipelines.create_version(self._context, pipeline_id, self._made_by_caller(version))
+        return await pipelines.create_version(self._context, pipeline_id, await self._fetched(version))
+
+    async def _fetched(self, version: NewVersion) -> NewVersion:
+        """The version as the caller's, with its document; after the caller's right to it was checked."""
+        if version.package_url:
+            document = await package_urls.fetch(version.package_url, private=self._context.settings.fetch_private)
+            version = msgspec.structs.replace(version, document=document, package_url="")
+        return self._made_by_caller(version)
 
     @needs(Resource.PIPELINE, Verb.READ)
     async def get_pipeline(self, pipeline_id: str) -> PipelineRecord:

@@ -43,7 +43,16 @@ def warm_starts() -> bool:
 
 def ignores_resources() -> bool:
     """Whether `$HEADRACE_IGNORE_RESOURCES` is `1`, `true`, `yes` or `on`."""
-    return os.environ.get("HEADRACE_IGNORE_RESOURCES", "").strip().lower() in ("1", "true", "yes", "on")
+    return _is_on("HEADRACE_IGNORE_RESOURCES")
+
+
+def fetches_private() -> bool:
+    """Whether `$HEADRACE_FETCH_PRIVATE` is `1`, `true`, `yes` or `on`."""
+    return _is_on("HEADRACE_FETCH_PRIVATE")
+
+
+def _is_on(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     accelerators: dict[str, tuple[str, ...]] | None = None
     #: Whether tasks run whatever they ask for: a pipeline written for a cluster then runs on a laptop.
     ignore_resources: bool = False
+    #: Whether documents are fetched (`package_url`) from this machine and from private networks, too.
+    fetch_private: bool = False
     #: Memory and cores of one attempt whose task says no limit; None: as much as there is.
     task_memory_bytes: int | None = None
     task_cpus: float | None = None

@@ -220,3 +220,26 @@ async def test_a_page_token_with_another_order_is_refused(app: App, service: Own
         await get(app, f"{path}?page_size=1&page_token={token}{more}") for more in ("&sort_by=name%20desc", "")
     ]
     assert said[LISTS[path]] == unsaid[LISTS[path]] != first[LISTS[path]]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "DOCUMENT_MISSING"),
+        ({"package_url": {"pipeline_url": ""}}, "DOCUMENT_MISSING"),
+        ({"package_url": {"pipeline_url": "http://127.0.0.1:9/"}, "pipeline_spec": {}}, "DOCUMENT_MISSING"),
+        ({"package_url": {"pipeline_url": "http://127.0.0.1:9/"}}, "PACKAGE_URL_PRIVATE"),
+        ({"packageUrl": {"pipelineUrl": "file:///etc/passwd"}}, "PACKAGE_URL_INVALID"),
+    ],
+)
+async def test_a_package_url_does_not_reach_inside(
+    app: App, service: OwnedService, body: dict[str, Any], code: str
+) -> None:
+    pipeline = await service.create_pipeline(name="p")
+    path = f"/apis/v2beta1/pipelines/{pipeline.pipeline_id}/versions"
+    told = await app.ask("POST", path, headers=JSON, body=json.dumps({"display_name": "v", **body}).encode())
+    assert (told.status, code in told.body.decode()) == (400, True), told
+    whole = json.dumps({"pipeline": {"display_name": "q"}, "pipeline_version": {"display_name": "v", **body}}).encode()
+    told = await app.ask("POST", "/apis/v2beta1/pipelines/create", headers=JSON, body=whole)
+    assert (told.status, code in told.body.decode()) == (400, True), told
+    assert (await app.ask("GET", "/apis/v2beta1/pipelines/names/q")).status == 404

@@ -79,7 +79,7 @@ async def delete_pipeline(call: ApiCall) -> Response:
 
 
 async def create_version(call: ApiCall) -> Response:
-    """A version from a document in the body; documents behind URLs are not fetched."""
+    """A version from a document in the body, or from one that is fetched."""
     body = await read_message(call, wire.PipelineVersion)
     version = _new_version(body, body.name or body.display_name)
     return json_answer(views.version(await call.session.create_version(call.path["pipeline_id"], version)))
@@ -133,13 +133,12 @@ async def _create(call: ApiCall, body: wire.Pipeline, version: NewVersion | None
 
 
 def _new_version(body: wire.PipelineVersion, name: str) -> NewVersion:
-    if body.pipeline_spec is None:
+    url = body.package_url.pipeline_url if body.package_url else ""
+    if (body.pipeline_spec is None) == (not url):
         raise HttpError(
-            400,
-            "DOCUMENT_MISSING",
-            "Send the document itself, as pipeline_spec or as an upload: this server fetches nothing from URLs.",
+            400, "DOCUMENT_MISSING", "Send either the document, as pipeline_spec or as an upload, or its package_url."
         )
-    pipeline_spec, platform_spec = from_inline(body.pipeline_spec)
+    pipeline_spec, platform_spec = (None, None) if body.pipeline_spec is None else from_inline(body.pipeline_spec)
     return NewVersion(
         name=checked_name(name, "pipeline version", 127),
         display_name=body.display_name or name,
@@ -148,6 +147,7 @@ def _new_version(body: wire.PipelineVersion, name: str) -> NewVersion:
         tags=checked_tags(body.tags or {}),
         pipeline_spec=pipeline_spec,
         platform_spec=platform_spec,
+        package_url=url,
     )
 
 
