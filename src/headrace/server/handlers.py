@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -55,11 +55,16 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def _methods(code: CodeType, where: str) -> Iterator[str]:
+@cache
+def _methods(code: CodeType, where: str) -> tuple[str, ...]:
+    if "session" not in code.co_names:
+        return ()  # To read the steps takes a thousand times as long.
+    found: list[str] = []
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         if step.opname not in _ATTRIBUTE or step.argval != "session":
             continue
         if following is None or following.opname not in _ATTRIBUTE:
             raise HandlerError(f"{where} hands its session on; write call.session.METHOD(...) where it is used.")
-        yield str(following.argval)
+        found.append(str(following.argval))
+    return tuple(found)
