@@ -31,12 +31,12 @@ setup: .make/setup.stamp $(STATIC) ## .venv with the `headrace` command, locked,
 
 setup-dev: .make/dev.stamp $(STATIC) ## setup, and what tests and checks need
 
-check: .make/dev.stamp ## format, types, import contracts, fast tests: under a minute
+check: .make/dev.stamp ## format, types, import contracts, fast tests: about two minutes
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-100}" $(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not browser and not container" tests/unit tests/properties tests/simulation tests/conformance tests/differential tests/golden
+	HEADRACE_HISTORIES="$${HEADRACE_HISTORIES:-40}" HEADRACE_SIMULATIONS="$${HEADRACE_SIMULATIONS:-4}" $(BIN)/pytest -n 2 --dist loadgroup -m "not slow and not browser and not container" tests/unit tests/properties tests/simulation tests/conformance tests/differential tests/golden
 
 test: setup-dev ## everything that `check` does, the UI's own tests, and all of tests/
 	$(BIN)/ruff format --check -q .

@@ -22,6 +22,7 @@ BREAK_THE_COMMENT = {
 _BREAKS = {"\n": "\\n", "\u2028": "\\u2028"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
 def test_same_document(name: str, tmp_path: Path) -> None:
     text = PRELUDE + PROGRAMS[name]

@@ -60,6 +60,7 @@ def test_every_history_keeps_the_invariants_and_equals_the_oracle(group: int) ->
         history(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_a_history_that_once_failed(seed: int) -> None:
     history(seed)

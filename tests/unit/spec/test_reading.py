@@ -352,6 +352,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_soon(name: str) -> None:
     began = time.process_time()

@@ -38,6 +38,7 @@ def where(key: str, operation: str, value: Any) -> Predicate:
     return Predicate(key=key, operation=operation, value=value)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     created=st.lists(st.integers(0, 5), max_size=30),
