@@ -31,7 +31,7 @@ setup: .make/setup.stamp $(STATIC) ## .venv with the `headrace` command, locked,
 
 setup-dev: .make/dev.stamp $(STATIC) ## setup, and what tests and checks need
 
-check: .make/dev.stamp ## format, types, import contracts, fast tests: about two minutes
+check: .make/dev.stamp ## format, types, import contracts, fast tests: under four minutes on two cores
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
