@@ -48,9 +48,9 @@ def list_command(pipeline: str | None, task: str | None, limit: int, as_json: bo
             pipeline_name=pipeline or "", task=task or "", page_size=min(limit, _PAGE)
         )  # fmt: skip
         if as_json:
-            import msgspec
+            from headrace.cli.terminal import json_text
 
-            print(msgspec.json.format(msgspec.json.encode(page)).decode())
+            print(json_text(page))
         elif not page.entries:
             print("The cache is empty." if not (pipeline or task) else "No such results are in the cache.")
         else:
@@ -115,7 +115,7 @@ def _ids(client: Headrace, run: str, task: str | None) -> list[str]:
 
 
 def _print(entries: list[CacheEntryView], total: int) -> None:
-    from headrace.cli.terminal import Paint, local_time, table
+    from headrace.cli.terminal import Paint, local_time, more_line, table
 
     paint = Paint.for_stream(sys.stdout)
     expire = any(one.expires_at for one in entries)
@@ -127,7 +127,7 @@ def _print(entries: list[CacheEntryView], total: int) -> None:
     width = len(heads) if expire else len(heads) - 1
     print(table([row[:width] for row in rows], heads=heads[:width], paint=paint))
     if total > len(entries):
-        print(paint.dim(f"… and {total - len(entries)} more: --limit {total}"))
+        print(more_line(len(entries), total, paint))
 
 
 def _with_connection(home: Path | None, act: Callable[[Connection], int]) -> int:

@@ -42,7 +42,7 @@ def command(run: str, task: str | None, as_json: bool, home: Path | None) -> int
 
 
 def _explain_code(code: str, as_json: bool) -> int:
-    from headrace.cli.terminal import Paint
+    from headrace.cli.terminal import Paint, json_text
     from headrace.cli.why import code_text
     from headrace.wire import codes
 
@@ -51,7 +51,7 @@ def _explain_code(code: str, as_json: bool) -> int:
         near = codes.near(code)
         fix = f"Did you mean {' or '.join(near)}?" if near else "All codes: docs/reference/error-codes.md"
         raise CliError(f"There is no code {code!r}.", code="CODE_UNKNOWN", fix=fix)
-    print(_json(page) if as_json else code_text(page, Paint.for_stream(sys.stdout)))
+    print(json_text(page) if as_json else code_text(page, Paint.for_stream(sys.stdout)))
     return OK
 
 
@@ -59,7 +59,7 @@ def _explain(connection: Connection, run: str, task: str | None, as_json: bool) 
     from headrace.cli.lists import resolve, tell_undriven
     from headrace.cli.running import home_words, log_tail
     from headrace.cli.tasks import board_of, named
-    from headrace.cli.terminal import Paint, this_command
+    from headrace.cli.terminal import Paint, json_text, this_command
     from headrace.cli.why import Names, run_text, task_text
 
     client, paint = connection.client, Paint.for_stream(sys.stdout)
@@ -73,7 +73,7 @@ def _explain(connection: Connection, run: str, task: str | None, as_json: bool) 
     if task is None:
         found = client.explain_run(run_id)
         if as_json:
-            print(_json(found))
+            print(json_text(found))
             return OK
         tail = log_tail(client, found.cause.execution_id) if found.cause and found.cause.failure else ""
         print(run_text(found, names, tail, paint))
@@ -83,7 +83,7 @@ def _explain(connection: Connection, run: str, task: str | None, as_json: bool) 
     meant = named(board, task, among=[one for one in board.executions if one.kind != "ROOT"])
     explained = [client.explain_execution(one.execution_id) for one in meant[:_SHOWN]]
     if as_json:
-        print(_json(explained[0] if len(meant) == 1 else explained))
+        print(json_text(explained[0] if len(meant) == 1 else explained))
         return OK
     for number, one in enumerate(explained):
         tail = log_tail(client, one.execution_id) if one.failure else ""
@@ -91,9 +91,3 @@ def _explain(connection: Connection, run: str, task: str | None, as_json: bool) 
     if len(meant) > _SHOWN:
         print(paint.dim(f"\n… and {len(meant) - _SHOWN} more: name one, such as {board.label(meant[_SHOWN])}"))
     return OK
-
-
-def _json(value: object) -> str:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -14,14 +14,22 @@ from headrace.cli.board import Board
 from headrace.cli.connection import Connection
 from headrace.cli.errors import OK, CliError
 from headrace.cli.running import home_words, tell
-from headrace.cli.terminal import Paint, between, duration, moment, shorten, table, this_command
+from headrace.cli.terminal import (
+    Paint,
+    between,
+    duration,
+    json_text,
+    moment,
+    more_line,
+    shorten,
+    table,
+    this_command,
+)
 from headrace.client.headrace import Headrace
 from headrace.wire.api import ExecutionView, RunChange, RunList, RunSummary
 
 _ID_LENGTH = 36
 _PAGE = 200
-#: From here on `total_size` means "so many or more".
-_MOST_COUNTED = 10_000
 #: Words for the newest run.
 _NEWEST = ("last", "latest")
 #: How many of the newest runs are searched for similar names and ids.
@@ -83,7 +91,7 @@ def list_runs(connection: Connection, *, limit: int, state: str, search: str, st
         page_size=min(limit, _PAGE), state=state.upper(), search=search, storage_state=storage_state
     )
     if as_json:
-        print(_json(RunList(runs=page.runs, total_size=page.total_size)))
+        print(json_text(RunList(runs=page.runs, total_size=page.total_size)))
         return OK
     if not page.runs:
         print("No runs.")
@@ -92,15 +100,10 @@ def list_runs(connection: Connection, *, limit: int, state: str, search: str, st
     heads = ("run", "state", "name", "tasks", "begun", "took")
     print(table([_row(run, paint) for run in page.runs], heads=heads, paint=paint))
     if page.total_size > len(page.runs):
-        print(paint.dim(f"… and {more_words(page.total_size, len(page.runs))} more: --limit {page.total_size}"))
+        print(more_line(len(page.runs), page.total_size, paint))
     if any(run.state in _GOING_ON for run in page.runs):
         tell_undriven(connection, paint)
     return OK
-
-
-def more_words(total: int, shown: int) -> str:
-    """How many more there are; the server counts up to 10,000."""
-    return f"{total - shown} or" if total >= _MOST_COUNTED else f"{total - shown}"
 
 
 def tell_undriven(connection: Connection, paint: Paint) -> None:
@@ -128,7 +131,7 @@ def show_run(connection: Connection, text: str, *, as_json: bool) -> int:
     """Print one run with its tasks and outputs."""
     view = connection.client.get_run(resolve(connection.client, text))
     if as_json:
-        print(_json(view))
+        print(json_text(view))
         return OK
     paint = Paint.for_stream(sys.stdout)
     board = Board(view)
@@ -159,7 +162,3 @@ def _task_row(board: Board, task: ExecutionView, paint: Paint) -> tuple[str, ...
         notes.append(task.attempts[-1].waiting.message)
     took = duration(between(task.started_at, task.ended_at))
     return (board.label(task), paint.state(task.state), took, shorten("; ".join(filter(None, notes)), 100))
-
-
-def _json(value: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(value)).decode()

@@ -22,7 +22,7 @@ _WORDS = {
 
 def print_list(listed: list[RecurringRunView], total: int) -> None:
     """Print a table of them; `total`: how many there are in all."""
-    from headrace.cli.terminal import shorten, table
+    from headrace.cli.terminal import more_line, shorten, table
 
     paint = _paint()
     rows = [
@@ -38,7 +38,7 @@ def print_list(listed: list[RecurringRunView], total: int) -> None:
     ]
     print(table(rows, heads=("id", "", "name", "due", "runs", "next tick"), paint=paint))
     if total > len(listed):
-        print(paint.dim(f"… and {total - len(listed)} more: --limit {total}"))
+        print(more_line(len(listed), total, paint))
 
 
 def print_one(one: RecurringRunView) -> None:
@@ -103,6 +103,13 @@ def print_coming(listed: TickList, timetable: TimetableView) -> None:
     print("Next ticks:" if paused is None else f"{paused.message} Its ticks would be:")
     for one in listed.coming:
         print(f"  {in_zone(one.at, timetable)}")
+
+
+def print_json(value: object) -> None:
+    """Print what the API gave."""
+    from headrace.cli.terminal import json_text
+
+    print(json_text(value))
 
 
 def _paint() -> Paint:

@@ -11,7 +11,7 @@ import click
 
 from headrace.cli.errors import OK, CliError
 from headrace.cli.options import home_option
-from headrace.cli.recurring_run_views import print_coming, print_list, print_one, print_ticks
+from headrace.cli.recurring_run_views import print_coming, print_json, print_list, print_one, print_ticks
 from headrace.cli.timetables import in_zone, timetable, timetable_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_command(search: str, limit: int, as_json: bool, home: Path | None) -> i
     def act(client: Headrace) -> int:
         page = client.list_recurring_runs(page_size=min(limit, _PAGE), search=search)
         if as_json:
-            _print_json(page)
+            print_json(page)
         elif not page.recurring_runs:
             print("No recurring runs." if not search else "No recurring run has this in its name.")
         else:
@@ -79,7 +79,7 @@ def get_command(recurring_run: str, as_json: bool, home: Path | None) -> int:
     def act(client: Headrace) -> int:
         found = _find(client, recurring_run)
         if as_json:
-            _print_json(found)
+            print_json(found)
         else:
             print_one(found)
         return OK
@@ -252,7 +252,7 @@ def explain_command(recurring_run: str, past: int, coming: int, as_json: bool, h
         found = _find(client, recurring_run)
         listed = client.list_ticks(found.recurring_run_id, past=past, coming=coming)
         if as_json:
-            _print_json(listed)
+            print_json(listed)
             return OK
         print_one(found)
         print_ticks(listed, found.timetable)
@@ -358,9 +358,3 @@ def _with_client(home: Path | None, act: Callable[[Headrace], int]) -> int:
         if not connection.drives:
             print("No server is running, so no runs are made: headrace up starts one.", file=sys.stderr)
         return code
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    print(msgspec.json.format(msgspec.json.encode(value)).decode())

@@ -31,9 +31,9 @@ def list_command(as_json: bool, home: Path | None) -> int:
     def act(client: Headrace) -> int:
         listed = client.list_sessions()
         if as_json:
-            import msgspec
+            from headrace.cli.terminal import json_text
 
-            print(msgspec.json.format(msgspec.json.encode(listed)).decode())
+            print(json_text(listed))
         elif not listed:
             print("No browser is signed in.")
         else:

@@ -59,6 +59,8 @@ _STATE_COLOURS = {
     "CANCELED": Paint.yellow,
     "PAUSED": Paint.yellow,
 }
+#: From here on `total_size` of a list means "so many or more".
+_MOST_COUNTED = 10_000
 
 
 def this_command() -> str:
@@ -130,6 +132,19 @@ def between(started: str | None, ended: str | None) -> float | None:
     """Seconds from one RFC 3339 time to another; None while one is missing."""
     begin, end = moment(started), moment(ended)
     return None if begin is None or end is None else end - begin
+
+
+def more_line(shown: int, total: int, paint: Paint) -> str:
+    """The line below a list that is not whole. The server counts up to 10,000."""
+    beyond = " or" if total >= _MOST_COUNTED else ""
+    return paint.dim(f"… and {total - shown}{beyond} more: --limit {total}")
+
+
+def json_text(value: object) -> str:
+    """What the API gave, as JSON to read."""
+    import msgspec
+
+    return msgspec.json.format(msgspec.json.encode(value)).decode()
 
 
 def table(

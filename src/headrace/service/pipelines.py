@@ -151,12 +151,9 @@ def _delete(conn: Connection, pipeline_id: str, cascade: bool) -> int:
     return left
 
 
-async def get_version(context: Context, pipeline_version_id: str, pipeline_id: str | None = None) -> VersionRecord:
-    """Raises NotFound, with VERSION_NOT_FOUND when it is not one of the pipeline that is given."""
-    found = _found_version(await context.read(rows.get_version, pipeline_version_id), pipeline_version_id)
-    if pipeline_id is not None and found.pipeline_id != pipeline_id:
-        raise NotFound("This pipeline has no such version.", code="VERSION_NOT_FOUND")
-    return found
+async def get_version(context: Context, pipeline_version_id: str) -> VersionRecord:
+    """Raises NotFound."""
+    return _found_version(await context.read(rows.get_version, pipeline_version_id), pipeline_version_id)
 
 
 async def list_versions(context: Context, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
@@ -174,9 +171,9 @@ async def update_version(
     return _found_version(changed, pipeline_version_id)
 
 
-async def delete_version(context: Context, pipeline_version_id: str, pipeline_id: str | None = None) -> None:
-    """Runs made from it keep their document. Raises NotFound as `get_version` does."""
-    await get_version(context, pipeline_version_id, pipeline_id)
+async def delete_version(context: Context, pipeline_version_id: str) -> None:
+    """Runs made from it keep their document. Raises NotFound."""
+    await get_version(context, pipeline_version_id)
     await context.write(rows.delete_version, pipeline_version_id)
 
 

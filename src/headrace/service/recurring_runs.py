@@ -23,6 +23,7 @@ from headrace.service.plans import PlannedDocument
 from headrace.service.requests import NewRecurringRun, NewRun, RecurringRunEdit
 from headrace.store import recurring_runs as rows
 from headrace.store.records import ListQuery, Page, RecurringRunRecord, StoredTimetable, TickRecord
+from headrace.wire.times import utc
 
 #: Greatest number of missed ticks to which catching up can be limited.
 MOST_CAUGHT_UP = 100
@@ -37,7 +38,7 @@ async def create(context: Context, new: NewRecurringRun) -> RecurringRunRecord:
     planned = await runs.planned_of(context, _run_of(new))
     now = context.now()
     _check_arguments(planned, new.parameters, now)
-    first = nominal_tick(timetable, last=None, created=_time(now))
+    first = nominal_tick(timetable, last=None, created=utc(now))
     _check_comes(timetable, first, now)
     experiment = (
         await experiments.get(context, new.experiment_id)
@@ -111,7 +112,7 @@ async def edit(context: Context, recurring_run_id: str, wanted: RecurringRunEdit
         stored = msgspec.structs.replace(wanted.timetable, since=now)
         record = msgspec.structs.replace(record, timetable=stored)
         timetable = read_timetable(stored)
-        following = nominal_tick(timetable, last=last_tick(record), created=_time(record.created_at))
+        following = nominal_tick(timetable, last=last_tick(record), created=utc(record.created_at))
         _check_comes(timetable, following, now)
         record = msgspec.structs.replace(record, next_tick_at=None if following is None else following.timestamp())
     if not await context.write(rows.update_recurring_run, record, read_at=old.updated_at):
@@ -140,7 +141,7 @@ def _with_fields(old: RecurringRunRecord, wanted: RecurringRunEdit) -> Recurring
 def preview(context: Context, stored: StoredTimetable, count: int) -> list[float]:
     """The next times at which one with this timetable, made now, is due. Raises Invalid."""
     timetable, now = read_timetable(stored), context.now()
-    found = coming_ticks(timetable, last=None, created=_time(now), now=_time(now), count=count)
+    found = coming_ticks(timetable, last=None, created=utc(now), now=utc(now), count=count)
     _check_comes(timetable, found[0] if found else None, now)
     return [one.timestamp() for one in found]
 
@@ -182,7 +183,7 @@ async def planned_of(context: Context, record: RecurringRunRecord) -> PlannedDoc
 def last_tick(record: RecurringRunRecord) -> datetime | None:
     """The time after which its next tick is: its last tick, or the last change of its timetable."""
     known = [one for one in (record.last_tick_at, record.timetable.since) if one is not None]
-    return _time(max(known)) if known else None
+    return utc(max(known)) if known else None
 
 
 def read_timetable(stored: StoredTimetable) -> Timetable:
@@ -201,8 +202,8 @@ def read_timetable(stored: StoredTimetable) -> Timetable:
         interval_s=stored.interval_s,
         zone=_zone(stored.zone),
         clocks=Clocks(stored.clocks),
-        start=None if stored.start is None else _time(stored.start),
-        end=None if stored.end is None else _time(stored.end),
+        start=None if stored.start is None else utc(stored.start),
+        end=None if stored.end is None else utc(stored.end),
         catch_up=CatchUp(stored.catch_up),
         most_missed=stored.most_missed,
     )
@@ -239,14 +240,14 @@ def _check_comes(timetable: Timetable, first: datetime | None, now: float) -> No
     if timetable.cron is None or first is not None:
         return
     without_end = msgspec.structs.replace(timetable, end=None)
-    if nominal_tick(without_end, last=None, created=_time(now)) is None:
+    if nominal_tick(without_end, last=None, created=utc(now)) is None:
         raise Invalid(
             f"The cron expression {timetable.cron.text!r} is never due: there is no such date.", code="CRON_NEVER_DUE"
         )
 
 
 def _check_arguments(planned: PlannedDocument, parameters: Mapping[str, Json], now: float) -> None:
-    example = Occasion(run_id=new_id(), now=_time(now), scheduled_at=_time(now), index=1)
+    example = Occasion(run_id=new_id(), now=utc(now), scheduled_at=utc(now), index=1)
     try:
         check_arguments(planned.plan, replace_macros(parameters, example))
     except InvalidArguments as error:
@@ -262,7 +263,3 @@ def _run_of(new: NewRecurringRun) -> NewRun:
         pipeline_id=new.pipeline_id,
         pipeline_version_id=new.pipeline_version_id,
     )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

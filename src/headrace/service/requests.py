@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from headrace.engine.model import Json
-from headrace.store.records import StoredTimetable
+from headrace.store.records import AtLimit, StoredTimetable
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ class NewRecurringRun(GivenDocument, frozen=True, kw_only=True):
     #: From 1 to `schedules.ticks.MAX_CONCURRENCY`.
     max_concurrency: int = 1
     #: What a tick does when so many are unfinished.
-    at_limit: Literal["wait", "skip", "cancel"] = "wait"
+    at_limit: AtLimit = "wait"
     enabled: bool = True
     #: The user who asks for it.
     created_by: str = ""
@@ -109,7 +109,7 @@ class RecurringRunEdit(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Json] | None = None
     timetable: StoredTimetable | None = None
     max_concurrency: int | None = None
-    at_limit: Literal["wait", "skip", "cancel"] | None = None
+    at_limit: AtLimit | None = None
     enabled: bool | None = None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -43,6 +42,7 @@ from headrace.store import runs as rows
 from headrace.store.database import Connection
 from headrace.store.records import ExperimentRecord, ListQuery, Page, RunRecord
 from headrace.store.run_changes import RunChangeSet, insert_run
+from headrace.wire.times import utc
 
 _DEFAULT_ACCOUNT = "pipeline-runner"
 
@@ -156,8 +156,8 @@ def _record(
 def _occasion(run_id: str, now: float, tick: TickOrigin | None) -> Occasion:
     return Occasion(
         run_id=run_id,
-        now=datetime.fromtimestamp(now, UTC),
-        scheduled_at=None if tick is None else datetime.fromtimestamp(tick.scheduled_at, UTC),
+        now=utc(now),
+        scheduled_at=None if tick is None else utc(tick.scheduled_at),
         index=None if tick is None else tick.index,
     )
 

@@ -225,10 +225,10 @@ class Session:
         await pipelines.delete(self._context, pipeline_id, cascade=cascade)
 
     @needs(Resource.PIPELINE, Verb.READ)
-    async def get_version(self, pipeline_version_id: str, *, pipeline_id: str | None = None) -> VersionRecord:
-        """One version. Raises NotFound VERSION_NOT_FOUND when it is not one of the pipeline that is given."""
+    async def get_version(self, pipeline_version_id: str) -> VersionRecord:
+        """One version."""
         await self._check_version(pipeline_version_id)
-        return await pipelines.get_version(self._context, pipeline_version_id, pipeline_id)
+        return await pipelines.get_version(self._context, pipeline_version_id)
 
     @needs(Resource.PIPELINE, Verb.READ)
     async def list_versions(self, pipeline_id: str, query: ListQuery) -> Page[VersionRecord]:
@@ -241,20 +241,18 @@ class Session:
         self,
         pipeline_version_id: str,
         *,
-        pipeline_id: str | None = None,
         display_name: str | None = None,
         tags: dict[str, str] | None = None,
     ) -> VersionRecord:
-        """As `update_pipeline`; `pipeline_id` as for `get_version`."""
+        """As `update_pipeline`."""
         await self._check_version(pipeline_version_id)
-        await pipelines.get_version(self._context, pipeline_version_id, pipeline_id)
         return await pipelines.update_version(self._context, pipeline_version_id, display_name=display_name, tags=tags)
 
     @needs(Resource.PIPELINE, Verb.DELETE)
-    async def delete_version(self, pipeline_version_id: str, *, pipeline_id: str | None = None) -> None:
-        """Delete a version; runs made from it keep their document. `pipeline_id` as for `get_version`."""
+    async def delete_version(self, pipeline_version_id: str) -> None:
+        """Delete a version; runs made from it keep their document."""
         await self._check_version(pipeline_version_id)
-        await pipelines.delete_version(self._context, pipeline_version_id, pipeline_id)
+        await pipelines.delete_version(self._context, pipeline_version_id)
 
     # runs ------------------------------------------------------------------------------------
     @needs(Resource.RUN, Verb.CREATE, "body")

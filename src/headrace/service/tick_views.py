@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from headrace.schedules.ticks import coming_ticks
 from headrace.service.context import Context
 from headrace.service.reasons import optional_reason_view
@@ -12,7 +10,7 @@ from headrace.store import recurring_runs as rows
 from headrace.store.records import RecurringRunRecord, StoredTimetable, TickRecord
 from headrace.wire.api import ReasonView
 from headrace.wire.recurring_runs import RecurringRunView, TickList, TickView, TimetableView
-from headrace.wire.times import millis, optional_millis, parse
+from headrace.wire.times import millis, optional_millis, parse, utc
 
 _CATCHING_UP = {
     "all": "each tick that passes makes its run when it is enabled again",
@@ -88,8 +86,8 @@ async def tick_list(context: Context, recurring_run_id: str, *, past: int, comin
     times = coming_ticks(
         read_timetable(record.timetable),
         last=last_tick(record),
-        created=_at(record.created_at),
-        now=_at(now),
+        created=utc(record.created_at),
+        now=utc(now),
         count=coming,
     )
     paused = None if record.enabled else _paused(record)
@@ -137,7 +135,3 @@ def _paused(record: RecurringRunRecord) -> ReasonView:
     if view.catch_up_limit is not None:
         catching_up = f"the {view.catch_up_limit} latest ticks that have passed make runs when it is enabled again"
     return ReasonView(code="RECURRING_RUN_DISABLED", message=f"It is disabled: {catching_up}.")
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -25,6 +24,7 @@ from headrace.service.recurring_runs import last_tick, planned_of, read_timetabl
 from headrace.service.requests import NewRun, TickOrigin
 from headrace.store import recurring_runs as rows
 from headrace.store.records import RecurringRunRecord, TickRecord
+from headrace.wire.times import utc
 
 log = logging.getLogger(__name__)
 
@@ -105,15 +105,15 @@ class Ticker:
         now = self._context.now()
         timetable = read_timetable(record.timetable)
         last = last_tick(record)
-        nominal = nominal_tick(timetable, last=last, created=_at(record.created_at))
-        find = functools.partial(next_tick, timetable, last=last, created=_at(record.created_at), now=_at(now))
+        nominal = nominal_tick(timetable, last=last, created=utc(record.created_at))
+        find = functools.partial(next_tick, timetable, last=last, created=utc(record.created_at), now=utc(now))
         # To find the latest ticks takes a search for each.
         tick = await asyncio.to_thread(find) if (timetable.most_missed or 1) > 1 else find()
-        if tick is None or nominal is None or tick > _at(now):
+        if tick is None or nominal is None or tick > utc(now):
             # All that was due was missed, and is left out.
             await self._context.write(rows.set_next_tick, record, None if tick is None else tick.timestamp())
             return
-        following = nominal_tick(timetable, last=tick, created=_at(record.created_at))
+        following = nominal_tick(timetable, last=tick, created=utc(record.created_at))
         every = timetable.catch_up is CatchUp.ALL and timetable.most_missed is None
         skipped = 0 if every else missed_between(timetable, nominal, tick, most=_MOST_COUNTED)
         write = functools.partial(
@@ -170,7 +170,3 @@ def _new_run(record: RecurringRunRecord, tick: TickRecord) -> NewRun:
         recurring_run_id=record.recurring_run_id,
         tick=TickOrigin(scheduled_at=tick.tick_at, index=index),
     )
-
-
-def _at(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -12,6 +12,8 @@ import msgspec
 from headrace.engine.model import Artifact, Json, Origin, Reason, State
 
 T = TypeVar("T")
+#: What a tick does while as many runs as may be are unfinished: wait, make no run, or cancel the oldest ones.
+AtLimit: TypeAlias = Literal["wait", "skip", "cancel"]
 
 
 #: The states, as tables hold them, in which a run has ended.
@@ -148,8 +150,7 @@ class RecurringRunRecord(Record, frozen=True, kw_only=True):
     service_account: str = ""
     #: Runs of it that may be unfinished at the same time.
     max_concurrency: int
-    #: What a tick does when so many are unfinished: wait, make no run, or cancel the oldest ones.
-    at_limit: Literal["wait", "skip", "cancel"] = "wait"
+    at_limit: AtLimit = "wait"
     timetable: StoredTimetable
     enabled: bool
     created_at: float

@@ -7,18 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from headrace.engine.model import Json, State
+from headrace.engine.model import Json
 from headrace.store.codec import decode_as, decode_object, decode_reason, encode
 from headrace.store.documents import EncodedDocument, decode_document, drop_unused, get_body, put_document
 from headrace.store.errors import Stale
 from headrace.store.queries import Key, Noun, fetch_page
-from headrace.store.records import ListQuery, Page, RecurringRunRecord, StoredTimetable, TickRecord
+from headrace.store.records import FINAL_STATES, ListQuery, Page, RecurringRunRecord, StoredTimetable, TickRecord
 from headrace.store.tables import recurring_runs, runs, ticks
 
 #: Ticks of one recurring run that are kept; older ones stand only in the runs that they have made.
 KEPT_TICKS = 1000
-
-_FINAL = [state.value for state in State if state.final]
 
 _c = recurring_runs.c
 _t = ticks.c
@@ -142,7 +140,7 @@ def unfinished(conn: Connection, recurring_run_ids: Sequence[str]) -> dict[str, 
     """How many runs of each have not ended."""
     rows = (
         select(runs.c.recurring_run_id, func.count())
-        .where(runs.c.recurring_run_id.in_(recurring_run_ids), runs.c.state.not_in(_FINAL))
+        .where(runs.c.recurring_run_id.in_(recurring_run_ids), runs.c.state.not_in(FINAL_STATES))
         .group_by(runs.c.recurring_run_id)
     )
     return {row[0]: row[1] for row in conn.execute(rows)}
@@ -152,7 +150,7 @@ def unfinished_runs(conn: Connection, recurring_run_id: str, limit: int) -> list
     """Ids of its runs that have not ended, the oldest first."""
     rows = (
         select(runs.c.run_id)
-        .where(runs.c.recurring_run_id == recurring_run_id, runs.c.state.not_in(_FINAL))
+        .where(runs.c.recurring_run_id == recurring_run_id, runs.c.state.not_in(FINAL_STATES))
         .order_by(runs.c.created_at)
         .limit(limit)
     )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-EPOCH = datetime.fromtimestamp(0, UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def utc(at: float) -> datetime:
+    """The time at these seconds since the epoch."""
+    return datetime.fromtimestamp(at, UTC)
 
 
 def seconds(at: float | None) -> datetime:
     """In whole seconds, as KFP writes times. None is the epoch, as in KFP."""
-    return EPOCH if at is None else datetime.fromtimestamp(int(at), UTC)
+    return EPOCH if at is None else utc(int(at))
 
 
 def optional_seconds(at: float | None) -> datetime | None:
@@ -19,7 +24,7 @@ def optional_seconds(at: float | None) -> datetime | None:
 
 def millis(at: float) -> str:
     """In milliseconds, as our own API writes times: `2026-11-23T15:43:10.123Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return utc(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def optional_millis(at: float | None) -> str | None:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.listing import list_query, newest_first
+from headrace.server.own.queries import PAGING
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.service.access import Access, Resource, Verb
 from headrace.store.cache import CacheFilter
@@ -51,10 +52,7 @@ ROUTES = (
         summary="List the cache's entries, newest first.",
         answer=api.CacheList,
         query=(
-            Query(name="page_size", type="integer", note="0 means 20; at most 200."),
-            Query(name="page_token", note="Where the previous page ended."),
-            Query(name="sort_by", note='"KEY", "KEY asc" or "KEY desc".'),
-            Query(name="filter", note="JSON, as in KFP's API."),
+            *PAGING,
             Query(name="pipeline_name", note="Only entries of runs of this pipeline."),
             Query(name="task", note="Only entries of the task at this path (without iterations)."),
             Query(name="run_id", note="Only entries that this run wrote."),

@@ -10,6 +10,7 @@ from headrace.server.answers import json_answer
 from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
 from headrace.server.listing import list_query, newest_first
+from headrace.server.own.queries import MAX_DOCUMENT_BYTES, PAGING, count_asked
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.service.access import Access, Resource, Verb
 from headrace.service.requests import NewRecurringRun, RecurringRunEdit
@@ -19,7 +20,6 @@ from headrace.wire import recurring_runs as wire
 from headrace.wire.times import millis
 from headrace.wire.v2beta1 import Empty
 
-_MAX_DOCUMENT_BYTES = 40 << 20
 #: Ticks that are shown when no number is given, and at most.
 _PAST, _MOST_PAST = 20, 1000
 _COMING, _MOST_COMING = 5, 100
@@ -101,8 +101,8 @@ async def delete_recurring_run(call: ApiCall) -> Response:
 
 async def list_ticks(call: ApiCall) -> Response:
     """What came of its ticks, and which ones come."""
-    past = _count(call, "past", _PAST, _MOST_PAST)
-    coming = _count(call, "coming", _COMING, _MOST_COMING)
+    past = count_asked(call, "past", usual=_PAST, most=_MOST_PAST)
+    coming = count_asked(call, "coming", usual=_COMING, most=_MOST_COMING)
     return json_answer(await call.session.tick_list(_id(call), past=past, coming=coming))
 
 
@@ -128,15 +128,6 @@ def _stored(view: wire.TimetableView) -> StoredTimetable:
         ) from None
 
 
-def _count(call: ApiCall, name: str, usual: int, most: int) -> int:
-    text = call.query.get(name, "")
-    if not text:
-        return usual
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise HttpError(400, "QUERY_INVALID", f"{name} must be a whole number, not {text[:40]!r}.")
-    return min(int(text), most)
-
-
 _PATH = "/api/recurring-runs"
 _ONE = _PATH + "/{recurring_run_id}"
 _READ = Access(Resource.RECURRING_RUN, Verb.READ)
@@ -151,10 +142,7 @@ ROUTES = (
         summary="List recurring runs, newest first.",
         answer=wire.RecurringRunPage,
         query=(
-            Query(name="page_size", type="integer", note="0 means 20; at most 200."),
-            Query(name="page_token", note="Where the previous page ended."),
-            Query(name="sort_by", note='"KEY", "KEY asc" or "KEY desc".'),
-            Query(name="filter", note="JSON, as in KFP's API."),
+            *PAGING,
             Query(name="experiment_id", note="Only those of this experiment."),
             Query(name="search", note="Text in the name."),
         ),
@@ -167,7 +155,7 @@ ROUTES = (
         summary="Create a recurring run.",
         body=wire.CreateRecurringRun,
         answer=wire.RecurringRunView,
-        max_body=_MAX_DOCUMENT_BYTES,
+        max_body=MAX_DOCUMENT_BYTES,
     ),
     _route(
         method="POST",

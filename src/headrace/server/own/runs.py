@@ -13,6 +13,7 @@ from headrace.server.bodies import read_message
 from headrace.server.errors import HttpError
 from headrace.server.idempotency import idempotency_key
 from headrace.server.listing import list_query, newest_first
+from headrace.server.own.queries import MAX_DOCUMENT_BYTES, PAGING, count_asked
 from headrace.server.routes import ApiCall, Query, Route
 from headrace.server.sse import ServerEvent, event_response, sent_id
 from headrace.service.access import Access, Resource, Verb
@@ -22,7 +23,6 @@ from headrace.store.records import Predicate
 from headrace.wire import api
 from headrace.wire.v2beta1 import Empty
 
-_MAX_DOCUMENT_BYTES = 40 << 20
 #: Tasks of a run that are explained when no limit is given, and at most.
 _EXPLAINED = 200
 _MAX_EXPLAINED = 2000
@@ -80,16 +80,8 @@ async def list_executions(call: ApiCall) -> Response:
 
 async def explain_run(call: ApiCall) -> Response:
     """Why a run is in its state."""
-    limit = _limit(call.query.get("limit", ""))
+    limit = count_asked(call, "limit", usual=_EXPLAINED, most=_MAX_EXPLAINED)
     return json_answer(await call.session.explain_run(call.path["run_id"], limit=limit))
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return _EXPLAINED
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise HttpError(400, "QUERY_INVALID", f"limit must be a whole number, not {text[:40]!r}.")
-    return min(int(text), _MAX_EXPLAINED)
 
 
 async def terminate_run(call: ApiCall) -> Response:
@@ -219,10 +211,7 @@ ROUTES = (
         summary="List runs, newest first.",
         answer=api.RunList,
         query=(
-            Query(name="page_size", type="integer", note="0 means 20; at most 200."),
-            Query(name="page_token", note="Where the previous page ended."),
-            Query(name="sort_by", note='"KEY", "KEY asc" or "KEY desc".'),
-            Query(name="filter", note="JSON, as in KFP's API."),
+            *PAGING,
             Query(name="state", note="One state, or several with commas."),
             Query(name="storage_state", note="AVAILABLE or ARCHIVED; both when not given."),
             Query(name="experiment_id"),
@@ -238,7 +227,7 @@ ROUTES = (
         summary="Create a run.",
         body=api.CreateRun,
         answer=api.RunSummary,
-        max_body=_MAX_DOCUMENT_BYTES,
+        max_body=MAX_DOCUMENT_BYTES,
     ),
     _route(
         method="GET",
@@ -307,7 +296,7 @@ ROUTES = (
         summary="Make a new run that takes over what need not run again.",
         body=api.RerunRun,
         answer=api.RunSummary,
-        max_body=_MAX_DOCUMENT_BYTES,
+        max_body=MAX_DOCUMENT_BYTES,
     ),
     _route(
         method="POST",
