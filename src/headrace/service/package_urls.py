@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -26,6 +27,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 MAX_BYTES: Final = 32 << 20
 #: For all of it, redirects included.
 _TIME_S: Final = 30.0
+_TOO_LONG: Final = f"it takes longer than {_TIME_S:g} s"
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _PIECE: Final = 64 * 1024
@@ -69,28 +71,42 @@ def _get(parts: SplitResult, private: bool, deadline: float) -> bytes | str:
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        with contextlib.closing(kind(host, parts.port)) as connection:
+        with contextlib.closing(kind(host, parts.port)) as connection, contextlib.ExitStack() as stack:
             # The connection forgets it once the answer is the last one.
             sock = connection.sock = _connected(parts, private, deadline)
+            stack.callback(_ended_at(deadline, sock).cancel)
             connection.request("GET", target, headers={"Accept-Encoding": "identity", "User-Agent": "headrace"})
             with connection.getresponse() as answer:
                 if answer.status in _REDIRECTS and (where := answer.getheader("location")):
                     return where
                 if answer.status != 200:
                     raise Invalid(f"{shown} answers {answer.status} {answer.reason}.", code="PACKAGE_URL_REFUSED")
-                return b"".join(_pieces(answer, sock, shown, deadline))
+                return b"".join(_pieces(answer, shown, deadline))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _unreachable(shown, str(error) or type(error).__name__) from error
+        raise _unreachable(shown, _TOO_LONG if time.monotonic() >= deadline else str(error) or repr(error)) from error
 
 
-def _pieces(answer: http.client.HTTPResponse, sock: socket.socket, shown: str, deadline: float) -> Iterator[bytes]:
+def _ended_at(deadline: float, sock: socket.socket) -> threading.Timer:
+    """A timer that ends the connection: with a limit for each read, a server could send a byte now and then for hours."""
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(_left(deadline), end)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _pieces(answer: http.client.HTTPResponse, shown: str, deadline: float) -> Iterator[bytes]:
     size = 0
     while piece := answer.read1(_PIECE):
         size += len(piece)
         if size > MAX_BYTES:
             raise Invalid(f"{shown} has more than {MAX_BYTES >> 20} MiB.", code="PACKAGE_URL_TOO_LARGE")
         yield piece
-        sock.settimeout(_left(deadline))
+    _left(deadline)
     # A connection that ends early ends this as well as a whole answer does.
     if answer.length:
         raise OSError(f"the connection ended {answer.length} bytes too early")
@@ -140,7 +156,7 @@ def _is_public(address: Address) -> bool:
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError(f"it takes longer than {_TIME_S:g} s")
+        raise TimeoutError(_TOO_LONG)
     return left
 
 

@@ -132,7 +132,7 @@ async def test_an_answer_that_ends_too_early_is_none() -> None:
         assert await refused(address) == "PACKAGE_URL_UNREACHABLE"
 
 
-@pytest.mark.parametrize("slow", ["silent", "drops"])
+@pytest.mark.parametrize("slow", ["silent", "drops", "drops of the head"])
 async def test_a_slow_server_has_a_deadline(monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
     monkeypatch.setattr(package_urls, "_TIME_S", 0.5)
     over = threading.Event()
@@ -141,8 +141,10 @@ async def test_a_slow_server_has_a_deadline(monkeypatch: pytest.MonkeyPatch, slo
         if slow == "drops":
             handler.send_response(200)
             handler.end_headers()
+        if slow == "drops of the head":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
         while not over.wait(0.02):
-            if slow == "drops":
+            if slow != "silent":
                 try:
                     handler.wfile.write(b"x")
                 except OSError:
