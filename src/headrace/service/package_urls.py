@@ -87,7 +87,7 @@ def _get(parts: SplitResult, private: bool, deadline: float) -> bytes | str:
 
 
 def _ended_at(deadline: float, sock: socket.socket) -> threading.Timer:
-    """A timer that ends the connection: with a limit for each read, a server could send a byte now and then for hours."""
+    """A timer that ends the connection: with a limit for each read, a server could send a byte a second for hours."""
 
     def end() -> None:
         with contextlib.suppress(OSError):
